@@ -1,0 +1,54 @@
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+DICOM ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint type fmt bench clean pins
+
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+
+setup: $(VENV)/.done dev/fhir/node_modules/.done ## virtual environment, Python and Node packages
+
+$(VENV)/.done: requirements-dev.txt
+	@echo "setup: Python packages into $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+dev/fhir/node_modules/.done: dev/fhir/package-lock.json $(VENV)/.done
+	@echo "setup: Node packages of the local stack (Azurite, FHIR server)"
+	@$(PY) -m dev npm-ci
+	@touch $@
+
+demo: setup ## the whole flow on this machine, with sample studies or DICOM=folder
+	@$(PY) -m dev demo $(if $(DICOM),--dicom "$(DICOM)")
+
+up: setup ## start the local stack and leave it running
+	@$(PY) -m dev up
+
+test: setup ## all tests
+	@$(PY) -m pytest
+
+lint: setup ## ruff: rules and formatting
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+type: setup ## mypy, strict
+	@$(PY) -m mypy
+
+fmt: setup ## format the code
+	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
+
+bench: setup ## measure, as ratios
+	@$(PY) -m bench
+
+pins: ## compile the pinned requirements (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove everything that was generated
+	rm -rf $(VENV) dev/fhir/node_modules .stack .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,39 @@
+"""`python -m dev`: every part of the local stack, each startable alone.
+
+Commands live in their own modules and are imported when called, so that one part never needs what another one needs.
+"""
+
+import importlib
+
+import typer
+
+app = typer.Typer(
+    help="Parts of the local stack. Each prints one JSON line with its URLs when it is ready and stops on SIGTERM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# command -> module that defines it as a function of the name `command`
+COMMANDS = {
+    "azurite": "dev.azurite",
+    "dicom": "dev.dicom.serve",
+    "fhir": "dev.fhir.serve",
+    "host": "dev.host.serve",
+    "up": "dev.up",
+    "load": "dev.load",
+    "drain": "dev.drain",
+    "demo": "dev.demo",
+    "npm-ci": "dev.node",
+}
+
+
+def main() -> None:
+    """Register what is importable and run the named command."""
+    for name, module in COMMANDS.items():
+        app.command(name)(importlib.import_module(module).command)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Start and stop parts of the stack as child processes that never outlive their parent."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+STOP_TIMEOUT_S = 10.0
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def announce(**fields: Any) -> None:
+    """Print the one JSON line that says a part is ready and where it listens."""
+    print(json.dumps(fields), flush=True)
+
+
+def wait_for_port(port: int, timeout_s: float, process: "subprocess.Popen[Any] | None" = None) -> None:
+    """Return when something accepts connections; raise TimeoutError, or RuntimeError when the process ended."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"the process ended with status {process.returncode} before it was ready")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing listens on port {port} after {timeout_s:.0f} s")
+        time.sleep(0.05)
+
+
+def terminate_on_sigterm() -> None:
+    """Make SIGTERM end the process through SystemExit, so that `finally` blocks stop the children."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+
+class Part:
+    """One `python -m dev …` command as a child process; `urls` is the JSON line it printed."""
+
+    def __init__(
+        self,
+        args: Sequence[str],
+        *,
+        env: dict[str, str] | None = None,
+        log: Path | None = None,
+        timeout_s: float = 60.0,
+        cwd: Path = ROOT,
+    ) -> None:
+        self._log = log.open("ab") if log else None
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "dev", *args],
+            cwd=cwd,
+            env={**os.environ, **(env or {}), "DEV_PARENT_PID": str(os.getpid())},
+            stdout=subprocess.PIPE,
+            stderr=self._log or None,
+            start_new_session=True,
+        )
+        self.urls: dict[str, Any] = self._ready_line(args, timeout_s)
+        # keep the pipe drained, or a chatty child blocks
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def _ready_line(self, args: Sequence[str], timeout_s: float) -> dict[str, Any]:
+        watchdog = threading.Timer(timeout_s, self.kill)
+        watchdog.start()
+        try:
+            assert self.process.stdout is not None
+            for line in self.process.stdout:
+                if line.startswith(b"{"):
+                    ready: dict[str, Any] = json.loads(line)
+                    return ready
+        finally:
+            watchdog.cancel()
+        raise RuntimeError(f"`python -m dev {args[0]}` ended before it was ready (status {self.process.wait()})")
+
+    def _drain(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if self._log:
+                self._log.write(line)
+                self._log.flush()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the part's whole process group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        """kill -9 the part and everything it started."""
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL for what is left."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP_TIMEOUT_S)
+        self.kill()
+
+
+def exit_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went."""
+    parent = os.environ.get("DEV_PARENT_PID")
+    if not parent:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def running(*args: str, **options: Any) -> Iterator[Part]:
+    """A part for the length of a `with` block."""
+    part = Part(args, **options)
+    try:
+        yield part
+    finally:
+        part.stop()
