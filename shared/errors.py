@@ -1,0 +1,104 @@
+"""What can go wrong, as one tree.
+
+    SyncError(code)
+    ├── TransientError(retry_after_s)   look again later
+    │   ├── Throttled                   429: the server asks for less
+    │   ├── Unavailable                 408, 5xx, timeouts, broken or unreadable answers
+    │   └── VersionConflict             409, 412, a lost claim or ETag: read again, run again
+    ├── PermanentError                  this study cannot be written as it is: park it
+    │   ├── InvalidStudy                DICOM lacks what FHIR needs
+    │   ├── AmbiguousMatch              several resources carry one identity
+    │   └── Rejected                    400, 422: the FHIR server refuses the content
+    └── Misconfigured(problems)         not the study's fault: wait and alert, never park
+
+Messages are written for operators. They never hold values of DICOM attributes, URLs with queries, or text that a server
+sent, because any of these can name a patient.
+"""
+
+from collections.abc import Sequence
+
+
+class SyncError(Exception):
+    """The root. `code` is stable and documented in docs/errors.md."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or type(self).code
+
+
+class TransientError(SyncError):
+    """Nothing is wrong with the study; the same work may succeed later."""
+
+    code = "transient"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class Throttled(TransientError):
+    """A server answered 429."""
+
+    code = "throttled"
+
+
+class Unavailable(TransientError):
+    """A server cannot be reached, does not answer in time, or answers something unreadable.
+
+    `outcome_unknown` says that a request which writes may have been carried out all the same.
+    """
+
+    code = "unavailable"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        outcome_unknown: bool = True,
+    ) -> None:
+        super().__init__(message, code=code, retry_after_s=retry_after_s)
+        self.outcome_unknown = outcome_unknown
+
+
+class VersionConflict(TransientError):
+    """Somebody else wrote first; what was read is stale."""
+
+    code = "version-conflict"
+
+
+class PermanentError(SyncError):
+    """Trying again cannot help until the data or a resource is changed."""
+
+    code = "permanent"
+
+
+class InvalidStudy(PermanentError):
+    """DICOM lacks a value that FHIR requires, or the mapped resource is not valid R4."""
+
+    code = "invalid-study"
+
+
+class AmbiguousMatch(PermanentError):
+    """More than one resource carries an identity that must be unique."""
+
+    code = "ambiguous-match"
+
+
+class Rejected(PermanentError):
+    """The FHIR server refuses the content."""
+
+    code = "rejected"
+
+
+class Misconfigured(SyncError):
+    """The app, a role or a service is set up wrongly; `problems` names each one."""
+
+    code = "misconfigured"
+
+    def __init__(self, message: str, *, code: str | None = None, problems: Sequence[str] = ()) -> None:
+        super().__init__(message, code=code)
+        self.problems = tuple(problems) or (message,)

@@ -1,0 +1,113 @@
+"""HTTP for both services: client, the one table from status to error, Retry-After, retry of repeatable requests."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import httpx
+import stamina
+
+from shared.errors import (
+    Misconfigured,
+    Rejected,
+    SyncError,
+    Throttled,
+    TransientError,
+    Unavailable,
+    VersionConflict,
+)
+
+TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=60.0)
+LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
+
+REPEATS = 3
+REPEAT_WAIT_S = 0.2
+REPEAT_WAIT_MAX_S = 2.0
+
+T = TypeVar("T")
+
+
+def new_client(base_url: str, auth: httpx.Auth | None, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    """A client for one service. Proxies and certificates come from nowhere but the system's store."""
+    return httpx.AsyncClient(
+        base_url=base_url.rstrip("/") + "/",
+        auth=auth,
+        timeout=TIMEOUT,
+        limits=LIMITS,
+        trust_env=False,
+        follow_redirects=False,
+        transport=transport,
+    )
+
+
+async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) -> httpx.Response:
+    """Send one request, read the whole answer; a failed transport becomes Unavailable."""
+    try:
+        return await client.send(request)
+    except httpx.HTTPError as error:
+        # connection errors before anything was sent cannot have been carried out
+        unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        raise Unavailable(f"{service} gave no answer ({type(error).__name__})", outcome_unknown=not unsent) from None
+    except (httpx.InvalidURL, httpx.CookieConflict) as error:
+        raise Misconfigured(f"{service} cannot be addressed ({type(error).__name__})") from None
+
+
+def json_of(service: str, response: httpx.Response) -> Any:
+    """The JSON body; anything else (a proxy's HTML page, half a body) means the service is not itself right now."""
+    try:
+        return json.loads(response.content)
+    except ValueError:
+        raise Unavailable(f"{service} answered {response.status_code} with a body that is not JSON") from None
+
+
+def error_for(service: str, response: httpx.Response) -> SyncError:
+    """The error that an unsuccessful status stands for."""
+    status = response.status_code
+    message = f"{service} answered {status}"
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return Throttled(message, retry_after_s=retry_after_s(response))
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return Misconfigured(f"{message}: check the app's identity, its role and the audience", code="access-refused")
+    if status in (httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED):
+        return VersionConflict(message)
+    if status in (408, 425) or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        # a gateway that gave up says nothing about the server behind it
+        unknown = status in (408, 502, 504)
+        return Unavailable(message, retry_after_s=retry_after_s(response), outcome_unknown=unknown)
+    if status in (404, 405, 410) or status < httpx.codes.BAD_REQUEST:
+        return Misconfigured(f"{message}: check the endpoint's address", code="wrong-endpoint")
+    return Rejected(message)
+
+
+def retry_after_s(response: httpx.Response) -> float | None:
+    """Seconds a server asks to wait: `x-ms-retry-after-ms`, or Retry-After as seconds or as a date (RFC 9110, 10.2.3)."""
+    milliseconds = response.headers.get("x-ms-retry-after-ms", "")
+    if milliseconds.isdecimal():
+        return int(milliseconds) / 1000
+    text = response.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+async def repeated(call: Callable[[], Awaitable[T]]) -> T:
+    """Run a call that is safe to repeat, again when it fails for a moment; seconds at most."""
+    async for attempt in stamina.retry_context(
+        on=_worth_repeating, attempts=REPEATS, wait_initial=REPEAT_WAIT_S, wait_max=REPEAT_WAIT_MAX_S, wait_jitter=0.2
+    ):
+        with attempt:
+            return await call()
+    raise AssertionError("unreachable: stamina returns or raises")
+
+
+def _worth_repeating(error: Exception) -> bool | float:
+    if not isinstance(error, TransientError) or isinstance(error, VersionConflict):
+        return False
+    if error.retry_after_s is None:
+        return True
+    return error.retry_after_s if error.retry_after_s <= REPEAT_WAIT_MAX_S else False

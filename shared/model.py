@@ -1,0 +1,184 @@
+"""Values that cross layers: plain, frozen, without behaviour beyond their own text form."""
+
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Self
+
+DEFAULT_PARTITION = "Microsoft.Default"
+
+
+class InstanceKey(NamedTuple):
+    """An instance within its study."""
+
+    series_instance_uid: str
+    sop_instance_uid: str
+
+
+class StudyKey(NamedTuple):
+    """A study within the DICOM service; the same UID may exist in several data partitions."""
+
+    partition_name: str
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFeedEntry:
+    """One row of the change feed: at `sequence`, this instance changed. What it is now must be read."""
+
+    sequence: int
+    study: StudyKey
+    instance: InstanceKey
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedEntry:
+    """A row of the change feed that cannot be read; the UIDs are what could be made out."""
+
+    sequence: int | None
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    sop_instance_uid: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyChange:
+    """The queue message: instances of one study that changed, each with its highest sequence.
+
+    `poll` orders polls: whatever is listed here was visible in DICOM before any message of a later poll was sent.
+    No instances listed means: look at the whole study.
+    """
+
+    study: StudyKey
+    poll: int
+    part: int = 0
+    instances: Mapping[InstanceKey, int] = field(default_factory=dict)
+    attempts: int = 0
+    first_failed_at: datetime | None = None
+
+    @property
+    def message_id(self) -> str:
+        """The identity of the work, the same however often it is delivered or deferred."""
+        return f"{self.poll}.{self.part}"
+
+    @property
+    def sequence(self) -> int:
+        """The highest sequence listed; 0 when none is."""
+        return max(self.instances.values(), default=0)
+
+    def deferred(self, now: datetime) -> Self:
+        """The same work after one more failed attempt."""
+        return replace(self, attempts=self.attempts + 1, first_failed_at=self.first_failed_at or now)
+
+    def to_json(self) -> str:
+        """Text of the queue message: partition, UIDs, sequences and counters, nothing else."""
+        series: dict[str, dict[str, int]] = {}
+        for key, sequence in self.instances.items():
+            series.setdefault(key.series_instance_uid, {})[key.sop_instance_uid] = sequence
+        message: dict[str, Any] = {
+            "partition": self.study.partition_name,
+            "study": self.study.study_instance_uid,
+            "poll": self.poll,
+            "part": self.part,
+            "series": series,
+        }
+        if self.attempts:
+            message["attempts"] = self.attempts
+        if self.first_failed_at:
+            message["firstFailedAt"] = self.first_failed_at.isoformat()
+        return json.dumps(message, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote; raise ValueError for anything else."""
+        try:
+            message = json.loads(text)
+            first_failed_at = message.get("firstFailedAt")
+            return cls(
+                study=StudyKey(str(message["partition"]), str(message["study"])),
+                poll=int(message["poll"]),
+                part=int(message.get("part", 0)),
+                instances={
+                    InstanceKey(series, sop): int(sequence)
+                    for series, instances in message.get("series", {}).items()
+                    for sop, sequence in instances.items()
+                },
+                attempts=int(message.get("attempts", 0)),
+                first_failed_at=datetime.fromisoformat(first_failed_at).astimezone(UTC) if first_failed_at else None,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ValueError("not a StudyChange message") from None
+
+
+class Outcome(enum.StrEnum):
+    """Completes the sentence "the study was …"."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    REMOVED = "removed"
+    UNCHANGED = "unchanged"
+    OVERTAKEN = "overtaken"  # a later pass had covered it already
+    DEFERRED = "deferred"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """An attribute that was present and could not be used; never its value."""
+
+    keyword: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyState:
+    """What is remembered of a study, guarded by the ETag of its row.
+
+    marks: digest of each instance ever written for this study -> its mark (see `sync.marks`).
+    full_poll: a whole read has covered every message of polls up to this one.
+    writers: messages that announced a write and have not confirmed it; these must not be skipped as overtaken.
+    patient: key of the Patient the study is linked to.
+    has_records: error rows may exist for this study.
+    parked: a message was parked; the next pass must read the whole study.
+    """
+
+    marks: Mapping[bytes, int] = field(default_factory=dict)
+    full_poll: int = 0
+    writers: tuple[str, ...] = ()
+    patient: str = ""
+    has_records: bool = False
+    parked: bool = False
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatientState:
+    """Which change a Patient's demographics came from, and whether its birth date is ours."""
+
+    sequence: int = -1
+    study_instance_uid: str = ""
+    birth_date_is_ours: bool = False
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRange:
+    """Sequences `first` to `last` that were missing when the feed was read past them, at `seen_at`."""
+
+    first: int
+    last: int
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far the feed has been enqueued; `poll` is the number of the last poll."""
+
+    sequence: int = 0
+    poll: int = 0
+    holes: tuple[SequenceRange, ...] = ()
+    etag: str | None = None

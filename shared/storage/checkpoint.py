@@ -1,0 +1,43 @@
+"""The checkpoint: how far the change feed has been enqueued. Table, keys and `SyncedSequence` are DICOM Cast's."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from shared.model import Checkpoint, SequenceRange
+from shared.storage.table import Table, int64, integer
+
+TABLE_NAME = "SyncStateTable"
+PARTITION_KEY = "SyncStatePartitionKey"
+ROW_KEY = "SyncStateRowKey"
+
+
+class CheckpointStore:
+    """One row, guarded by its ETag: whoever loses it stops polling."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def get(self) -> Checkpoint:
+        """The checkpoint; the beginning of the feed when there is none."""
+        found = await self._table.get(PARTITION_KEY, ROW_KEY)
+        if found is None:
+            return Checkpoint()
+        entity, etag = found
+        holes = tuple(
+            SequenceRange(first, last, datetime.fromtimestamp(seen_at, UTC))
+            for first, last, seen_at in json.loads(entity.get("Holes") or "[]")
+        )
+        return Checkpoint(integer(entity, "SyncedSequence"), integer(entity, "Poll"), holes, etag)
+
+    async def save(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Write it under its ETag; return it with the new one. VersionConflict when another poller was faster."""
+        entity = {
+            "PartitionKey": PARTITION_KEY,
+            "RowKey": ROW_KEY,
+            "SyncedSequence": int64(checkpoint.sequence),
+            "SyncedDate": datetime.now(UTC),
+            "Poll": int64(checkpoint.poll),
+            "Holes": json.dumps([(hole.first, hole.last, int(hole.seen_at.timestamp())) for hole in checkpoint.holes]),
+        }
+        return replace(checkpoint, etag=await self._table.save(entity, checkpoint.etag))

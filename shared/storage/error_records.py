@@ -1,0 +1,85 @@
+"""Error tables with DICOM Cast's names and columns. Rows are deterministic: a repeated failure updates its row, a success
+clears it. They hold UIDs, sequences, codes and keywords, never values.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+
+from shared.model import StudyKey
+from shared.storage.table import Entity, Table, int64
+
+
+class ErrorTable(StrEnum):
+    """Which table a failure belongs to."""
+
+    INVALID_TAG = "InvalidDicomTagExceptionTable"
+    DICOM = "DicomFailToStoreExceptionTable"
+    FHIR = "FhirFailToStoreExceptionTable"
+    TRANSIENT_RETRY = "TransientRetryExceptionTable"
+    TRANSIENT_FAILURE = "TransientFailureExceptionTable"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRecord:
+    """One failure. `code` tells what happened, `detail` which attribute or entry, both without values."""
+
+    study: StudyKey
+    code: str
+    series_instance_uid: str = ""
+    sop_instance_uid: str = ""
+    sequence: int = 0
+    detail: str = ""
+    attempts: int = 0
+    message: str = ""  # the queue message to send again, for what was set aside
+
+    @property
+    def row_key(self) -> str:
+        """The same failure of the same thing has the same key."""
+        parts = (self.study.partition_name, self.series_instance_uid, self.sop_instance_uid, self.detail)
+        return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+class ErrorRecords:
+    """All five tables. PartitionKey is the Study Instance UID, so that a study's records are found in one query."""
+
+    def __init__(self, tables: dict[ErrorTable, Table]) -> None:
+        self._tables = tables
+
+    async def put(self, table: ErrorTable, record: ErrorRecord) -> None:
+        """Insert or update one record."""
+        text = f"{record.code}: {record.detail}" if record.detail else record.code
+        entity = {
+            "PartitionKey": _partition_key(record.study),
+            "RowKey": record.row_key,
+            "StudyUid": record.study.study_instance_uid,
+            "SeriesUid": record.series_instance_uid,
+            "InstanceUid": record.sop_instance_uid,
+            "ChangeFeedSequence": int64(record.sequence),
+            "Exception": text,
+            "RetryNumber": record.attempts,
+            "PartitionName": record.study.partition_name,
+            "Message": record.message,
+        }
+        await self._tables[table].upsert(entity)
+
+    async def clear(self, table: ErrorTable, study: StudyKey, row_keys: Iterable[str]) -> None:
+        """Remove these records of a study."""
+        for row_key in row_keys:
+            await self._tables[table].delete(_partition_key(study), row_key)
+
+    async def of_study(self, table: ErrorTable, study: StudyKey) -> list[Entity]:
+        """The records of one study in one data partition."""
+        rows = [row async for row in self._tables[table].rows(_partition_key(study))]
+        return [row for row in rows if row.get("PartitionName") == study.partition_name]
+
+    def all(self, table: ErrorTable) -> AsyncIterator[Entity]:
+        """Every record of a table, DICOM Cast's included."""
+        return self._tables[table].rows()
+
+
+def _partition_key(study: StudyKey) -> str:
+    # a damaged entry may have no UID, or one with characters that a key cannot hold
+    text = study.study_instance_uid
+    return text if text and text.replace(".", "").isalnum() else "unknown"

@@ -1,0 +1,40 @@
+"""Patient state: which change a Patient's demographics came from. Keyed by a digest, never by the identifier itself."""
+
+from dataclasses import replace
+
+from shared.model import PatientState
+from shared.storage.table import Table, int64, integer
+
+TABLE_NAME = "PatientStateTable"
+ROW_KEY = "Demographics"
+
+
+class PatientStateStore:
+    """One row a Patient, ETag-guarded."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def get(self, patient: str) -> PatientState:
+        """The Patient's state by its key; an empty one without ETag when there is none."""
+        found = await self._table.get(patient, ROW_KEY)
+        if found is None:
+            return PatientState()
+        entity, etag = found
+        return PatientState(
+            sequence=integer(entity, "Sequence"),
+            study_instance_uid=str(entity.get("StudyUid") or ""),
+            birth_date_is_ours=bool(entity.get("BirthDateIsOurs")),
+            etag=etag,
+        )
+
+    async def save(self, patient: str, state: PatientState) -> PatientState:
+        """Write it under its ETag; VersionConflict when another worker was faster."""
+        entity = {
+            "PartitionKey": patient,
+            "RowKey": ROW_KEY,
+            "Sequence": int64(state.sequence),
+            "StudyUid": state.study_instance_uid,
+            "BirthDateIsOurs": state.birth_date_is_ours,
+        }
+        return replace(state, etag=await self._table.save(entity, state.etag))
