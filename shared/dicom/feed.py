@@ -1,0 +1,119 @@
+"""Pure: change feed JSON to entries, entries to changes per study.
+
+Members and enum values are read in any case, unknown ones are ignored, absent ones tolerated: documentation, open-source
+and managed service differ (dicom-server, change feed; ChangeFeedEntry.cs).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.model import (
+    DEFAULT_PARTITION,
+    ChangeFeedEntry,
+    InstanceKey,
+    MalformedEntry,
+    StudyChange,
+    StudyKey,
+)
+
+# Storage queues take 64 KiB of base64, that is 48 KiB of text
+MAX_MESSAGE_BYTES = 48 * 1024
+SERIES_OVERHEAD_BYTES = 8
+INSTANCE_OVERHEAD_BYTES = 24
+MESSAGE_OVERHEAD_BYTES = 1024
+UID_MAX_LENGTH = 64
+
+
+def parse_page(rows: Iterable[Any]) -> tuple[list[ChangeFeedEntry], list[MalformedEntry]]:
+    """Entries of a page in the order of their sequences, and the rows that cannot be read."""
+    parsed = [_parse(row) for row in rows]
+    entries = [entry for entry in parsed if isinstance(entry, ChangeFeedEntry)]
+    malformed = [entry for entry in parsed if isinstance(entry, MalformedEntry)]
+    return sorted(entries, key=lambda entry: entry.sequence), malformed
+
+
+def sequence_of(row: Any) -> int | None:
+    """The sequence of one feed row; None when there is none that can be read."""
+    value = _members(row).get("sequence") if isinstance(row, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    return int(value) if str(value).isdecimal() else None
+
+
+def _parse(row: Any) -> ChangeFeedEntry | MalformedEntry:
+    if not isinstance(row, Mapping):
+        return MalformedEntry(None, reason="not-an-object")
+    members = _members(row)
+    sequence = sequence_of(row)
+    uids = [_uid(members.get(name)) for name in ("studyinstanceuid", "seriesinstanceuid", "sopinstanceuid")]
+    if sequence is None:
+        return MalformedEntry(None, *uids, reason="no-sequence")
+    if not all(uids):
+        return MalformedEntry(sequence, *uids, reason="no-uid")
+    partition = members.get("partitionname")
+    return ChangeFeedEntry(
+        sequence=sequence,
+        study=StudyKey(partition if isinstance(partition, str) and partition else DEFAULT_PARTITION, uids[0]),
+        instance=InstanceKey(uids[1], uids[2]),
+        changed_at=_instant(members.get("timestamp")),
+    )
+
+
+def _members(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(name).lower(): value for name, value in row.items()}
+
+
+def _uid(value: Any) -> str:
+    """The UID, or nothing for what is none: such text must not reach tables, messages or URLs."""
+    text = value.strip(" \0") if isinstance(value, str) else ""
+    return text if 0 < len(text) <= UID_MAX_LENGTH and text.replace(".", "").isdecimal() and text.isascii() else ""
+
+
+def _instant(value: Any) -> datetime | None:
+    # up to seven fractional digits are sent; Python reads six
+    text = str(value)
+    head, dot, rest = text.partition(".")
+    digits = len(rest) - len(rest.lstrip("0123456789"))
+    try:
+        instant = datetime.fromisoformat(head + dot + rest[: min(digits, 6)] + rest[digits:])
+    except ValueError:
+        return None
+    return instant.astimezone(UTC) if instant.tzinfo else None
+
+
+class Changes:
+    """Changes collected per study: of each instance only the highest sequence is kept."""
+
+    def __init__(self) -> None:
+        self._studies: dict[StudyKey, dict[InstanceKey, int]] = {}
+        self.count = 0
+
+    def add(self, entry: ChangeFeedEntry) -> None:
+        """Collect one entry."""
+        instances = self._studies.setdefault(entry.study, {})
+        instances[entry.instance] = max(entry.sequence, instances.get(entry.instance, 0))
+        self.count += 1
+
+    def messages(self, poll: int) -> Iterator[StudyChange]:
+        """One message a study, several where it would be too large; the newest change comes in the first."""
+        for study, instances in self._studies.items():
+            for part, some in enumerate(_split(instances)):
+                yield StudyChange(study, poll, part, some)
+
+
+def _split(instances: Mapping[InstanceKey, int]) -> Iterator[dict[InstanceKey, int]]:
+    part: dict[InstanceKey, int] = {}
+    series: set[str] = set()
+    size = MESSAGE_OVERHEAD_BYTES
+    for key, sequence in sorted(instances.items(), key=lambda item: -item[1]):
+        cost = len(key.sop_instance_uid) + INSTANCE_OVERHEAD_BYTES
+        if key.series_instance_uid not in series:
+            cost += len(key.series_instance_uid) + SERIES_OVERHEAD_BYTES
+        if part and size + cost > MAX_MESSAGE_BYTES:
+            yield part
+            part, series, size = {}, set(), MESSAGE_OVERHEAD_BYTES
+        part[key] = sequence
+        series.add(key.series_instance_uid)
+        size += cost
+    yield part

@@ -1,0 +1,179 @@
+"""Pure: values of the DICOM JSON model (PS3.18 F.2) as Python values, tolerant of what archives really send.
+
+A value that is present and cannot be used becomes a finding, never an exception. Nothing here knows FHIR.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pydicom.datadict import tag_for_keyword
+
+from shared.model import Finding
+
+Dataset = Mapping[str, Any]
+COMPONENTS = 5
+UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*")
+UID_MAX_LENGTH = 64
+DATE = re.compile(r"(\d{4})(?:\.?(\d{2})(?:\.?(\d{2}))?)?")
+TIME = re.compile(r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?)?")
+OFFSET = re.compile(r"([+-])(0\d|1[0-4])([0-5]\d)")
+INTEGER = re.compile(r"[+-]?\d+(\.0*)?")
+
+
+class PersonName(NamedTuple):
+    """One component group of a PN value (PS3.5 6.2.1): its five components, empty where absent."""
+
+    family: str
+    given: str
+    middle: str
+    prefix: str
+    suffix: str
+
+
+@lru_cache(maxsize=512)
+def tag_of(keyword: str) -> str:
+    """The eight hexadecimal digits that DICOM JSON uses as key."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise KeyError(keyword)
+    return f"{tag:08X}"
+
+
+@dataclass(slots=True)
+class Attributes:
+    """A dataset read by keyword. What cannot be used is added to `findings`."""
+
+    dataset: Dataset
+    findings: list[Finding] = field(default_factory=list)
+
+    def values(self, keyword: str) -> list[Any]:
+        """The values that are there; nulls and empty texts are left out."""
+        element = self.dataset.get(tag_of(keyword))
+        if element is None:
+            return []
+        values = element.get("Value", []) if isinstance(element, Mapping) else None
+        if not isinstance(values, Sequence) or isinstance(values, str):
+            self._find(keyword, "malformed-element")
+            return []
+        return [value for value in values if value not in (None, "")]
+
+    def texts(self, keyword: str) -> list[str]:
+        """Values as text, trimmed of padding (spaces and NUL, PS3.5 6.2)."""
+        texts = []
+        for value in self.values(keyword):
+            if isinstance(value, str | int | float) and not isinstance(value, bool):
+                texts.append(str(value).strip(" \0"))
+            else:
+                self._find(keyword, "not-text")
+        return [text for text in texts if text]
+
+    def text(self, keyword: str) -> str | None:
+        """The first value as text; more than one is a finding."""
+        texts = self.texts(keyword)
+        if len(texts) > 1:
+            self._find(keyword, "several-values")
+        return texts[0] if texts else None
+
+    def uid(self, keyword: str) -> str | None:
+        """A UID (PS3.5 9.1); components with leading zeros are common, and kept with a finding."""
+        text = self.text(keyword)
+        if text is None:
+            return None
+        if len(text) > UID_MAX_LENGTH or not re.fullmatch(r"[0-9.]*[0-9]", text):
+            self._find(keyword, "invalid-uid")
+            return None
+        if not UID.fullmatch(text):
+            self._find(keyword, "irregular-uid")
+        return text
+
+    def integer(self, keyword: str) -> int | None:
+        """An integer, sent as a number or as text."""
+        text = self.text(keyword)
+        if text is None:
+            return None
+        if not INTEGER.fullmatch(text):
+            self._find(keyword, "invalid-integer")
+            return None
+        return int(text.split(".")[0])
+
+    def date(self, keyword: str) -> str | None:
+        """A DA value as YYYY, YYYY-MM or YYYY-MM-DD; the dotted form of ACR-NEMA is read too."""
+        text = self.text(keyword)
+        if text is None:
+            return None
+        found = DATE.fullmatch(text)
+        if not found or not _is_calendar_date(*found.groups()):
+            self._find(keyword, "invalid-date")
+            return None
+        if "." in text:
+            self._find(keyword, "irregular-date")
+        return "-".join(part for part in found.groups() if part)
+
+    def time(self, keyword: str) -> str | None:
+        """A TM value as HH:MM:SS[.ffffff]; missing parts are zero."""
+        text = self.text(keyword)
+        if text is None:
+            return None
+        found = TIME.fullmatch(text)
+        if not found:
+            self._find(keyword, "invalid-time")
+            return None
+        hour, minute, second, fraction = found.groups()
+        return f"{hour}:{minute or '00'}:{second or '00'}{fraction or ''}"
+
+    def utc_offset(self) -> str | None:
+        """Timezone Offset From UTC (0008,0201) as ±HH:MM (PS3.3 C.12.1.1.8)."""
+        text = self.text("TimezoneOffsetFromUTC")
+        if text is None:
+            return None
+        found = OFFSET.fullmatch(text)
+        if not found or text == "-0000":
+            self._find("TimezoneOffsetFromUTC", "invalid-offset")
+            return None
+        return f"{found[1]}{found[2]}:{found[3]}"
+
+    def person_names(self, keyword: str) -> dict[str, PersonName]:
+        """The first PN value by component group: Alphabetic, Ideographic, Phonetic."""
+        values = self.values(keyword)
+        if not values:
+            return {}
+        if len(values) > 1:
+            self._find(keyword, "several-values")
+        value = {"Alphabetic": values[0]} if isinstance(values[0], str) else values[0]
+        if not isinstance(value, Mapping):
+            self._find(keyword, "invalid-name")
+            return {}
+        groups = {group: value.get(group) for group in ("Alphabetic", "Ideographic", "Phonetic")}
+        names = {group: self._person_name(keyword, text) for group, text in groups.items() if isinstance(text, str)}
+        return {group: name for group, name in names.items() if any(name)}
+
+    def items(self, keyword: str) -> Iterator["Attributes"]:
+        """The items of a sequence; findings go to the same list."""
+        for value in self.values(keyword):
+            if isinstance(value, Mapping):
+                yield Attributes(value, self.findings)
+            else:
+                self._find(keyword, "malformed-item")
+
+    def _person_name(self, keyword: str, text: str) -> PersonName:
+        components = [component.strip(" \0") for component in text.split("^")]
+        if len(components) > COMPONENTS:
+            self._find(keyword, "too-many-components")
+        return PersonName(*(components + [""] * COMPONENTS)[:COMPONENTS])
+
+    def _find(self, keyword: str, code: str) -> None:
+        finding = Finding(keyword, code)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+
+def _is_calendar_date(year: str, month: str | None, day: str | None) -> bool:
+    try:
+        date(int(year), int(month or 1), int(day or 1))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""Pure: a transaction Bundle and what its answer says."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from shared.errors import Unavailable, VersionConflict
+from shared.fhir.identifiers import Identity, Resource
+
+# Medplum refuses more entries when one of them is a conditional create
+MAX_ENTRIES = 8
+OK = 200
+CREATED = 201
+ENTRY_STATUSES = range(200, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request of a transaction."""
+
+    method: str
+    url: str
+    resource: Resource | None = None
+    full_url: str | None = None
+    if_none_exist: str | None = None
+    if_match: str | None = None
+
+    @classmethod
+    def create(cls, identity: Identity, resource: Resource) -> Self:
+        """A conditional create under a new `urn:uuid:`."""
+        full_url = f"urn:uuid:{uuid.uuid4()}"
+        return cls("POST", identity.resource_type, resource, full_url, if_none_exist=identity.if_none_exist)
+
+    @classmethod
+    def update(cls, resource: Resource) -> Self:
+        """An update of exactly the version that was read."""
+        version = resource["meta"]["versionId"]
+        return cls("PUT", reference(resource), resource, if_match=f'W/"{version}"')
+
+    @classmethod
+    def delete(cls, resource: Resource) -> Self:
+        """A delete; servers do not guard it by version."""
+        return cls("DELETE", reference(resource))
+
+    @property
+    def target(self) -> str:
+        """What other resources of the bundle refer to."""
+        return self.full_url or self.url
+
+    def to_json(self) -> Resource:
+        """BundleEntryComponent (R4, bundle.html)."""
+        request = {"method": self.method, "url": self.url}
+        if self.if_none_exist:
+            request["ifNoneExist"] = self.if_none_exist
+        if self.if_match:
+            request["ifMatch"] = self.if_match
+        entry: Resource = {"request": request}
+        if self.full_url:
+            entry["fullUrl"] = self.full_url
+        if self.resource is not None:
+            entry["resource"] = self.resource
+        return entry
+
+
+def reference(resource: Mapping[str, Any]) -> str:
+    """`Type/id` of a stored resource."""
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def transaction(entries: Sequence[Entry]) -> Resource:
+    """The Bundle; it is carried out as a whole or not at all (R4, http.html#transaction)."""
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [entry.to_json() for entry in entries]}
+
+
+def check_answer(entries: Sequence[Entry], answer: Any) -> list[str]:
+    """`Type/id` per entry of an accepted transaction; empty for a delete.
+
+    Raises VersionConflict when a conditional create met somebody else's resource, Unavailable when the answer is not
+    that of a carried out transaction. Servers may append entries of their own.
+    """
+    answers = answer.get("entry", []) if isinstance(answer, Mapping) else []
+    if len(answers) < len(entries):
+        raise Unavailable("the FHIR server answered a transaction with fewer entries than it was sent")
+    return [_checked(entry, response) for entry, response in zip(entries, answers, strict=False)]
+
+
+def _checked(entry: Entry, answer: Mapping[str, Any]) -> str:
+    response = answer.get("response", {})
+    status = int(str(response.get("status", "0")).split(" ")[0])
+    if status not in ENTRY_STATUSES:
+        raise Unavailable(f"the FHIR server accepted a transaction and failed its {entry.method} with {status}")
+    if entry.if_none_exist and status != CREATED:
+        raise VersionConflict(f"somebody else created the {entry.url}")
+    if entry.method == "DELETE":
+        return ""
+    resource = answer.get("resource") or {}
+    if resource.get("id"):
+        return reference(resource)
+    return _from_location(entry, response.get("location", ""))
+
+
+def _from_location(entry: Entry, location: str) -> str:
+    parts = location.split("/_history/")[0].rstrip("/").split("/")
+    if entry.method == "POST":
+        return "/".join(parts[-2:])
+    return entry.url

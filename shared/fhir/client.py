@@ -1,0 +1,99 @@
+"""The FHIR server: search, transaction, and once per worker whether it is one that this app can work with."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+
+from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Unavailable, VersionConflict
+from shared.fhir.bundle import Entry, check_answer, transaction
+from shared.fhir.identifiers import Identity, Resource
+from shared.http import error_for, json_of, repeated, send
+
+SERVICE = "the FHIR server"
+FHIR_JSON = "application/fhir+json"
+FHIR_VERSION = "4.0"
+SEARCH_COUNT = 50
+
+
+class FhirClient:
+    """`client` has the server's base URL. Identifiers travel in bodies, never in URLs, which get logged on the way."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._is_capable = False
+
+    async def check_capable(self) -> None:
+        """Raise Misconfigured unless this is a FHIR R4 server with transactions. Asked once."""
+        if self._is_capable:
+            return
+        statement = await repeated(lambda: self._read("GET", "metadata", None, {}))
+        version = str(statement.get("fhirVersion", ""))
+        if not version.startswith(FHIR_VERSION):
+            raise Misconfigured(f"{SERVICE} is not R4 (4.0.x): check Fhir__Endpoint", code="wrong-fhir-version")
+        interactions = [row.get("code") for rest in statement.get("rest", []) for row in rest.get("interaction", [])]
+        if "transaction" not in interactions:
+            raise Misconfigured(f"{SERVICE} does not offer transactions", code="no-transactions")
+        self._is_capable = True
+
+    async def find(self, identity: Identity) -> Resource | None:
+        """The one resource with this identity, or None; AmbiguousMatch when there are several."""
+        await self.check_capable()
+        body = urlencode([*identity.criteria, ("_count", str(SEARCH_COUNT))])
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Cache-Control": "no-cache",  # HAPI answers repeated searches from a cache otherwise
+            "Prefer": "handling=strict",  # a parameter that is ignored matches everything
+        }
+        found = await repeated(lambda: self._read("POST", f"{identity.resource_type}/_search", body, headers))
+        hits = [entry.get("resource") or {} for entry in found.get("entry", [])]
+        matches = {
+            hit["id"]: hit
+            for hit in hits
+            if hit.get("resourceType") == identity.resource_type and "id" in hit and identity.matches(hit)
+        }
+        if len(matches) > 1:
+            raise AmbiguousMatch(f"{len(matches)} {identity.resource_type} resources have the same identity")
+        return next(iter(matches.values()), None)
+
+    async def transact(self, entries: Sequence[Entry]) -> list[str]:
+        """Carry out all entries or none; `Type/id` per entry."""
+        body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
+        request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
+        response = await send(self._client, SERVICE, request)
+        if not response.is_success:
+            raise self._refusal(response)
+        return check_answer(entries, json_of(SERVICE, response))
+
+    async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
+        response = await send(self._client, SERVICE, self._request(method, path, body, headers))
+        if not response.is_success:
+            raise error_for(SERVICE, response)
+        resource = json_of(SERVICE, response)
+        if not isinstance(resource, dict) or "resourceType" not in resource:
+            raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
+        return resource
+
+    def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
+        url = path if path else str(self._client.base_url).rstrip("/")
+        return self._client.build_request(method, url, content=body, headers={"Accept": FHIR_JSON, **headers})
+
+    def _refusal(self, response: httpx.Response) -> SyncError:
+        """A refused transaction. 404 and 410 with an outcome mean that a resource we read is gone since."""
+        outcome = self._outcome(response)
+        if response.status_code in (404, 410) and outcome:
+            return VersionConflict(f"{SERVICE} no longer has a resource that was read")
+        error = error_for(SERVICE, response)
+        if isinstance(error, Rejected) and outcome:
+            return Rejected(f"{error}, issues: {outcome}")
+        return error
+
+    def _outcome(self, response: httpx.Response) -> str:
+        """Issue codes of an OperationOutcome; its texts can hold values and stay out."""
+        try:
+            issues: Any = json.loads(response.content).get("issue", [])
+            return ", ".join(sorted({str(issue["code"]) for issue in issues}))
+        except (ValueError, AttributeError, KeyError, TypeError):
+            return ""

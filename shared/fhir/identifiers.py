@@ -1,0 +1,83 @@
+"""Pure: identities of resources as search criteria. Every writer must send the same text, or servers that guard
+conditional creates by their criteria do not see that two are the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes a resource the one that is meant: its type and search parameters in a fixed order."""
+
+    resource_type: str
+    criteria: tuple[tuple[str, str], ...]
+
+    @property
+    def if_none_exist(self) -> str:
+        """Criteria of a conditional create, percent-encoded (R4, http.html#ccreate)."""
+        return "&".join(f"{name}={quote(value, safe='')}" for name, value in self.criteria)
+
+    @property
+    def key(self) -> str:
+        """A digest that stands for the identity in table keys."""
+        return sha256(f"{self.resource_type}?{self.if_none_exist}".encode()).hexdigest()
+
+    def matches(self, resource: Mapping[str, Any]) -> bool:
+        """Whether a search hit really is it: servers ignore case, prefixes or parameters that they do not know."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class ByIdentifier(Identity):
+    """A resource with this identifier; an empty system means an identifier without one."""
+
+    system: str
+    value: str
+
+    def matches(self, resource: Mapping[str, Any]) -> bool:
+        """Exact system and value."""
+        return any(
+            (identifier.get("system") or "") == self.system and identifier.get("value") == self.value
+            for identifier in resource.get("identifier", [])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointByName(Identity):
+    """An Endpoint with this name and connection type."""
+
+    name: str
+    system: str
+    code: str
+
+    def matches(self, resource: Mapping[str, Any]) -> bool:
+        """Exact name and connection type."""
+        connection = resource.get("connectionType", {})
+        return resource.get("name") == self.name and (connection.get("system"), connection.get("code")) == (
+            self.system,
+            self.code,
+        )
+
+
+def by_identifier(resource_type: str, system: str, value: str) -> ByIdentifier:
+    """Identity by one identifier."""
+    return ByIdentifier(resource_type, (("identifier", f"{_escape(system)}|{_escape(value)}"),), system, value)
+
+
+def endpoint_by_name(name: str, system: str, code: str) -> EndpointByName:
+    """Identity of an Endpoint, which DICOM Cast finds by name and connection type."""
+    criteria = (("name:exact", _escape(name)), ("connection-type", f"{_escape(system)}|{_escape(code)}"))
+    return EndpointByName("Endpoint", criteria, name, system, code)
+
+
+def _escape(text: str) -> str:
+    """FHIR's own escape of characters with a meaning in search values (R4, search.html#escaping)."""
+    for character in "\\|$,":
+        text = text.replace(character, "\\" + character)
+    return text

@@ -1,0 +1,18 @@
+"""URIs of FHIR R4 and of the code systems it names for DICOM. Each is the published one; the page is in the comment."""
+
+# https://hl7.org/fhir/R4/imagingstudy.html, notes on DICOM UIDs
+DICOM_UID = "urn:dicom:uid"
+# https://hl7.org/fhir/R4/datatypes.html#uri: a UID as a URI
+URI = "urn:ietf:rfc:3986"
+# https://dicom.nema.org/medical/dicom/current/output/chtml/part16/chapter_8.html, table 8-1
+DCM = "http://dicom.nema.org/resources/ontology/DCM"
+# DICOM Cast wrote the bare designator where the URI belongs
+DCM_OF_DICOM_CAST = "DCM"
+# https://hl7.org/fhir/R4/v2/0203
+IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
+ACCESSION_ID = "ACSN"
+# https://hl7.org/fhir/R4/codesystem-endpoint-connection-type.html
+CONNECTION_TYPE = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
+DICOM_WADO_RS = "dicom-wado-rs"
+# https://hl7.org/fhir/R4/extension-iso21090-en-representation.html
+NAME_REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
