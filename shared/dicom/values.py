@@ -57,7 +57,7 @@ class Attributes:
             return []
         values = element.get("Value", []) if isinstance(element, Mapping) else None
         if not isinstance(values, Sequence) or isinstance(values, str):
-            self._find(keyword, "malformed-element")
+            self.find(keyword, "malformed-element")
             return []
         return [value for value in values if value not in (None, "")]
 
@@ -68,14 +68,14 @@ class Attributes:
             if isinstance(value, str | int | float) and not isinstance(value, bool):
                 texts.append(str(value).strip(" \0"))
             else:
-                self._find(keyword, "not-text")
+                self.find(keyword, "not-text")
         return [text for text in texts if text]
 
     def text(self, keyword: str) -> str | None:
         """The first value as text; more than one is a finding."""
         texts = self.texts(keyword)
         if len(texts) > 1:
-            self._find(keyword, "several-values")
+            self.find(keyword, "several-values")
         return texts[0] if texts else None
 
     def uid(self, keyword: str) -> str | None:
@@ -84,10 +84,10 @@ class Attributes:
         if text is None:
             return None
         if len(text) > UID_MAX_LENGTH or not re.fullmatch(r"[0-9.]*[0-9]", text):
-            self._find(keyword, "invalid-uid")
+            self.find(keyword, "invalid-uid")
             return None
         if not UID.fullmatch(text):
-            self._find(keyword, "irregular-uid")
+            self.find(keyword, "irregular-uid")
         return text
 
     def integer(self, keyword: str) -> int | None:
@@ -96,7 +96,7 @@ class Attributes:
         if text is None:
             return None
         if not INTEGER.fullmatch(text):
-            self._find(keyword, "invalid-integer")
+            self.find(keyword, "invalid-integer")
             return None
         return int(text.split(".")[0])
 
@@ -107,10 +107,10 @@ class Attributes:
             return None
         found = DATE.fullmatch(text)
         if not found or not _is_calendar_date(*found.groups()):
-            self._find(keyword, "invalid-date")
+            self.find(keyword, "invalid-date")
             return None
         if "." in text:
-            self._find(keyword, "irregular-date")
+            self.find(keyword, "irregular-date")
         return "-".join(part for part in found.groups() if part)
 
     def time(self, keyword: str) -> str | None:
@@ -120,7 +120,7 @@ class Attributes:
             return None
         found = TIME.fullmatch(text)
         if not found:
-            self._find(keyword, "invalid-time")
+            self.find(keyword, "invalid-time")
             return None
         hour, minute, second, fraction = found.groups()
         return f"{hour}:{minute or '00'}:{second or '00'}{fraction or ''}"
@@ -132,7 +132,7 @@ class Attributes:
             return None
         found = OFFSET.fullmatch(text)
         if not found or text == "-0000":
-            self._find("TimezoneOffsetFromUTC", "invalid-offset")
+            self.find("TimezoneOffsetFromUTC", "invalid-offset")
             return None
         return f"{found[1]}{found[2]}:{found[3]}"
 
@@ -142,10 +142,10 @@ class Attributes:
         if not values:
             return {}
         if len(values) > 1:
-            self._find(keyword, "several-values")
+            self.find(keyword, "several-values")
         value = {"Alphabetic": values[0]} if isinstance(values[0], str) else values[0]
         if not isinstance(value, Mapping):
-            self._find(keyword, "invalid-name")
+            self.find(keyword, "invalid-name")
             return {}
         groups = {group: value.get(group) for group in ("Alphabetic", "Ideographic", "Phonetic")}
         names = {group: self._person_name(keyword, text) for group, text in groups.items() if isinstance(text, str)}
@@ -157,15 +157,16 @@ class Attributes:
             if isinstance(value, Mapping):
                 yield Attributes(value, self.findings)
             else:
-                self._find(keyword, "malformed-item")
+                self.find(keyword, "malformed-item")
 
     def _person_name(self, keyword: str, text: str) -> PersonName:
         components = [component.strip(" \0") for component in text.split("^")]
         if len(components) > COMPONENTS:
-            self._find(keyword, "too-many-components")
+            self.find(keyword, "too-many-components")
         return PersonName(*(components + [""] * COMPONENTS)[:COMPONENTS])
 
-    def _find(self, keyword: str, code: str) -> None:
+    def find(self, keyword: str, code: str) -> None:
+        """Record that this attribute was present and could not be used as it is."""
         finding = Finding(keyword, code)
         if finding not in self.findings:
             self.findings.append(finding)

@@ -1,0 +1,45 @@
+"""Pure: Endpoint, the DICOM service as a place to retrieve from (https://hl7.org/fhir/R4/endpoint.html).
+
+Name and types are DICOM Cast's, so that its Endpoint is found again.
+"""
+
+from urllib.parse import urlsplit
+
+from shared.errors import PermanentError
+from shared.fhir.identifiers import EndpointByName, Resource, endpoint_by_name
+from shared.fhir.systems import CONNECTION_TYPE, DICOM_WADO_RS
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def printed_url(url: str) -> str:
+    """The URL as .NET's Uri.ToString() prints it: scheme and host in lower case, no default port, a path at least `/`."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    host = f"[{host}]" if ":" in host else host
+    port = f":{parts.port}" if parts.port and parts.port != DEFAULT_PORTS.get(parts.scheme.lower()) else ""
+    return f"{parts.scheme.lower()}://{host}{port}{parts.path or '/'}"
+
+
+def endpoint_identity(dicom_endpoint: str) -> EndpointByName:
+    """By name and connection type."""
+    return endpoint_by_name(f"DICOM WADO-RS endpoint {printed_url(dicom_endpoint)}", CONNECTION_TYPE, DICOM_WADO_RS)
+
+
+def new_endpoint(dicom_endpoint: str) -> Resource:
+    """The Endpoint to create."""
+    return {
+        "resourceType": "Endpoint",
+        "status": "active",
+        "connectionType": {"system": CONNECTION_TYPE, "code": DICOM_WADO_RS},
+        "name": endpoint_identity(dicom_endpoint).name,
+        "payloadType": [{"text": "DICOM WADO-RS"}],
+        "payloadMimeType": ["application/dicom"],
+        "address": printed_url(dicom_endpoint),
+    }
+
+
+def check_address(stored: Resource, dicom_endpoint: str) -> None:
+    """Raise PermanentError when the stored Endpoint of this name leads somewhere else."""
+    if stored.get("address") != printed_url(dicom_endpoint):
+        raise PermanentError("the Endpoint of this DICOM service has another address: correct it", code="endpoint-differs")

@@ -1,0 +1,191 @@
+"""Pure: lay what DICOM says of a study over the stored ImagingStudy, series and instances included.
+
+Elements and list items of others stay. Series and instances are ordered by number and UID, so that the order in which
+they arrived is not seen.
+"""
+
+from collections.abc import Collection, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from shared.dicom.study import SeriesContent, StudyContent
+from shared.dicom.values import Attributes
+from shared.fhir.identifiers import ByIdentifier, Resource
+from shared.fhir.ownership import Element, overlay, put, replace_owned
+from shared.fhir.systems import ACCESSION_ID, DCM, DCM_OF_DICOM_CAST, IDENTIFIER_TYPE, URI
+from shared.mapping.imaging_study import (
+    INSTANCE_ELEMENTS,
+    SERIES_ELEMENTS,
+    STUDY_ELEMENTS,
+    accession_identifiers,
+    instance_elements,
+    series_elements,
+    study_elements,
+)
+from shared.model import Finding, InstanceKey
+
+LAST = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """References of the ImagingStudy. `subject` is None where it stays as stored."""
+
+    subject: str | None
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """The ImagingStudy as it should be, None when nothing is left in it, and what was found in each instance."""
+
+    resource: Resource | None
+    findings: Mapping[InstanceKey, Collection[Finding]]
+
+
+def new_study(identity: ByIdentifier, source: str) -> Resource:
+    """What an ImagingStudy of ours begins with."""
+    return {
+        "resourceType": "ImagingStudy",
+        "meta": {"source": source},
+        "identifier": [{"system": identity.system, "value": identity.value}],
+        "status": "available",
+    }
+
+
+def lay_study(
+    stored: Resource, content: StudyContent, gone: Collection[InstanceKey], links: Links, default_zone: str
+) -> Laid:
+    """`stored` with all of `content` laid over it and the `gone` instances taken out."""
+    findings: dict[InstanceKey, list[Finding]] = {}
+    result = deepcopy(stored)
+    if content.newest is not None:
+        result = _lay_study_level(result, _attributes(content.newest, findings), default_zone)
+    if links.subject is not None:
+        result["subject"] = _reference(result.get("subject"), links.subject)
+    series = {row["uid"]: row for row in result.get("series", [])}
+    for uid, series_content in content.series.items():
+        series[uid] = _lay_series(series.get(uid, {"uid": uid}), series_content, links, default_zone, findings)
+    rows = [row for row in (_without(row, gone) for row in series.values()) if row is not None]
+    put(result, "series", sorted(rows, key=_order))
+    put(result, "endpoint", _endpoints(result.get("endpoint", []), links.endpoint))
+    _count(result)
+    return Laid(result if rows else None, findings)
+
+
+def without_our_part(stored: Resource, endpoint: str) -> Resource:
+    """An ImagingStudy of somebody else in which nothing of ours is left."""
+    result = deepcopy(stored)
+    put(result, "series", [])
+    put(result, "endpoint", [row for row in result.get("endpoint", []) if row.get("reference") != endpoint])
+    _count(result)
+    return result
+
+
+def mend_dicom_cast(stored: Resource) -> Resource:
+    """Wrong systems that DICOM Cast wrote, corrected: the bare word DCM, and SOP classes without a system."""
+    result = deepcopy(stored)
+    for series in result.get("series", []):
+        if series.get("modality", {}).get("system") == DCM_OF_DICOM_CAST:
+            series["modality"]["system"] = DCM
+        for instance in series.get("instance", []):
+            sop_class = instance.get("sopClass", {})
+            if "system" not in sop_class and sop_class.get("code"):
+                instance["sopClass"] = {"system": URI, "code": "urn:oid:" + sop_class["code"].removeprefix("urn:oid:")}
+    return result
+
+
+def keys_of(stored: Mapping[str, Any] | None) -> list[InstanceKey]:
+    """The instances that an ImagingStudy lists."""
+    return [
+        InstanceKey(series["uid"], instance["uid"])
+        for series in (stored or {}).get("series", [])
+        for instance in series.get("instance", [])
+    ]
+
+
+def _lay_study_level(stored: Resource, attributes: Attributes, default_zone: str) -> Resource:
+    elements = study_elements(attributes, default_zone)
+    result = overlay(stored, elements, STUDY_ELEMENTS)
+    result["status"] = "available"
+    identifiers = replace_owned(stored.get("identifier", []), accession_identifiers(attributes), _is_our_accession)
+    result["identifier"] = identifiers
+    description = elements.get("description")
+    notes = [{"text": description}] if description else []
+    put(result, "note", replace_owned(stored.get("note", []), notes, lambda note: _is_our_note(stored, note)))
+    return result
+
+
+def _is_our_accession(identifier: Element) -> bool:
+    codings = identifier.get("type", {}).get("coding", [])
+    return "system" not in identifier and any(
+        (coding.get("system"), coding.get("code")) == (IDENTIFIER_TYPE, ACCESSION_ID) for coding in codings
+    )
+
+
+def _is_our_note(stored: Resource, note: Element) -> bool:
+    """A bare text equal to the description that we wrote beside it; or of DICOM Cast, which wrote no description."""
+    if note.keys() != {"text"}:
+        return False
+    return note["text"] == stored.get("description") or ("description" not in stored)
+
+
+def _lay_series(
+    stored: Element,
+    content: SeriesContent,
+    links: Links,
+    default_zone: str,
+    findings: dict[InstanceKey, list[Finding]],
+) -> Element:
+    result = stored
+    if content.newest is not None:
+        elements = series_elements(_attributes(content.newest, findings), default_zone)
+        result = overlay(stored, elements, SERIES_ELEMENTS)
+    put(result, "endpoint", _endpoints(result.get("endpoint", []), links.endpoint))
+    instances = {row["uid"]: row for row in result.get("instance", [])}
+    for uid, dataset in content.instances.items():
+        ours = instance_elements(_attributes(dataset, findings))
+        instances[uid] = overlay(instances.get(uid, {"uid": uid}), ours, INSTANCE_ELEMENTS)
+    put(result, "instance", list(instances.values()))
+    return result
+
+
+def _without(series: Element, gone: Collection[InstanceKey]) -> Element | None:
+    """The series in order and without what is gone; None when that empties it."""
+    instances = series.get("instance", [])
+    left = [row for row in instances if InstanceKey(series["uid"], row["uid"]) not in gone]
+    if instances and not left:
+        return None
+    put(series, "instance", sorted(left, key=_order))
+    return series
+
+
+def _count(result: Resource) -> None:
+    for series in result.get("series", []):
+        if "instance" in series:
+            series["numberOfInstances"] = len(series["instance"])
+    rows = result.get("series", [])
+    result["numberOfSeries"] = len(rows)
+    result["numberOfInstances"] = sum(row.get("numberOfInstances", 0) for row in rows)
+    modalities = {row["modality"].get("code", ""): row["modality"] for row in rows if "modality" in row}
+    put(result, "modality", [modalities[code] for code in sorted(modalities)])
+
+
+def _endpoints(stored: list[Element], ours: str) -> list[Element]:
+    return stored if any(row.get("reference") == ours for row in stored) else [*stored, {"reference": ours}]
+
+
+def _reference(stored: Element | None, ours: str) -> Element:
+    # a server or somebody else may have added a display to the reference that we wrote
+    return stored if stored and stored.get("reference") == ours else {"reference": ours}
+
+
+def _order(row: Element) -> tuple[int, str]:
+    return row.get("number", LAST), row["uid"]
+
+
+def _attributes(dataset: Mapping[str, Any], findings: dict[InstanceKey, list[Finding]]) -> Attributes:
+    identity = Attributes(dataset)
+    key = InstanceKey(identity.uid("SeriesInstanceUID") or "", identity.uid("SOPInstanceUID") or "")
+    return Attributes(dataset, findings.setdefault(key, []))
