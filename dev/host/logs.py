@@ -22,5 +22,5 @@ def configure() -> None:
     handler.setFormatter(OneLine())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # the Azure clients of the host itself would write two records for every empty poll
-    for name in ("azure", "uvicorn.access"):
+    for name in ("azure", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,117 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dev.host.errors import StartError
+from dev.host.options import QueueOptions, read_options
+from dev.host.queues import Backoff
+from dev.host.settings import load_local_settings, resolve, time_span_s
+from dev.host.timers import parse_schedule
+
+NOON = datetime(2026, 3, 2, 12, 0, 0, 500_000, tzinfo=UTC)  # a Monday
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("00:00:05", 5),
+        ("00:00:00.250", 0.25),
+        ("01:02:03", 3723),
+        ("7.00:00:00", 604800),
+        ("00:10", 600),
+        ("*/5 * * * * *", None),
+        ("", None),
+    ],
+)
+def test_time_span(text, seconds):
+    assert time_span_s(text) == seconds
+
+
+def test_setting_expressions_are_filled_in_wherever_they_stand(monkeypatch):
+    monkeypatch.setenv("QUEUE", "study-changes")
+    assert resolve("%QUEUE%-poison", "a test") == "study-changes-poison"
+    assert resolve("plain", "a test") == "plain"
+
+
+def test_unknown_setting_is_named(monkeypatch):
+    monkeypatch.delenv("QUEUE", raising=False)
+    with pytest.raises(StartError, match=r"app setting QUEUE is not set, but function sync needs it"):
+        resolve("%QUEUE%", "function sync")
+
+
+def test_environment_wins_over_local_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOST_TEST_BOTH", "environment")
+    monkeypatch.setenv("HOST_TEST_FILE", "")
+    monkeypatch.delenv("HOST_TEST_FILE")
+    values = {"HOST_TEST_BOTH": "file", "HOST_TEST_FILE": "file"}
+    (tmp_path / "local.settings.json").write_text(json.dumps({"IsEncrypted": False, "Values": values}))
+    load_local_settings(tmp_path, None)
+    assert resolve("%HOST_TEST_BOTH% %HOST_TEST_FILE%", "a test") == "environment file"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("*/2 * * * * *", NOON.replace(microsecond=0) + timedelta(seconds=2)),
+        ("0 */5 * * * *", NOON.replace(minute=5, second=0, microsecond=0)),
+        ("0 0 3 * * 0", datetime(2026, 3, 8, 3, tzinfo=UTC)),
+        ("30 * * * *", NOON.replace(minute=30, second=0, microsecond=0)),
+        # day of month and day of week must both hold: the first 13th that is a Friday
+        ("0 0 0 13 * 5", datetime(2026, 3, 13, tzinfo=UTC)),
+        ("00:00:05", NOON + timedelta(seconds=5)),
+    ],
+)
+def test_next_occurrence(schedule, expected):
+    assert parse_schedule(schedule, "tick")(NOON) == expected
+
+
+@pytest.mark.parametrize("schedule", ["soon", "* * *", "61 * * * * *", "00:00:00"])
+def test_wrong_schedule_is_refused(schedule):
+    with pytest.raises(StartError, match="function tick"):
+        parse_schedule(schedule, "tick")
+
+
+def write_host_json(folder, **queues):
+    (folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"queues": queues}}))
+
+
+def test_queue_options_of_host_json(tmp_path):
+    write_host_json(tmp_path, batchSize=8, visibilityTimeout="00:01:00", messageEncoding="none", maxDequeueCount=3)
+    assert read_options(tmp_path).queues == QueueOptions(
+        batch_size=8,
+        new_batch_threshold=4,
+        visibility_timeout_s=60,
+        max_dequeue_count=3,
+        max_polling_interval_s=2,
+        base64=False,
+    )
+
+
+def test_app_setting_overrides_host_json(tmp_path, monkeypatch):
+    write_host_json(tmp_path, batchSize=8)
+    monkeypatch.setenv("AzureFunctionsJobHost__extensions__queues__batchSize", "2")
+    assert read_options(tmp_path).queues.batch_size == 2
+
+
+@pytest.mark.parametrize(
+    ("queues", "named"),
+    [
+        ({"batchSize": 33}, "extensions.queues.batchSize"),
+        ({"visibilityTimeout": 5}, "extensions.queues.visibilityTimeout"),
+        ({"messageEncoding": "utf8"}, "extensions.queues.messageEncoding"),
+    ],
+)
+def test_wrong_host_json_is_refused_by_name(tmp_path, queues, named):
+    write_host_json(tmp_path, **queues)
+    with pytest.raises(StartError, match=named):
+        read_options(tmp_path)
+
+
+def test_polling_backs_off_and_starts_over_after_a_hit():
+    backoff = Backoff(longest_s=2.0)
+    delays = [backoff.after(found=False) for _ in range(8)]
+    assert delays == sorted(delays)
+    assert delays[0] < 0.25
+    assert delays[-1] == 2.0
+    assert backoff.after(found=True) == 0.1
