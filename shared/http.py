@@ -22,6 +22,8 @@ from shared.errors import (
 TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=60.0)
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
 
+UNREADABLE = "unreadable"
+
 REPEATS = 3
 REPEAT_WAIT_S = 0.2
 REPEAT_WAIT_MAX_S = 2.0
@@ -55,11 +57,14 @@ async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) 
 
 
 def json_of(service: str, response: httpx.Response) -> Any:
-    """The JSON body; anything else (a proxy's HTML page, half a body) means the service is not itself right now."""
+    """The JSON body. A proxy's HTML page means that the service is not itself right now; JSON that cannot be read will
+    not be better next time, and has its own code.
+    """
     try:
         return json.loads(response.content)
     except ValueError:
-        raise Unavailable(f"{service} answered {response.status_code} with a body that is not JSON") from None
+        code = UNREADABLE if "json" in response.headers.get("content-type", "") else None
+        raise Unavailable(f"{service} answered {response.status_code} with a body that is not JSON", code=code) from None
 
 
 def error_for(service: str, response: httpx.Response) -> SyncError:

@@ -103,10 +103,16 @@ class Changes:
 
 
 def _split(instances: Mapping[InstanceKey, int]) -> Iterator[dict[InstanceKey, int]]:
+    # the newest of each series comes first: a pass that knows it need not be repeated for the other parts
+    newest: dict[str, int] = {}
+    for key, sequence in instances.items():
+        newest[key.series_instance_uid] = max(sequence, newest.get(key.series_instance_uid, 0))
     part: dict[InstanceKey, int] = {}
     series: set[str] = set()
     size = MESSAGE_OVERHEAD_BYTES
-    for key, sequence in sorted(instances.items(), key=lambda item: -item[1]):
+    for key, sequence in sorted(
+        instances.items(), key=lambda item: (item[1] != newest[item[0].series_instance_uid], -item[1])
+    ):
         cost = len(key.sop_instance_uid) + INSTANCE_OVERHEAD_BYTES
         if key.series_instance_uid not in series:
             cost += len(key.series_instance_uid) + SERIES_OVERHEAD_BYTES

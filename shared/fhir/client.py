@@ -1,9 +1,11 @@
 """The FHIR server: search, transaction, and once per worker whether it is one that this app can work with."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -16,6 +18,7 @@ SERVICE = "the FHIR server"
 FHIR_JSON = "application/fhir+json"
 FHIR_VERSION = "4.0"
 SEARCH_COUNT = 50
+ISSUE_CODE = re.compile(r"[a-z-]{1,40}")
 
 
 class FhirClient:
@@ -58,6 +61,18 @@ class FhirClient:
             raise AmbiguousMatch(f"{len(matches)} {identity.resource_type} resources have the same identity")
         return next(iter(matches.values()), None)
 
+    async def studies_of(self, patient: str) -> list[Resource]:
+        """ImagingStudy resources whose subject is this `Patient/id`."""
+        await self.check_capable()
+        path: str | None = f"ImagingStudy?patient={quote(patient)}&_count={SEARCH_COUNT}"
+        studies: list[Resource] = []
+        while path is not None:
+            found = await repeated(partial(self._read, "GET", path, None, {"Cache-Control": "no-cache"}))
+            hits = [entry.get("resource") or {} for entry in found.get("entry", [])]
+            studies += [hit for hit in hits if hit.get("subject", {}).get("reference") == patient]
+            path = self._next_page(found)
+        return studies
+
     async def transact(self, entries: Sequence[Entry]) -> list[str]:
         """Carry out all entries or none; `Type/id` per entry."""
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
@@ -75,6 +90,12 @@ class FhirClient:
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
         return resource
+
+    def _next_page(self, found: Resource) -> str | None:
+        """The next link, as the server gave it; only within the configured server."""
+        links = [link.get("url", "") for link in found.get("link", []) if link.get("relation") == "next"]
+        base = str(self._client.base_url)
+        return next((link for link in links if link.startswith(base.rstrip("/"))), None)
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path if path else str(self._client.base_url).rstrip("/")
@@ -94,6 +115,6 @@ class FhirClient:
         """Issue codes of an OperationOutcome; its texts can hold values and stay out."""
         try:
             issues: Any = json.loads(response.content).get("issue", [])
-            return ", ".join(sorted({str(issue["code"]) for issue in issues}))
+            return ", ".join(sorted({str(issue["code"]) for issue in issues if ISSUE_CODE.fullmatch(str(issue["code"]))}))
         except (ValueError, AttributeError, KeyError, TypeError):
             return ""

@@ -84,8 +84,12 @@ def without_our_part(stored: Resource, endpoint: str) -> Resource:
 
 
 def mend_dicom_cast(stored: Resource) -> Resource:
-    """Wrong systems that DICOM Cast wrote, corrected: the bare word DCM, and SOP classes without a system."""
+    """What DICOM Cast wrote differently: the bare word DCM as system, SOP classes without one, a note for every
+    description there ever was and no description.
+    """
     result = deepcopy(stored)
+    if "description" not in result:
+        put(result, "note", [note for note in result.get("note", []) if note.keys() != {"text"}])
     for series in result.get("series", []):
         if series.get("modality", {}).get("system") == DCM_OF_DICOM_CAST:
             series["modality"]["system"] = DCM
@@ -125,10 +129,8 @@ def _is_our_accession(identifier: Element) -> bool:
 
 
 def _is_our_note(stored: Resource, note: Element) -> bool:
-    """A bare text equal to the description that we wrote beside it; or of DICOM Cast, which wrote no description."""
-    if note.keys() != {"text"}:
-        return False
-    return note["text"] == stored.get("description") or ("description" not in stored)
+    """A bare text equal to the description that we wrote beside it."""
+    return note == {"text": stored.get("description")}
 
 
 def _lay_series(

@@ -35,6 +35,11 @@ class ErrorRecord:
     message: str = ""  # the queue message to send again, for what was set aside
 
     @property
+    def text(self) -> str:
+        """What the column `Exception` says."""
+        return f"{self.code}: {self.detail}" if self.detail else self.code
+
+    @property
     def row_key(self) -> str:
         """The same failure of the same thing has the same key."""
         parts = (self.study.partition_name, self.series_instance_uid, self.sop_instance_uid, self.detail)
@@ -49,7 +54,6 @@ class ErrorRecords:
 
     async def put(self, table: ErrorTable, record: ErrorRecord) -> None:
         """Insert or update one record."""
-        text = f"{record.code}: {record.detail}" if record.detail else record.code
         entity = {
             "PartitionKey": _partition_key(record.study),
             "RowKey": record.row_key,
@@ -57,7 +61,7 @@ class ErrorRecords:
             "SeriesUid": record.series_instance_uid,
             "InstanceUid": record.sop_instance_uid,
             "ChangeFeedSequence": int64(record.sequence),
-            "Exception": text,
+            "Exception": record.text,
             "RetryNumber": record.attempts,
             "PartitionName": record.study.partition_name,
             "Message": record.message,

@@ -1,4 +1,4 @@
-"""Study state: one row a study and data partition, ETag-guarded. Marks are packed: digest (8 bytes) and mark (8 bytes)."""
+"""Study state: one row a study and data partition, ETag-guarded. Marks are packed: digest (12 bytes) and mark (8 bytes)."""
 
 import json
 import struct
@@ -9,9 +9,9 @@ from shared.model import StudyKey, StudyState
 from shared.storage.table import Entity, Table, int64, integer
 
 TABLE_NAME = "StudyStateTable"
-MARK = struct.Struct(">8sq")
+MARK = struct.Struct(">12sq")
 # a binary property holds 64 KiB, a row 1 MiB (Table service data model)
-MARKS_PER_PROPERTY = 4_000
+MARKS_PER_PROPERTY = 3_200
 MARKS_PER_ROW = 15 * MARKS_PER_PROPERTY
 
 

@@ -1,0 +1,55 @@
+"""Keep the error tables true to the last look at a study: what failed is there once, what was mended is gone."""
+
+from collections.abc import Collection, Mapping
+
+from shared.model import Finding, InstanceKey, StudyKey
+from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
+
+OF_INSTANCES = (ErrorTable.INVALID_TAG, ErrorTable.DICOM)
+OF_STUDIES = (ErrorTable.FHIR, ErrorTable.TRANSIENT_FAILURE)
+
+
+async def record(
+    records: ErrorRecords,
+    study: StudyKey,
+    looked_at: Collection[InstanceKey],
+    failed: Mapping[InstanceKey, Collection[Finding]],
+    findings: Mapping[InstanceKey, Collection[Finding]],
+    listed: Mapping[InstanceKey, int],
+    *,
+    may_have_records: bool,
+) -> bool:
+    """Write what was found in the instances looked at, clear what no longer is; whether any record is left.
+
+    `failed` keeps an instance out of FHIR, `findings` only an element.
+    """
+    left = False
+    for table, found in zip(OF_INSTANCES, (findings, failed), strict=True):
+        rows = {row["RowKey"]: row for row in await records.of_study(table, study)} if may_have_records else {}
+        wanted = {
+            entry.row_key: entry
+            for key, some in found.items()
+            for finding in some
+            for entry in [_record_of(study, key, finding, listed.get(key, 0))]
+        }
+        for row_key, entry in wanted.items():
+            if rows.get(row_key, {}).get("Exception") != entry.text:
+                await records.put(table, entry)
+        mended = {
+            row_key
+            for row_key, row in rows.items()
+            if row_key not in wanted and InstanceKey(row["SeriesUid"], row["InstanceUid"]) in looked_at
+        }
+        await records.clear(table, study, mended)
+        left = left or bool(wanted) or len(rows) > len(mended)
+    return left
+
+
+async def clear_parked(records: ErrorRecords, study: StudyKey) -> None:
+    """A whole pass succeeded: nothing of the study is set aside any more."""
+    for table in OF_STUDIES:
+        await records.clear(table, study, [row["RowKey"] for row in await records.of_study(table, study)])
+
+
+def _record_of(study: StudyKey, key: InstanceKey, finding: Finding, sequence: int) -> ErrorRecord:
+    return ErrorRecord(study, finding.code, key.series_instance_uid, key.sop_instance_uid, sequence, finding.keyword)

@@ -1,0 +1,78 @@
+"""Pure: marks, the memory of every instance that was ever written for a study.
+
+A mark is keyed by a digest (4 bytes of the series, 8 of the instance) and holds the highest change feed sequence known,
+0 when the instance was seen before its entry: `sequence` while it is there, `-sequence - 1` once it is gone. Marks of
+gone instances stay: a slow worker may still write one of them, and the next whole pass must know that it was ours.
+Merging takes the maximum, so the order of messages does not matter.
+"""
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+
+from shared.model import InstanceKey
+
+SERIES_BYTES = 4
+INSTANCE_BYTES = 8
+Marks = Mapping[bytes, int]
+
+
+def series_digest(series_instance_uid: str) -> bytes:
+    """The first part of every digest of the series."""
+    return blake2b(series_instance_uid.encode(), digest_size=SERIES_BYTES).digest()
+
+
+def digest(key: InstanceKey) -> bytes:
+    """Twelve bytes that stand for an instance within its study."""
+    instance = blake2b("\n".join(key).encode(), digest_size=INSTANCE_BYTES).digest()
+    return series_digest(key.series_instance_uid) + instance
+
+
+def is_there(mark: int) -> bool:
+    """Whether the instance was there when it was last looked at."""
+    return mark >= 0
+
+
+def sequence_of(mark: int) -> int:
+    """The highest sequence known of the instance."""
+    return mark if mark >= 0 else -mark - 1
+
+
+def merge(
+    marks: Marks, listed: Mapping[InstanceKey, int], there: Iterable[InstanceKey], gone: Iterable[InstanceKey]
+) -> dict[bytes, int]:
+    """Marks after a look at some instances; `listed` holds the sequences that a message told."""
+    merged = dict(marks)
+    for keys, sign in ((there, True), (gone, False)):
+        for key in keys:
+            name = digest(key)
+            sequence = max(sequence_of(merged.get(name, 0)), listed.get(key, 0))
+            merged[name] = sequence if sign else -sequence - 1
+    return merged
+
+
+def announce(marks: Marks, keys: Iterable[InstanceKey]) -> dict[bytes, int]:
+    """Marks that know these instances as ours, with no sequence told yet."""
+    return {**{digest(key): 0 for key in keys}, **marks}
+
+
+def learn(marks: Marks, listed: Mapping[InstanceKey, int]) -> dict[bytes, int]:
+    """Marks with the sequences that a message told, nothing looked at."""
+    known = [key for key in listed if digest(key) in marks]
+    there = [key for key in known if is_there(marks[digest(key)])]
+    return merge(marks, listed, there, set(known) - set(there))
+
+
+def speakers(marks: Marks, keys: Iterable[InstanceKey]) -> set[bytes | None]:
+    """The digests that speak for the study and for each series of these instances."""
+    return {newest(marks)} | {newest(marks, series_digest(key.series_instance_uid)) for key in keys}
+
+
+def covers(marks: Marks, listed: Mapping[InstanceKey, int]) -> bool:
+    """Whether every instance of a message was looked at after its change."""
+    return all(sequence_of(marks.get(digest(key), -1)) >= sequence > 0 for key, sequence in listed.items())
+
+
+def newest(marks: Marks, series: bytes = b"") -> bytes | None:
+    """The digest of the instance with the newest change, of the study or of one series; None when nothing is there."""
+    candidates = ((mark, name) for name, mark in marks.items() if is_there(mark) and name.startswith(series))
+    return max(candidates, default=(0, None))[1]

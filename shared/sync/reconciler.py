@@ -1,0 +1,217 @@
+"""Make FHIR say what DICOM says of one study: the only place where DICOM truth, FHIR content and study state meet.
+
+A pass reads everything, maps purely, writes one transaction and then moves the study state on under the ETag it read at
+the beginning. Losing that ETag means that another worker looked at the same study meanwhile, and may have seen something
+older or newer: the whole pass is run again. A pass that writes announces it in the study state first; as long as the
+announcement stands, its message is not taken for overtaken, so a crash after the write is repaired by its redelivery.
+"""
+
+import asyncio
+import random
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
+
+from shared.dicom.client import DicomClient
+from shared.dicom.values import Attributes
+from shared.errors import VersionConflict
+from shared.fhir.client import FhirClient
+from shared.fhir.identifiers import Resource
+from shared.fhir.ownership import source_of
+from shared.fhir.validation import check_valid
+from shared.mapping.imaging_study import lacks, study_identity
+from shared.mapping.study_layer import keys_of
+from shared.model import Finding, InstanceKey, Outcome, StudyChange, StudyKey, StudyState
+from shared.storage.creation_claim import CreationClaimStore
+from shared.storage.error_records import ErrorRecords
+from shared.storage.patient_state import PatientStateStore
+from shared.storage.study_queue import StudyQueue
+from shared.storage.study_state import StudyStateStore
+from shared.sync import findings, marks
+from shared.sync.claiming import Claims, claiming
+from shared.sync.demographics import let_go, subject_of
+from shared.sync.plan import Plan, Planner, Rules
+from shared.sync.truth import SINGLE_READS, Truth, read_some, read_whole
+from shared.sync.view import View, unreadable, view_of
+
+RERUNS = 3
+RERUN_WAIT_S = 0.3
+STUDY_UID_PREFIX = "urn:oid:"
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that is remembered."""
+
+    studies: StudyStateStore
+    patients: PatientStateStore
+    claims: CreationClaimStore
+    records: ErrorRecords
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at DICOM showed. `failed` instances are kept out of FHIR."""
+
+    truth: Truth
+    failed: Mapping[InstanceKey, Collection[Finding]]
+    view: View
+
+
+class Reconciler:
+    """One per worker process."""
+
+    def __init__(self, dicom: DicomClient, fhir: FhirClient, stores: Stores, queue: StudyQueue, rules: Rules) -> None:
+        self._dicom = dicom
+        self._fhir = fhir
+        self._stores = stores
+        self._queue = queue
+        self._rules = rules
+        self._planner = Planner(stores.patients, rules)
+        # an optimisation only: of two passes of one process over one study, one would have to run again
+        self._locks: WeakValueDictionary[StudyKey, asyncio.Lock] = WeakValueDictionary()
+
+    async def reconcile(self, change: StudyChange) -> Outcome:
+        """What became of the study. Raises the errors of `shared.errors`."""
+        lock = self._locks.setdefault(change.study, asyncio.Lock())
+        async with lock:
+            for rerun in range(1, RERUNS + 1):
+                try:
+                    return await self._pass(change)
+                except VersionConflict:
+                    self._planner.forget()
+                    await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
+            return await self._pass(change)
+
+    async def _pass(self, change: StudyChange) -> Outcome:
+        state = await self._stores.studies.get(change.study)
+        if await self._is_overtaken(change, state):
+            return Outcome.OVERTAKEN
+        async with claiming(self._fhir, self._stores.claims) as claims:
+            identity = study_identity(change.study.study_instance_uid)
+            stored = await claims.find(identity, likely_new=state.etag is None)
+            adopted = state.etag is None and stored is not None and source_of(stored) == self._rules.source
+            look = await self._look(change, state, stored, adopted=adopted)
+            plan = await self._planner.plan(claims, change.study, stored, look.view, adopted=adopted)
+            if plan.entries or (not state.has_records and (plan.findings or look.failed)):
+                state = await self._announce(change, state, look, plan)
+            await self._write(claims, plan)
+        await self._confirm(change, state, stored, look, plan)
+        return plan.outcome
+
+    async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
+        """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
+        instance speaks for the study once another one is gone.
+        """
+        if not change.instances or state.parked or change.message_id in state.writers:
+            return False
+        if marks.covers(state.marks, change.instances):
+            return True
+        known = all(marks.digest(key) in state.marks for key in change.instances)
+        learnt = marks.learn(state.marks, change.instances)
+        same_speakers = marks.speakers(learnt, change.instances) == marks.speakers(state.marks, change.instances)
+        if change.poll > state.full_poll or not known or not same_speakers:
+            return False
+        await self._stores.studies.save(change.study, replace(state, marks=learnt))
+        return True
+
+    async def _look(self, change: StudyChange, state: StudyState, stored: Resource | None, *, adopted: bool) -> Look:
+        listed, stored_keys = change.instances, keys_of(stored)
+        is_few = 0 < len(listed) <= SINGLE_READS
+        if is_few and stored is not None and state.etag is not None and not state.parked:
+            truth = await read_some(self._dicom, change.study, listed)
+            failed = _failed(truth)
+            view = view_of(truth, failed, state.marks, listed, stored_keys, adopted=adopted, final=False)
+            if view is not None:
+                return Look(truth, failed, view)
+        truth = await read_whole(self._dicom, change.study, {*listed, *stored_keys})
+        failed = _failed(truth)
+        view = view_of(truth, failed, state.marks, listed, stored_keys, adopted=adopted, final=True)
+        assert view is not None  # noqa: S101 - a final view always is
+        return Look(truth, failed, view)
+
+    async def _announce(self, change: StudyChange, state: StudyState, look: Look, plan: Plan) -> StudyState:
+        writers = tuple(dict.fromkeys((*state.writers, change.message_id)))
+        announced = replace(
+            state,
+            marks=marks.announce(state.marks, look.truth.instances),
+            writers=writers,
+            has_records=state.has_records or bool(plan.findings or look.failed),
+        )
+        return await self._stores.studies.save(change.study, announced)
+
+    async def _write(self, claims: Claims, plan: Plan) -> None:
+        if not plan.entries:
+            return
+        for entry in plan.entries:
+            if entry.resource is not None:
+                check_valid(entry.resource)
+        self._planner.learn(plan, await claims.transact(plan.entries))
+
+    async def _confirm(
+        self, change: StudyChange, state: StudyState, stored: Resource | None, look: Look, plan: Plan
+    ) -> None:
+        """Everything that must be remembered, the study state last."""
+        patient = state.patient
+        if plan.patient is not None:
+            patient = plan.patient.key
+            if plan.patient.state_changes:
+                await self._stores.patients.save(patient, plan.patient.state)
+        elif not any(marks.is_there(mark) for mark in look.view.marks.values()):
+            patient = ""
+        if stored is not None and state.patient not in ("", patient) and self._rules.patient.demographics_follow:
+            await self._let_go(change, state.patient, subject_of(stored))
+        left = await self._record(change, state, look, plan)
+        if state.parked and look.truth.is_whole:
+            await findings.clear_parked(self._stores.records, change.study)
+        confirmed = replace(
+            state,
+            marks=look.view.marks,
+            full_poll=max(state.full_poll, change.poll) if look.truth.is_whole else state.full_poll,
+            writers=tuple(writer for writer in state.writers if writer != change.message_id),
+            patient=patient,
+            has_records=left,
+            parked=state.parked and not look.truth.is_whole,
+        )
+        await self._stores.studies.save(change.study, confirmed)
+
+    async def _let_go(self, change: StudyChange, patient: str, subject: str) -> None:
+        study = change.study
+
+        async def look_again() -> None:
+            for other in await self._fhir.studies_of(subject):
+                for uid in _study_uids(other):
+                    if uid != study.study_instance_uid:
+                        await self._queue.send(StudyChange(StudyKey(study.partition_name, uid), change.poll))
+
+        await let_go(self._stores.patients, patient, study.study_instance_uid, look_again)
+
+    async def _record(self, change: StudyChange, state: StudyState, look: Look, plan: Plan) -> bool:
+        if not (state.has_records or plan.findings or look.failed):
+            return False
+        return await findings.record(
+            self._stores.records,
+            change.study,
+            {*look.truth.instances, *look.view.gone, *look.truth.unknown},
+            look.failed,
+            plan.findings,
+            change.instances,
+            may_have_records=state.has_records,
+        )
+
+
+def _failed(truth: Truth) -> dict[InstanceKey, Collection[Finding]]:
+    """Instances that cannot be mapped, each with what it lacks."""
+    lacking = {key: lacks(Attributes(dataset)) for key, dataset in truth.instances.items()}
+    return {
+        **unreadable(truth),
+        **{key: [Finding(keyword, "missing")] for key, keyword in lacking.items() if keyword is not None},
+    }
+
+
+def _study_uids(study: Resource) -> list[str]:
+    return [
+        identifier["value"].removeprefix(STUDY_UID_PREFIX)
+        for identifier in study.get("identifier", [])
+        if str(identifier.get("value", "")).startswith(STUDY_UID_PREFIX)
+    ]

@@ -1,0 +1,100 @@
+"""Pure: what a pass makes of the truth it read: which instances are there, gone or unusable, and what speaks for whom."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from shared.dicom.study import SeriesContent, StudyContent
+from shared.dicom.values import Dataset
+from shared.model import Finding, InstanceKey
+from shared.sync import marks
+from shared.sync.truth import UNREADABLE_METADATA, Truth
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """content: what to lay over the ImagingStudy. gone: what to take out of it. marks: what to remember.
+
+    newest: the instance that speaks for the study, None where what is stored stays; sequence: that of its change.
+    """
+
+    content: StudyContent
+    gone: frozenset[InstanceKey]
+    marks: Mapping[bytes, int]
+    newest: InstanceKey | None
+    sequence: int
+
+
+def view_of(
+    truth: Truth,
+    failed: Collection[InstanceKey],
+    known: marks.Marks,
+    listed: Mapping[InstanceKey, int],
+    stored: Collection[InstanceKey],
+    *,
+    adopted: bool,
+    final: bool,
+) -> View | None:
+    """The view of one look; None when it did not show enough and the whole study must be read.
+
+    stored: instances that the ImagingStudy lists. adopted: all of these count as ours, for nothing is remembered.
+    final: no further look is possible; what was not shown stays as it is stored.
+    """
+    there = {key: dataset for key, dataset in truth.instances.items() if key not in failed}
+    gone = _gone(truth, there, known, listed, stored, adopted=adopted)
+    after = marks.merge(known, listed, there, gone)
+    if truth.is_whole:
+        after = _without_unseen(after, there)
+    names = {marks.digest(key): key for key in there}
+    newest = marks.newest(after)
+    series = _series(there, gone, after, names)
+    before, now = (marks.speakers(some, [*there, *gone]) for some in (known, after))
+    if not final and not now <= before | names.keys() | {None}:
+        return None
+    speaker = names.get(newest) if newest else None
+    content = StudyContent(there[speaker] if speaker else None, series)
+    return View(content, gone, after, speaker, marks.sequence_of(after[newest]) if newest else 0)
+
+
+def unreadable(truth: Truth) -> dict[InstanceKey, list[Finding]]:
+    """A finding for each instance whose metadata cannot be read."""
+    return {key: [Finding("Metadata", UNREADABLE_METADATA)] for key in truth.unknown}
+
+
+def _gone(
+    truth: Truth,
+    there: Mapping[InstanceKey, Dataset],
+    known: marks.Marks,
+    listed: Mapping[InstanceKey, int],
+    stored: Collection[InstanceKey],
+    *,
+    adopted: bool,
+) -> frozenset[InstanceKey]:
+    suspects = set(listed) | set(truth.instances)
+    if truth.is_whole:
+        suspects |= {key for key in stored if adopted or marks.digest(key) in known}
+    return frozenset(suspects - set(there) - truth.unknown)
+
+
+def _without_unseen(after: dict[bytes, int], there: Mapping[InstanceKey, Dataset]) -> dict[bytes, int]:
+    seen = {marks.digest(key) for key in there}
+    return {
+        name: mark if name in seen or not marks.is_there(mark) else -mark - 1 for name, mark in after.items()
+    }
+
+
+def _series(
+    there: Mapping[InstanceKey, Dataset],
+    gone: Collection[InstanceKey],
+    after: marks.Marks,
+    names: Mapping[bytes, InstanceKey],
+) -> dict[str, SeriesContent]:
+    by_series: dict[str, dict[str, Dataset]] = {key.series_instance_uid: {} for key in (*there, *gone)}
+    for key, dataset in there.items():
+        by_series[key.series_instance_uid][key.sop_instance_uid] = dataset
+    content: dict[str, SeriesContent] = {}
+    for uid, instances in by_series.items():
+        newest = marks.newest(after, marks.series_digest(uid))
+        speaker = names.get(newest) if newest else None
+        if instances:
+            content[uid] = SeriesContent(there[speaker] if speaker else None, instances)
+    return content

@@ -1,0 +1,18 @@
+"""Logs: constant event names with fields. No field may hold a value of a DICOM attribute or a URL."""
+
+import logging
+
+LOGGER = logging.getLogger("dicom_fhir_sync")
+QUIET = ("azure", "httpx", "httpcore", "stamina", "urllib3")
+
+
+def quiet_libraries() -> None:
+    """Libraries log URLs and headers at INFO; only their warnings pass."""
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def event(name: str, level: int = logging.INFO, **fields: object) -> None:
+    """One line: the event's name, then `field=value` for each field that has a value."""
+    text = " ".join(f"{key}={value}" for key, value in fields.items() if value not in (None, ""))
+    LOGGER.log(level, "%s %s", name, text, extra={"event": name, **{f"field_{key}": fields[key] for key in fields}})
