@@ -71,5 +71,5 @@ def command(
             sys.exit(f"azurite: {error}")
         endpoints = {service: f"http://127.0.0.1:{port}/{ACCOUNT}" for service, port in ports.items()}
         announce(part="azurite", **endpoints, connection_string=connection_string(endpoints))
-        status = child.wait()
+        status = node.ended(child)
     sys.exit(f"azurite: ended by itself with status {status}")

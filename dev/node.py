@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,16 @@ def start(script: Path, *args: str, env: Mapping[str, str] | None = None, **opti
         env={**os.environ, "NODE_COMPILE_CACHE": str(FOLDER / "node_modules" / ".cache" / "compile"), **(env or {})},
         **options,
     )
+
+
+def ended(child: "subprocess.Popen[bytes]") -> int:
+    """Wait for a child and return its status.
+
+    In short steps: a SIGTERM that comes in the moment before an endless waitpid would only be noticed after it.
+    """
+    while (status := child.poll()) is None:
+        time.sleep(0.2)
+    return status
 
 
 @contextlib.contextmanager

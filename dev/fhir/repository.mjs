@@ -39,10 +39,10 @@ export class TransactionalRepository extends MemoryRepository {
   /** The one place where Medplum stores a resource, creations and updates alike. */
   createResourceSync(resource, options, update = false) {
     validateResource(resource);
-    const { id, ...rest } = resource;
+    const { id: _, ...anonymous } = resource;
     // a client's id counts on update only; creations get a new one
-    const accepted = update || options?.assignedId ? resource : rest;
-    const before = this.#state(resource.resourceType, id);
+    const accepted = update || options?.assignedId ? resource : anonymous;
+    const before = this.#state(resource.resourceType, accepted.id);
     const stored = super.createResourceSync(accepted, options, update);
     this.#touched({ ...before, id: stored.id });
     const history = this.history.get(stored.resourceType).get(stored.id);
@@ -156,7 +156,6 @@ export class TransactionalRepository extends MemoryRepository {
   }
 
   async search(request) {
-    request.filters?.forEach(({ code }) => checkParameter(request.resourceType, code));
     const count = Math.min(request.count ?? DEFAULT_SEARCH_COUNT, DEFAULT_MAX_SEARCH_COUNT);
     const bundle = await super.search({ ...request, count });
     const { total } = bundle;
@@ -178,6 +177,7 @@ export class TransactionalRepository extends MemoryRepository {
 
   /** Medplum evaluates what the index leaves over. Nothing else can run before the candidates are put back. */
   searchSync(request) {
+    request.filters?.forEach(({ code }) => checkParameter(request.resourceType, code));
     const everything = this.resources.get(request.resourceType) ?? new Map();
     const { candidates = everything, filters } = this.#index.narrow(everything, request.filters ?? []);
     const paged = !filters.length && !request.sortRules;

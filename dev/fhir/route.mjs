@@ -8,7 +8,8 @@ export function routeOf(method, path, body) {
   }
   const [type, id, ...rest] = path.split("/").filter(Boolean);
   if (!type) {
-    const kind = method === "POST" ? (body?.type ?? "batch") : "search";
+    const bundle = body?.type === "transaction" ? "transaction" : "batch";
+    const kind = method === "POST" ? bundle : "search";
     return { kind, label: `${method} ${kind}` };
   }
   if (type === "metadata" && method === "GET") {

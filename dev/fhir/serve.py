@@ -35,5 +35,5 @@ def command(
     with node.stopped_at_end(child):
         origin = f"http://127.0.0.1:{_listening_port(child)}"
         announce(part="fhir", url=f"{origin}/fhir/R4", admin=f"{origin}/_dev")
-        status = child.wait()
+        status = node.ended(child)
     sys.exit(f"fhir: ended by itself with status {status}")

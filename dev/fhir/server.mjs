@@ -105,10 +105,13 @@ function development(method, path, body) {
       faults.replace([]);
       return [200, {}, {}];
     case "POST /_dev/faults":
+      if (!Array.isArray(body)) {
+        return [400, {}, { error: "a list of rules is needed" }];
+      }
       faults.replace(body);
       return [200, {}, {}];
     default:
-      return [404, {}, { error: "unknown" }];
+      return [404, {}, { error: `no ${method} ${path}` }];
   }
 }
 
@@ -144,7 +147,9 @@ async function serve(request, response) {
   const route = routeOf(request.method, path, body);
   stats.received(route.label, bytes.length);
   const fault = faults.pick(route.kind);
-  await sleep((fault?.seconds ?? 0) * 1000);
+  if (fault?.seconds) {
+    await sleep(fault.seconds * 1000);
+  }
   if (fault?.kind === "drop") {
     response.destroy();
     return;
