@@ -1,0 +1,75 @@
+"""GET changefeed and changefeed/latest (dicom-server: ChangeFeedController.cs, ChangeFeedEntry.cs).
+
+Names are camelCase and enum values PascalCase whatever the documentation prints; null members are left out.
+"""
+
+import json
+
+from starlette.responses import Response
+
+from dev.dicom import bent, clock
+from dev.dicom.call import LONG_MAX, Call, Refused, invalid
+from dev.dicom.feed import Row
+
+_JSON = "application/json; charset=utf-8"
+_V1_LIMITS, _V2_LIMITS = (10, 100), (100, 200)
+
+
+async def page(call: Call) -> Response:
+    """v1: a window of sequence numbers. v2: a window of time."""
+    default, most = _V1_LIMITS if call.version == 1 else _V2_LIMITS
+    offset = call.whole("offset", 0, 0, LONG_MAX)
+    limit = call.whole("limit", default, 1, most)
+    with_metadata = call.flag("includeMetadata", default=True)
+    feed = call.service.archive.feed
+    if call.version == 1:
+        rows = feed.by_sequence(offset, limit)
+    else:
+        rows = feed.by_time(*_window(call), offset, limit)
+    body = b"[" + b",".join(_entry(call, row, with_metadata=with_metadata) for row in rows) + b"]"
+    return Response(body, media_type=_JSON)
+
+
+async def latest(call: Call) -> Response:
+    """The newest row; an empty feed answers 204."""
+    with_metadata = call.flag("includeMetadata", default=True)
+    feed = call.service.archive.feed
+    row = feed.last_by_sequence() if call.version == 1 else feed.last_by_time()
+    if row is None:
+        return Response(status_code=204)
+    return Response(_entry(call, row, with_metadata=with_metadata), media_type=_JSON)
+
+
+def _window(call: Call) -> tuple[clock.datetime | None, clock.datetime | None]:
+    found = []
+    for name in ("startTime", "endTime"):
+        text = call.query().get(name.lower())
+        found.append(clock.parse(text) if text is not None else None)
+        if text is not None and found[-1] is None:
+            raise invalid(name, f"The value '{text}' is not a date and time with a zone.")
+    start, end = found
+    if start and end and end <= start:
+        raise Refused(400, "The end of the time range must be later than its start.")
+    return start, end
+
+
+def _entry(call: Call, row: Row, *, with_metadata: bool) -> bytes:
+    """One entry as bytes; the metadata is the instance's newest, whatever the row is about."""
+    state, instance = call.service.archive.state(row)
+    members = {
+        "sequence": row.sequence,
+        "partitionName": row.key.partition,
+        "studyInstanceUid": row.key.study,
+        "seriesInstanceUid": row.key.series,
+        "sopInstanceUid": row.key.sop,
+        "action": row.action,
+        "timestamp": clock.text(row.at),
+        "state": state,
+    }
+    shape = call.service.shape
+    metadata = bent.metadata(shape, instance.key.sop, instance.current.metadata) if instance and with_metadata else None
+    return bent.entry(shape, members, metadata)
+
+
+def encode(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,58 @@
+"""The one object behind all routes: content, files, and how the answers are bent on request."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dev.dicom import clock
+from dev.dicom.archive import Archive
+from dev.dicom.faults import Faults
+from dev.dicom.journal import Journal
+
+MAX_FILE_BYTES = 2_147_483_647
+
+
+@dataclass(slots=True)
+class Shape:
+    """How entries of the feed and metadata are served: casing, and what is broken where."""
+
+    casing: str = "camel"
+    entries: dict[int, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+class Service:
+    """State of one stand-in; everything that changes content goes through `commit`."""
+
+    def __init__(self, folder: Path, *, keep: bool = False, partitions: bool = False, seed: int = 0) -> None:
+        self.partitions = partitions
+        self.max_bytes = MAX_FILE_BYTES
+        self.journal = Journal(folder, keep=keep)
+        self.faults = Faults()
+        self._seed = seed
+        self._start_empty()
+        for change in self.journal.changes():
+            self.archive.apply(change)
+
+    def _start_empty(self) -> None:
+        self.archive = Archive()
+        self.shape = Shape()
+        self.operations: dict[str, dict[str, Any]] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.rng = random.Random(self._seed)
+
+    def commit(self, op: str, **fields: Any) -> Any:
+        """One transaction: into the journal, then into the archive, at the service's own time."""
+        change = {"op": op, "at": clock.now().isoformat(), **fields}
+        self.journal.append(change)
+        return self.archive.apply(change)
+
+    def reset(self) -> None:
+        """Forget content, feed, numbering, faults and counters."""
+        for task in self.tasks:
+            task.cancel()
+        self.journal.clear()
+        self._start_empty()
+        self.faults.reset()
