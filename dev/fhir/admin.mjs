@@ -31,7 +31,8 @@ export class Faults {
 
   pick(route) {
     return this.#rules.find((rule) => {
-      const fires = ["*", undefined, route].includes(rule.route) && rule.left > 0 && rule.random() < (rule.probability ?? 1);
+      const meant = ["*", undefined, route].includes(rule.route) && rule.left > 0;
+      const fires = meant && rule.random() < (rule.probability ?? 1);
       rule.left -= fires ? 1 : 0;
       return fires;
     });

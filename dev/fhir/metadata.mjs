@@ -15,11 +15,14 @@ export function capabilityStatement(version, base) {
     fhirVersion: "4.0.1",
     format: ["application/fhir+json", "json"],
     patchFormat: ["application/json-patch+json"],
-    rest: [{ mode: "server", interaction: codes(["transaction", "batch"]), resource: getResourceTypes().map(resource) }],
+    rest: [
+      { mode: "server", interaction: codes(["transaction", "batch"]), resource: getResourceTypes().map(resource) },
+    ],
   };
 }
 
 function resource(type) {
+  const parameters = Object.values(getSearchParameters(type) ?? {});
   return {
     type,
     interaction: codes(INTERACTIONS),
@@ -29,6 +32,6 @@ function resource(type) {
     conditionalCreate: true,
     conditionalUpdate: true,
     conditionalDelete: "single",
-    searchParam: Object.values(getSearchParameters(type) ?? {}).map(({ code: name, type: kind }) => ({ name, type: kind })),
+    searchParam: parameters.map((each) => ({ name: each.code, type: each.type })),
   };
 }

@@ -105,7 +105,7 @@ export class TransactionalRepository extends MemoryRepository {
 
   #commit() {
     const touched = new Map(this.#undo.map(({ type, id }) => [`${type}/${id}`, { type, id }]));
-    const changes = [...touched.values()].map(({ type, id }) => ({ type, id, resource: this.#state(type, id).current }));
+    const changes = [...touched.values()].map((key) => ({ ...key, resource: this.#state(key.type, key.id).current }));
     if (changes.length) {
       this.#journal.append(changes);
     }
@@ -121,7 +121,8 @@ export class TransactionalRepository extends MemoryRepository {
   replay(changes) {
     for (const { type, id, resource } of changes) {
       const { history = [] } = this.#state(type, id);
-      this.#restore({ type, id, current: resource, history: [...history, resource ?? []].flat().slice(-HISTORY_LIMIT) });
+      const versions = resource ? [...history, resource] : history;
+      this.#restore({ type, id, current: resource, history: versions.slice(-HISTORY_LIMIT) });
     }
   }
 

@@ -75,7 +75,8 @@ async function fhir(method, path, headers, route, body) {
   if (route.type && !getResourceTypes().includes(route.type) && !route.type.startsWith("$")) {
     return answer([notFound]);
   }
-  const request = { method, url: path, pathname: "", params: {}, query: {}, headers, body, config: { transactions: true } };
+  const config = { transactions: true };
+  const request = { method, url: path, pathname: "", params: {}, query: {}, headers, body, config };
   return answer(await alone(() => carryOut(request)));
 }
 

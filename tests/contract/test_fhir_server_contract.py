@@ -45,18 +45,17 @@ def patient(value, **elements):
 def study(reference, value, instances=1):
     instance = {"sopClass": {"system": "urn:ietf:rfc:3986", "code": "urn:oid:1.2.840.10008.5.1.4.1.1.2"}}
     modality = {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}
+    series = {
+        "uid": "2.25.1",
+        "modality": modality,
+        "instance": [{"uid": f"2.25.1.{n}", **instance} for n in range(1, instances + 1)],
+    }
     return {
         "resourceType": "ImagingStudy",
         "identifier": [{"system": SYSTEM, "value": value}],
         "status": "available",
         "subject": {"reference": reference},
-        "series": [
-            {
-                "uid": "2.25.1",
-                "modality": modality,
-                "instance": [{"uid": f"2.25.1.{n}", **instance} for n in range(1, instances + 1)],
-            }
-        ],
+        "series": [series],
     }
 
 
@@ -163,17 +162,9 @@ def test_post_search_answers_as_get(fhir):
 
 def test_endpoint_is_found_by_name(fhir):
     name = f"Endpoint {unique()}"
-    endpoint = {
-        "resourceType": "Endpoint",
-        "status": "active",
-        "name": name,
-        "connectionType": {
-            "system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type",
-            "code": "dicom-wado-rs",
-        },
-        "payloadType": [{"text": "DICOM"}],
-        "address": "https://dicom.example/v2",
-    }
+    kind = {"system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type", "code": "dicom-wado-rs"}
+    endpoint = {"resourceType": "Endpoint", "status": "active", "name": name, "connectionType": kind}
+    endpoint |= {"payloadType": [{"text": "DICOM"}], "address": "https://dicom.example/v2"}
     created = create(fhir, endpoint)
     assert found(fhir, "Endpoint", name=name) == [created]
 
