@@ -138,7 +138,9 @@ class DicomCastWorker(Section):
     @classmethod
     def _is_a_schedule(cls, value: timedelta | None) -> timedelta | None:
         if value is not None and schedule_for(value) is None:
-            raise ValueError("cannot be a timer schedule; set SYNC_SCHEDULE to an NCRONTAB such as 0 */5 * * * * instead")
+            raise ValueError(
+                "cannot be a timer schedule; set SYNC_SCHEDULE to an NCRONTAB such as 0 */5 * * * * instead"
+            )
         return value
 
 
@@ -178,6 +180,7 @@ class AppSettings(PydanticBaseSettingsSource):
         raise NotImplementedError
 
     def __call__(self) -> dict[str, Any]:
+        """Sections by their lower-case names."""
         nested: dict[str, Any] = {}
         for name, value in os.environ.items():
             *sections, last = re.split(r"__|:", name.lower())
@@ -215,7 +218,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], **_: PydanticBaseSettingsSource
+        cls, settings_cls: type[BaseSettings], *_: PydanticBaseSettingsSource, **__: PydanticBaseSettingsSource
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only the app settings."""
         return (AppSettings(settings_cls),)
@@ -224,7 +227,7 @@ class Settings(BaseSettings):
     def load(cls) -> Self:
         """Read and check everything; raise Misconfigured that names every wrong or missing setting."""
         try:
-            return cls()
+            return cls()  # type: ignore[call-arg]  # everything comes from the app settings
         except ValidationError as error:
             problems = sorted({_problem(detail) for detail in error.errors()})
             raise Misconfigured("settings: " + "; ".join(problems), code="settings", problems=problems) from None
@@ -292,7 +295,9 @@ def schedule_for(interval: timedelta) -> str | None:
 
 
 def _problem(detail: ErrorDetails) -> str:
-    names = {to_pascal(name).lower(): to_pascal(name) for section in _sections(Settings) for name in section.model_fields}
+    names = {
+        to_pascal(name).lower(): to_pascal(name) for section in _sections(Settings) for name in section.model_fields
+    }
     path = [str(part) for part in detail["loc"]]
     name = "__".join(names.get(part, part) for part in path)
     name = "STUDY_QUEUE_NAME" if name.lower() == "studyqueuename" else name

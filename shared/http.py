@@ -31,7 +31,7 @@ REPEAT_WAIT_MAX_S = 2.0
 T = TypeVar("T")
 
 
-def new_client(base_url: str, auth: httpx.Auth | None, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
     """A client for one service. Proxies and certificates come from nowhere but the system's store."""
     return httpx.AsyncClient(
         base_url=base_url.rstrip("/") + "/",
@@ -40,7 +40,6 @@ def new_client(base_url: str, auth: httpx.Auth | None, transport: httpx.AsyncBas
         limits=LIMITS,
         trust_env=False,
         follow_redirects=False,
-        transport=transport,
     )
 
 
@@ -64,7 +63,9 @@ def json_of(service: str, response: httpx.Response) -> Any:
         return json.loads(response.content)
     except ValueError:
         code = UNREADABLE if "json" in response.headers.get("content-type", "") else None
-        raise Unavailable(f"{service} answered {response.status_code} with a body that is not JSON", code=code) from None
+        raise Unavailable(
+            f"{service} answered {response.status_code} with a body that is not JSON", code=code
+        ) from None
 
 
 def error_for(service: str, response: httpx.Response) -> SyncError:
@@ -87,7 +88,7 @@ def error_for(service: str, response: httpx.Response) -> SyncError:
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """Seconds a server asks to wait: `x-ms-retry-after-ms`, or Retry-After as seconds or as a date (RFC 9110, 10.2.3)."""
+    """Seconds a server asks to wait: `x-ms-retry-after-ms`, or Retry-After, seconds or a date (RFC 9110, 10.2.3)."""
     milliseconds = response.headers.get("x-ms-retry-after-ms", "")
     if milliseconds.isdecimal():
         return int(milliseconds) / 1000

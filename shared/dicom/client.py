@@ -65,20 +65,14 @@ class DicomClient:
             self._partition_is_named = True
             return await self._metadata(study, below)
         if response.status_code == httpx.codes.NOT_FOUND:
-            return self._absence(response)
+            _check_absence(response)
+            return None
         datasets = json_of(SERVICE, response) if response.content else []
         if not isinstance(datasets, list):
             raise Unavailable(f"{SERVICE} answered metadata that is not a list")
         return datasets
 
-    def _absence(self, response: httpx.Response) -> None:
-        # the service says so in plain text; a proxy or a wrong address answers with a page of its own
-        if "html" in response.headers.get("content-type", ""):
-            raise Misconfigured(f"{SERVICE} answered 404 with a web page: check DicomWeb__Endpoint", code="wrong-endpoint")
-
-    async def _get(
-        self, path: str, query: dict[str, str], accept: str, found: tuple[int, ...] = ()
-    ) -> httpx.Response:
+    async def _get(self, path: str, query: dict[str, str], accept: str, found: tuple[int, ...] = ()) -> httpx.Response:
         async def once() -> httpx.Response:
             request = self._client.build_request("GET", path, params=query, headers={"Accept": accept})
             response = await send(self._client, SERVICE, request)
@@ -89,3 +83,9 @@ class DicomClient:
             raise Unavailable(str(error)) if isinstance(error, VersionConflict) else error
 
         return await repeated(once)
+
+
+def _check_absence(response: httpx.Response) -> None:
+    """The service says 404 in plain text; a proxy or a wrong address answers with a page of its own."""
+    if "html" in response.headers.get("content-type", ""):
+        raise Misconfigured(f"{SERVICE} answered 404 with a web page: check DicomWeb__Endpoint", code="wrong-endpoint")

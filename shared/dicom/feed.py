@@ -1,7 +1,7 @@
 """Pure: change feed JSON to entries, entries to changes per study.
 
-Members and enum values are read in any case, unknown ones are ignored, absent ones tolerated: documentation, open-source
-and managed service differ (dicom-server, change feed; ChangeFeedEntry.cs).
+Members are read in any case, unknown ones are ignored, absent ones tolerated: documentation, open-source and managed
+service differ (dicom-server, change feed; ChangeFeedEntry.cs).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,9 +48,9 @@ def _parse(row: Any) -> ChangeFeedEntry | MalformedEntry:
     sequence = sequence_of(row)
     uids = [_uid(members.get(name)) for name in ("studyinstanceuid", "seriesinstanceuid", "sopinstanceuid")]
     if sequence is None:
-        return MalformedEntry(None, *uids, reason="no-sequence")
+        return MalformedEntry(None, uids[0], uids[1], uids[2], "no-sequence")
     if not all(uids):
-        return MalformedEntry(sequence, *uids, reason="no-uid")
+        return MalformedEntry(sequence, uids[0], uids[1], uids[2], "no-uid")
     partition = members.get("partitionname")
     return ChangeFeedEntry(
         sequence=sequence,

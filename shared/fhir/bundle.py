@@ -101,7 +101,7 @@ def _checked(entry: Entry, answer: Mapping[str, Any]) -> str:
 
 
 def _from_location(entry: Entry, location: str) -> str:
-    parts = location.split("/_history/")[0].rstrip("/").split("/")
+    parts = location.split("/_history/", maxsplit=1)[0].rstrip("/").split("/")
     if entry.method == "POST":
         return "/".join(parts[-2:])
     return entry.url

@@ -98,7 +98,7 @@ class FhirClient:
         return next((link for link in links if link.startswith(base.rstrip("/"))), None)
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
-        url = path if path else str(self._client.base_url).rstrip("/")
+        url = path or str(self._client.base_url).rstrip("/")
         return self._client.build_request(method, url, content=body, headers={"Accept": FHIR_JSON, **headers})
 
     def _refusal(self, response: httpx.Response) -> SyncError:
@@ -115,6 +115,8 @@ class FhirClient:
         """Issue codes of an OperationOutcome; its texts can hold values and stay out."""
         try:
             issues: Any = json.loads(response.content).get("issue", [])
-            return ", ".join(sorted({str(issue["code"]) for issue in issues if ISSUE_CODE.fullmatch(str(issue["code"]))}))
+            return ", ".join(
+                sorted({str(issue["code"]) for issue in issues if ISSUE_CODE.fullmatch(str(issue["code"]))})
+            )
         except (ValueError, AttributeError, KeyError, TypeError):
             return ""

@@ -13,7 +13,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def printed_url(url: str) -> str:
-    """The URL as .NET's Uri.ToString() prints it: scheme and host in lower case, no default port, a path at least `/`."""
+    """The URL as .NET's Uri.ToString() prints it: scheme and host in lower case, no default port, at least `/`."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     host = f"[{host}]" if ":" in host else host
@@ -42,4 +42,6 @@ def new_endpoint(dicom_endpoint: str) -> Resource:
 def check_address(stored: Resource, dicom_endpoint: str) -> None:
     """Raise PermanentError when the stored Endpoint of this name leads somewhere else."""
     if stored.get("address") != printed_url(dicom_endpoint):
-        raise PermanentError("the Endpoint of this DICOM service has another address: correct it", code="endpoint-differs")
+        raise PermanentError(
+            "the Endpoint of this DICOM service has another address: correct it", code="endpoint-differs"
+        )

@@ -43,7 +43,9 @@ def patient_identity(attributes: Attributes, rules: PatientRules) -> ByIdentifie
 def lay_patient(stored: Resource | None, identity: ByIdentifier, ours: Mapping[str, Any]) -> Resource:
     """The Patient as it should be: `ours` holds the demographics to set; what DICOM leaves empty stays as it is."""
     if stored is None:
-        identifier = {"system": identity.system, "value": identity.value} if identity.system else {"value": identity.value}
+        identifier = (
+            {"system": identity.system, "value": identity.value} if identity.system else {"value": identity.value}
+        )
         stored = {"resourceType": "Patient", "identifier": [identifier]}
     names = ours.get("name")
     laid = {name: value for name, value in ours.items() if name != "name"}

@@ -1,5 +1,6 @@
-"""Error tables with DICOM Cast's names and columns. Rows are deterministic: a repeated failure updates its row, a success
-clears it. They hold UIDs, sequences, codes and keywords, never values.
+"""Error tables with DICOM Cast's names and columns.
+
+Rows are deterministic: a repeated failure updates its row, a success clears it. They hold UIDs, sequences, codes and keywords, never values.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -32,7 +33,6 @@ class ErrorRecord:
     sequence: int = 0
     detail: str = ""
     attempts: int = 0
-    message: str = ""  # the queue message to send again, for what was set aside
 
     @property
     def text(self) -> str:
@@ -64,7 +64,6 @@ class ErrorRecords:
             "Exception": record.text,
             "RetryNumber": record.attempts,
             "PartitionName": record.study.partition_name,
-            "Message": record.message,
         }
         await self._tables[table].upsert(entity)
 

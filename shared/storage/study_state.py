@@ -1,4 +1,7 @@
-"""Study state: one row a study and data partition, ETag-guarded. Marks are packed: digest (12 bytes) and mark (8 bytes)."""
+"""Study state: one row a study and data partition, ETag-guarded.
+
+Marks are packed: digest (12 bytes) and mark (8 bytes).
+"""
 
 import json
 import struct

@@ -64,7 +64,7 @@ class Table:
 
     async def delete(self, partition_key: str, row_key: str, etag: str | None = None) -> None:
         """Remove the row if it is there, and still has this ETag where one is given."""
-        guard = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
+        guard: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
         try:
             await self._client.delete_entity(partition_key, row_key, **guard)
         except (ResourceNotFoundError, ResourceModifiedError):

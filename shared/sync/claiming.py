@@ -41,7 +41,9 @@ class Claims:
             self._held.append(claim)
             # only now is a search that finds nothing worth anything
             return await self._fhir.find(identity)
-        raise TransientError(f"another worker is creating the {identity.resource_type}", code="claimed", retry_after_s=DEFER_S)
+        raise TransientError(
+            f"another worker is creating the {identity.resource_type}", code="claimed", retry_after_s=DEFER_S
+        )
 
     async def transact(self, entries: Sequence[Entry]) -> list[str]:
         """Carry out the transaction. While its outcome is unknown it may still be under way at the server: the claims

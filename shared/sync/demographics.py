@@ -42,8 +42,8 @@ async def plan_patient(
     ours = demographics(attributes)
     if stored is None:
         state_now = PatientState(sequence, study_instance_uid, "birthDate" in ours, state.etag)
-        entry = Entry.create(identity, lay_patient(None, identity, ours))
-        return PatientPlan(identity.key, entry.target, entry, state_now, state_changes=True)
+        creation = Entry.create(identity, lay_patient(None, identity, ours))
+        return PatientPlan(identity.key, creation.target, creation, state_now, state_changes=True)
     if sequence < state.sequence or not rules.demographics_follow:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
     birth_date_is_ours = state.birth_date_is_ours or "birthDate" not in stored

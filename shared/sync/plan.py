@@ -23,7 +23,7 @@ class Rules:
     """What the settings say about the content."""
 
     dicom_endpoint: str
-    patient: PatientRules = PatientRules()
+    patient: PatientRules = field(default_factory=PatientRules)
     default_zone: str = ""
 
     @property
@@ -60,7 +60,9 @@ class Planner:
             if entry.url == "Endpoint":
                 self._endpoint = created
 
-    async def plan(self, claims: Claims, study: StudyKey, stored: Resource | None, view: View, *, adopted: bool) -> Plan:
+    async def plan(
+        self, claims: Claims, study: StudyKey, stored: Resource | None, view: View, *, adopted: bool
+    ) -> Plan:
         """What to write. Nothing is written here."""
         if stored is None and not view.content.series:
             return Plan(Outcome.UNCHANGED)
@@ -93,9 +95,7 @@ class Planner:
         entries = [] if same_content(rest, stored) else [Entry.update(rest)]
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    async def _patient(
-        self, claims: Claims, study: StudyKey, view: View, found: list[Finding]
-    ) -> PatientPlan | None:
+    async def _patient(self, claims: Claims, study: StudyKey, view: View, found: list[Finding]) -> PatientPlan | None:
         if view.content.newest is None:
             return None
         attributes = Attributes(view.content.newest, found)

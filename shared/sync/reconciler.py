@@ -1,7 +1,7 @@
 """Make FHIR say what DICOM says of one study: the only place where DICOM truth, FHIR content and study state meet.
 
-A pass reads everything, maps purely, writes one transaction and then moves the study state on under the ETag it read at
-the beginning. Losing that ETag means that another worker looked at the same study meanwhile, and may have seen something
+A pass reads everything, maps purely, writes one transaction and then moves the study state on under the ETag it read
+at the beginning. Losing that ETag means that another worker looked at the same study meanwhile, and may have seen something
 older or newer: the whole pass is run again. A pass that writes announces it in the study state first; as long as the
 announcement stands, its message is not taken for overtaken, so a crash after the write is repaired by its redelivery.
 """
@@ -37,6 +37,7 @@ from shared.sync.view import View, unreadable, view_of
 RERUNS = 3
 RERUN_WAIT_S = 0.3
 STUDY_UID_PREFIX = "urn:oid:"
+LOOK_AGAIN = -1  # the part number of a message that no poll sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,9 @@ class Reconciler:
             for other in await self._fhir.studies_of(subject):
                 for uid in _study_uids(other):
                     if uid != study.study_instance_uid:
-                        await self._queue.send(StudyChange(StudyKey(study.partition_name, uid), change.poll))
+                        await self._queue.send(
+                            StudyChange(StudyKey(study.partition_name, uid), change.poll, LOOK_AGAIN)
+                        )
 
         await let_go(self._stores.patients, patient, study.study_instance_uid, look_again)
 

@@ -1,4 +1,4 @@
-"""Read what DICOM says now of a study: one by one when few instances changed, the whole study in one request when many."""
+"""Read what DICOM says now of a study: few instances one by one, many as the whole study in one request."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -49,7 +49,7 @@ async def read_some(dicom: DicomClient, study: StudyKey, keys: Collection[Instan
     """These instances, each by a request of its own."""
     slots = asyncio.Semaphore(CONCURRENT_READS)
 
-    async def read(key: InstanceKey) -> Dataset | None | str:
+    async def read(key: InstanceKey) -> Dataset | str | None:
         async with slots:
             try:
                 datasets = await dicom.instance_metadata(study, key)

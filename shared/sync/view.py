@@ -1,4 +1,4 @@
-"""Pure: what a pass makes of the truth it read: which instances are there, gone or unusable, and what speaks for whom."""
+"""Pure: what a pass makes of the truth it read: which instances are there or gone, and which speaks for the others."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -77,9 +77,7 @@ def _gone(
 
 def _without_unseen(after: dict[bytes, int], there: Mapping[InstanceKey, Dataset]) -> dict[bytes, int]:
     seen = {marks.digest(key) for key in there}
-    return {
-        name: mark if name in seen or not marks.is_there(mark) else -mark - 1 for name, mark in after.items()
-    }
+    return {name: mark if name in seen or not marks.is_there(mark) else -mark - 1 for name, mark in after.items()}
 
 
 def _series(

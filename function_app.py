@@ -1,0 +1,41 @@
+"""Triggers of the app: parse, call, log the outcome. Nothing is connected to or fetched at import."""
+
+import json
+
+import azure.functions as func
+
+from shared.config import Triggers
+from shared.worker import WORKER
+
+TRIGGERS = Triggers.load()
+STORAGE = "AzureWebJobsStorage"
+
+app = func.FunctionApp()
+
+
+@app.timer_trigger(arg_name="timer", schedule=TRIGGERS.schedule, run_on_startup=False, use_monitor=True)
+async def poll_change_feed(timer: func.TimerRequest) -> None:
+    """Read the change feed and enqueue what changed."""
+    del timer  # a late tick does what an early one does
+    await WORKER.poll()
+
+
+@app.queue_trigger(arg_name="message", queue_name=TRIGGERS.queue_name, connection=STORAGE)
+async def sync_study(message: func.QueueMessage) -> None:
+    """Make FHIR say what DICOM says of the instances of one study."""
+    await WORKER.sync(message.get_body().decode())
+
+
+@app.queue_trigger(arg_name="message", queue_name=f"{TRIGGERS.queue_name}-poison", connection=STORAGE)
+async def sync_study_poison(message: func.QueueMessage) -> None:
+    """Record and park what could not be run at all."""
+    await WORKER.record_poison(message.get_body().decode())
+
+
+@app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def health(request: func.HttpRequest) -> func.HttpResponse:
+    """200 when settings and services are as they should be, 503 with the problems otherwise."""
+    del request
+    state = await WORKER.health()
+    status = 200 if state["status"] == "healthy" else 503
+    return func.HttpResponse(json.dumps(state), status_code=status, mimetype="application/json")

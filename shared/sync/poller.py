@@ -1,0 +1,215 @@
+"""Feed to queue, then checkpoint.
+
+Sequences can become visible late, behind ones that were already read: the service takes a number before it commits.
+Numbers that were missing stay in the checkpoint for a while and are looked at again. Each chunk of the feed is numbered
+under the checkpoint's ETag before it is enqueued, so the messages of an overtaken poller never look newer than those of
+the one that overtook it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from shared.dicom.client import PAGE_LIMIT, DicomClient
+from shared.dicom.feed import Changes, parse_page, sequence_of
+from shared.errors import Misconfigured, Unavailable
+from shared.http import UNREADABLE
+from shared.model import (
+    DEFAULT_PARTITION,
+    ChangeFeedEntry,
+    Checkpoint,
+    MalformedEntry,
+    SequenceRange,
+    StudyChange,
+    StudyKey,
+)
+from shared.storage.checkpoint import CheckpointStore
+from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
+from shared.storage.study_queue import StudyQueue
+
+# less than the ten minutes of functionTimeout in host.json
+BUDGET_S = 240.0
+# what is held in memory at once
+CHUNK_ENTRIES = 20_000
+CHUNK_S = 20.0
+CONCURRENT_SENDS = 8
+# SQL Server ends a transaction of the service long before
+GRACE = timedelta(minutes=2)
+# wider gaps are numbers that an unclean restart skipped for good
+WIDEST_HOLE = 1_000
+MOST_HOLES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """What a poll did: entries read, messages sent, how far it came and how far the feed goes."""
+
+    entries: int
+    messages: int
+    sequence: int
+    latest: int
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A part of the feed, read."""
+
+    sequence: int
+    holes: list[SequenceRange]
+    changes: Changes = field(default_factory=Changes)
+    malformed: list[MalformedEntry] = field(default_factory=list)
+
+    def add(self, rows: Iterable[Any], after: int) -> list[ChangeFeedEntry]:
+        """Collect the rows of a page that was read from `after` on."""
+        entries, malformed = parse_page(rows)
+        for entry in entries:
+            self.changes.add(entry)
+        self.malformed += [row if row.sequence else replace(row, sequence=after) for row in malformed]
+        return entries
+
+
+class Poller:
+    """One pass over what is new in the feed."""
+
+    def __init__(
+        self,
+        dicom: DicomClient,
+        checkpoints: CheckpointStore,
+        queue: StudyQueue,
+        records: ErrorRecords,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._dicom = dicom
+        self._checkpoints = checkpoints
+        self._queue = queue
+        self._records = records
+        self._now = now
+
+    async def poll(self) -> PollResult:
+        """Enqueue what changed since the checkpoint, until caught up or the time budget is spent.
+
+        Raises VersionConflict when another poller is at work, Misconfigured when the feed was reset.
+        """
+        deadline = time.monotonic() + BUDGET_S
+        checkpoint = await self._checkpoints.get()
+        latest = await self._dicom.latest_sequence()
+        if latest < checkpoint.sequence:
+            raise Misconfigured(
+                f"the change feed ends at {latest}, before the checkpoint {checkpoint.sequence}: this is another or a "
+                "re-created DICOM service; check DicomWeb__Endpoint, or delete the checkpoint to begin anew",
+                code="feed-reset",
+            )
+        entries = messages = 0
+        chunk = await self._late(checkpoint)
+        while True:
+            await self._read(chunk, latest, deadline)
+            checkpoint, sent = await self._enqueue(checkpoint, chunk)
+            entries, messages = entries + chunk.changes.count, messages + sent
+            if chunk.sequence >= latest or time.monotonic() > deadline:
+                return PollResult(entries, messages, checkpoint.sequence, max(latest, checkpoint.sequence))
+            chunk = Chunk(checkpoint.sequence, list(checkpoint.holes))
+
+    async def _late(self, checkpoint: Checkpoint) -> Chunk:
+        """The first chunk, with what has appeared in the young holes since."""
+        chunk = Chunk(checkpoint.sequence, [])
+        young = [hole for hole in checkpoint.holes if hole.seen_at > self._now() - GRACE]
+        for window in _windows(young):
+            after, width = window[0].first - 1, window[-1].last - window[0].first + 1
+            rows, _ = await self._page(after, width)
+            filled = {sequence for sequence in map(sequence_of, rows) if sequence is not None}
+            wanted = [row for row in rows if any(h.first <= (sequence_of(row) or 0) <= h.last for h in window)]
+            chunk.add(wanted, after)
+            for hole in window:
+                chunk.holes += _missing(hole.first - 1, hole.last, filled, hole.seen_at)
+        return chunk
+
+    async def _read(self, chunk: Chunk, latest: int, deadline: float) -> None:
+        until = min(deadline, time.monotonic() + CHUNK_S)
+        while chunk.sequence < latest and chunk.changes.count < CHUNK_ENTRIES and time.monotonic() < until:
+            rows, width = await self._page(chunk.sequence, PAGE_LIMIT)
+            entries = chunk.add(rows, chunk.sequence)
+            there = {sequence for sequence in map(sequence_of, rows) if sequence is not None}
+            reached = max((*there, chunk.sequence))
+            if reached == chunk.sequence:  # an empty page below the latest sequence is a hole, not the end
+                reached = min(chunk.sequence + width, latest)
+            seen_at = min([self._now(), *(entry.changed_at for entry in entries if entry.changed_at)])
+            chunk.holes += _missing(chunk.sequence, reached, there, seen_at)
+            chunk.sequence = reached
+
+    async def _page(self, after: int, width: int) -> tuple[list[Any], int]:
+        """Rows in (after, after + width]; where a page cannot be read, a narrower one, down to the row at fault."""
+        try:
+            return await self._dicom.feed_page(after, width), width
+        except Unavailable as error:
+            if error.code != UNREADABLE:
+                raise
+        if width == 1:
+            return [{"sequence": after + 1}], 1
+        return await self._page(after, max(1, width // 10))
+
+    async def _enqueue(self, checkpoint: Checkpoint, chunk: Chunk) -> tuple[Checkpoint, int]:
+        """Number the chunk, send its messages, then move the checkpoint on."""
+        sent = 0
+        if chunk.changes.count:
+            poll = max(checkpoint.poll + 1, int(self._now().timestamp() * 1000))
+            checkpoint = await self._checkpoints.save(replace(checkpoint, poll=poll))
+            sent = await self._send(chunk.changes.messages(poll))
+        for entry in chunk.malformed:
+            await self._records.put(ErrorTable.DICOM, _record_of(entry))
+        holes = tuple(_kept(chunk.holes, self._now()))
+        if (chunk.sequence, holes) != (checkpoint.sequence, checkpoint.holes):
+            checkpoint = await self._checkpoints.save(replace(checkpoint, sequence=chunk.sequence, holes=holes))
+        return checkpoint, sent
+
+    async def _send(self, messages: Iterable[StudyChange]) -> int:
+        sent = 0
+        batch: list[StudyChange] = []
+        for message in messages:
+            batch.append(message)
+            if len(batch) == CONCURRENT_SENDS:
+                await asyncio.gather(*map(self._queue.send, batch))
+                sent, batch = sent + len(batch), []
+        await asyncio.gather(*map(self._queue.send, batch))
+        return sent + len(batch)
+
+
+def _missing(after: int, last: int, there: set[int], seen_at: datetime) -> list[SequenceRange]:
+    """Ranges within (after, last] of which nothing is there."""
+    found = sorted(sequence for sequence in there if after < sequence <= last)
+    edges = [after, *found, last + 1]
+    return [SequenceRange(low + 1, high - 1, seen_at) for low, high in pairwise(edges) if high - low > 1]
+
+
+def _windows(holes: Sequence[SequenceRange]) -> list[list[SequenceRange]]:
+    """Holes that one page can look at together."""
+    windows: list[list[SequenceRange]] = []
+    for hole in holes:
+        for first in range(hole.first, hole.last + 1, PAGE_LIMIT):
+            piece = SequenceRange(first, min(hole.last, first + PAGE_LIMIT - 1), hole.seen_at)
+            if windows and piece.last - windows[-1][0].first < PAGE_LIMIT:
+                windows[-1].append(piece)
+            else:
+                windows.append([piece])
+    return windows
+
+
+def _kept(holes: Iterable[SequenceRange], now: datetime) -> list[SequenceRange]:
+    young = [hole for hole in holes if hole.seen_at > now - GRACE and hole.last - hole.first < WIDEST_HOLE]
+    return sorted(young, key=lambda hole: hole.first)[-MOST_HOLES:]
+
+
+def _record_of(entry: MalformedEntry) -> ErrorRecord:
+    study = StudyKey(DEFAULT_PARTITION, entry.study_instance_uid)
+    detail = f"{entry.reason} at sequence {entry.sequence}"
+    return ErrorRecord(
+        study,
+        "malformed-entry",
+        entry.series_instance_uid,
+        entry.sop_instance_uid,
+        entry.sequence or 0,
+        detail,
+    )

@@ -1,0 +1,130 @@
+"""One message: reconcile, and when that fails defer or park it. Outages burn no dequeue counts: a message that has to
+wait is sent again with a delay, and this delivery ends well.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.errors import Misconfigured, PermanentError, SyncError, TransientError, VersionConflict
+from shared.model import DEFAULT_PARTITION, Outcome, StudyChange, StudyKey
+from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
+from shared.storage.study_queue import StudyQueue
+from shared.storage.study_state import StudyStateStore
+from shared.sync.backoff import delay_s
+from shared.sync.reconciler import Reconciler
+from shared.telemetry import event
+
+PARK_TRIES = 5
+BUG = "bug"
+
+
+class Runner:
+    """Runs messages; several at once are fine."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        states: StudyStateStore,
+        queue: StudyQueue,
+        records: ErrorRecords,
+        total_retry_duration: timedelta,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._reconciler = reconciler
+        self._states = states
+        self._queue = queue
+        self._records = records
+        self._total_retry_duration = total_retry_duration
+        self._now = now
+
+    async def run(self, text: str) -> Outcome:
+        """What became of the study. Only bugs raise: a text that is no message, or an error that has no name."""
+        change = StudyChange.from_json(text)
+        started = time.monotonic()
+        code = reason = ""
+        try:
+            outcome = await self._reconciler.reconcile(change)
+            await self._clear_retries(change)
+        except SyncError as error:
+            outcome, code, reason = await self._set_aside(change, error), error.code, str(error)
+        event(
+            "study_synced" if not code else "study_set_aside",
+            logging.WARNING if code else logging.INFO,
+            study=change.study.study_instance_uid,
+            sequence=change.sequence,
+            outcome=outcome,
+            code=code,
+            attempts=change.attempts,
+            seconds=f"{time.monotonic() - started:.2f}",
+            reason=reason,
+        )
+        return outcome
+
+    async def record_poison(self, text: str) -> None:
+        """A message that could not be run at all: a defect of this app. Recorded, and its study parked."""
+        try:
+            change = StudyChange.from_json(text)
+        except ValueError:
+            change = StudyChange(StudyKey(DEFAULT_PARTITION, ""), 0)
+        event(
+            "poison_message", logging.ERROR, study=change.study.study_instance_uid, sequence=change.sequence, code=BUG
+        )
+        await self._park(change, BUG, ErrorTable.FHIR)
+
+    async def _set_aside(self, change: StudyChange, error: SyncError) -> Outcome:
+        if isinstance(error, PermanentError):
+            return await self._park_or_defer(change, error, ErrorTable.FHIR)
+        waited = self._now() - (change.first_failed_at or self._now())
+        if isinstance(error, TransientError) and waited >= self._total_retry_duration:
+            return await self._park_or_defer(change, error, ErrorTable.TRANSIENT_FAILURE)
+        return await self._defer(change, error)
+
+    async def _defer(self, change: StudyChange, error: SyncError) -> Outcome:
+        later = change.deferred(self._now())
+        asked = error.retry_after_s if isinstance(error, TransientError) else None
+        await self._queue.send(later, delay_s(later.attempts, asked))
+        if not isinstance(error, Misconfigured):
+            await self._note(ErrorTable.TRANSIENT_RETRY, _record_of(later, error.code))
+        return Outcome.DEFERRED
+
+    async def _park_or_defer(self, change: StudyChange, error: SyncError, table: ErrorTable) -> Outcome:
+        try:
+            await self._park(change, error.code, table)
+        except TransientError as failure:
+            return await self._defer(change, failure)
+        await self._clear_retries(change)
+        return Outcome.PARKED
+
+    async def _park(self, change: StudyChange, code: str, table: ErrorTable) -> None:
+        await self._records.put(table, _record_of(change, code))
+        if not change.study.study_instance_uid:
+            return
+        for last in [False] * (PARK_TRIES - 1) + [True]:
+            state = await self._states.get(change.study)
+            try:
+                await self._states.save(change.study, replace(state, parked=True))
+            except VersionConflict:
+                if last:
+                    raise
+            else:
+                return
+
+    async def _clear_retries(self, change: StudyChange) -> None:
+        if change.attempts:
+            row_key = _record_of(change, "").row_key
+            await self._records.clear(ErrorTable.TRANSIENT_RETRY, change.study, [row_key])
+
+    async def _note(self, table: ErrorTable, record: ErrorRecord) -> None:
+        """A note for the operator; the work itself is safe in the queue, so a failing table is no reason to stop."""
+        try:
+            await self._records.put(table, record)
+        except SyncError as error:
+            event("record_not_written", logging.WARNING, study=record.study.study_instance_uid, code=error.code)
+
+
+def _record_of(change: StudyChange, code: str) -> ErrorRecord:
+    detail = f"message {change.message_id}"
+    return ErrorRecord(change.study, code, sequence=change.sequence, detail=detail, attempts=change.attempts)

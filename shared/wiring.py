@@ -1,0 +1,129 @@
+"""The composition root: settings to clients to stores to poller and runner. Heavy to import: see `shared.worker`."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.queue.aio import QueueClient
+
+from shared.config import Authentication, Demographics, Settings, StorageAccount
+from shared.dicom.client import DicomClient
+from shared.errors import Misconfigured
+from shared.fhir.client import FhirClient
+from shared.http import new_client
+from shared.mapping.patient import PatientRules
+from shared.storage import checkpoint, creation_claim, patient_state, study_state
+from shared.storage.error_records import ErrorRecords, ErrorTable
+from shared.storage.study_queue import ENCODE_POLICY, StudyQueue
+from shared.storage.table import Table
+from shared.sync.plan import Rules
+from shared.sync.poller import Poller
+from shared.sync.reconciler import Reconciler, Stores
+from shared.sync.runner import Runner
+from shared.telemetry import quiet_libraries
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything that a worker process needs."""
+
+    poller: Poller
+    runner: Runner
+    queue: StudyQueue
+    checkpoints: checkpoint.CheckpointStore
+    dicom: DicomClient
+    fhir: FhirClient
+    resources: AsyncExitStack
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.resources.aclose()
+
+
+def build(settings: Settings, account: StorageAccount) -> App:
+    """The app of these settings. Connects to nothing yet."""
+    quiet_libraries()
+    resources = AsyncExitStack()
+    dicom_web = settings.dicom_web
+    dicom = DicomClient(_client(dicom_web.private_endpoint or dicom_web.endpoint, dicom_web.authentication, resources))
+    fhir = FhirClient(_client(settings.fhir.endpoint, settings.fhir.authentication, resources))
+    tables = _table_service(settings, account, resources)
+    queue = study_queue(account, settings.study_queue_name, resources)
+
+    def table(name: str) -> Table:
+        return Table(tables, settings.table_store.table_name_prefix + name)
+
+    records = ErrorRecords({name: table(name) for name in ErrorTable})
+    checkpoints = checkpoint.CheckpointStore(table(checkpoint.TABLE_NAME))
+    stores = Stores(
+        study_state.StudyStateStore(table(study_state.TABLE_NAME)),
+        patient_state.PatientStateStore(table(patient_state.TABLE_NAME)),
+        creation_claim.CreationClaimStore(table(creation_claim.TABLE_NAME), _now),
+        records,
+    )
+    reconciler = Reconciler(dicom, fhir, stores, queue, _rules(settings))
+    retry = settings.retry_configuration.total_retry_duration
+    runner = Runner(reconciler, stores.studies, queue, records, retry, _now)
+    return App(Poller(dicom, checkpoints, queue, records, _now), runner, queue, checkpoints, dicom, fhir, resources)
+
+
+def _rules(settings: Settings) -> Rules:
+    patient = settings.patient
+    follow = patient.demographics is Demographics.SYNC
+    return Rules(
+        settings.dicom_web.endpoint,
+        PatientRules(patient.patient_system_id, patient.is_issuer_id_used, follow),
+        settings.dicom_web.default_time_zone,
+    )
+
+
+def _client(url: str, authentication: Authentication, resources: AsyncExitStack) -> httpx.AsyncClient:
+    client = new_client(url, _auth(authentication))
+    resources.push_async_callback(client.aclose)
+    return client
+
+
+def _auth(authentication: Authentication) -> httpx.Auth | None:
+    """The auth flow of one service; none where authentication is switched off."""
+    if not authentication.enabled:
+        return None
+    problem = "Authentication__Enabled=true: this version connects without authentication only"
+    raise Misconfigured(f"settings: {problem}", code="settings", problems=[problem])
+
+
+def _table_service(settings: Settings, account: StorageAccount, resources: AsyncExitStack) -> TableServiceClient:
+    connection = settings.table_store.connection_string or account.connection_string
+    if connection is not None:
+        service = TableServiceClient.from_connection_string(connection.get_secret_value())
+    else:
+        service = TableServiceClient(str(account.table_service_uri), credential=_credential(account, resources))
+    resources.push_async_callback(service.close)
+    return service
+
+
+def study_queue(account: StorageAccount, name: str, resources: AsyncExitStack) -> StudyQueue:
+    """The queue alone; its client is closed with `resources`."""
+    policy = ENCODE_POLICY()
+    if account.connection_string is not None:
+        secret = account.connection_string.get_secret_value()
+        client = QueueClient.from_connection_string(secret, name, message_encode_policy=policy)
+    else:
+        credential = _credential(account, resources)
+        client = QueueClient(str(account.queue_service_uri), name, credential=credential, message_encode_policy=policy)
+    resources.push_async_callback(client.close)
+    return StudyQueue(client)
+
+
+def _credential(account: StorageAccount, resources: AsyncExitStack) -> AsyncTokenCredential:
+    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - heavy, and not needed with a connection string
+
+    credential = DefaultAzureCredential(managed_identity_client_id=account.client_id)
+    resources.push_async_callback(credential.close)
+    return credential
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,90 @@
+"""The app of this worker process, built at first use: importing function_app stays light and connects to nothing."""
+
+import logging
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.config import Settings, StorageAccount, Triggers
+from shared.errors import Misconfigured, SyncError, VersionConflict
+from shared.model import Outcome, StudyChange
+from shared.telemetry import event
+
+if TYPE_CHECKING:
+    from shared.sync.poller import PollResult
+    from shared.wiring import App
+
+
+class Worker:
+    """The app of this worker process, built when it is first needed."""
+
+    def __init__(self) -> None:
+        self._app: App | None = None
+
+    def app(self) -> "App":
+        """Raises Misconfigured, which names every wrong setting."""
+        if self._app is None:
+            settings, account = Settings.load(), StorageAccount.load()
+            from shared.wiring import build  # noqa: PLC0415 - half a second of imports
+
+            self._app = build(settings, account)
+        return self._app
+
+    async def poll(self) -> "PollResult | None":
+        """One poll; None when it could not be done now. The next tick of the timer tries again."""
+        try:
+            result = await self.app().poller.poll()
+        except VersionConflict:
+            event("poll_overtaken", reason="another poller is at work")
+            return None
+        except SyncError as error:
+            level = logging.ERROR if isinstance(error, Misconfigured) else logging.WARNING
+            event("poll_failed", level, code=error.code, reason=error)
+            return None
+        if result.entries:
+            behind = result.latest - result.sequence
+            event(
+                "feed_polled", entries=result.entries, messages=result.messages, sequence=result.sequence, behind=behind
+            )
+        return result
+
+    async def sync(self, text: str) -> Outcome:
+        """One message of the queue. Wrong settings are not the study's fault: it waits until they are mended."""
+        try:
+            runner = self.app().runner
+        except Misconfigured as error:
+            event("study_set_aside", logging.ERROR, code=error.code, reason=error)
+            await _wait_for_settings(StudyChange.from_json(text))
+            return Outcome.DEFERRED
+        return await runner.run(text)
+
+    async def record_poison(self, text: str) -> None:
+        """One message of the poison queue."""
+        await self.app().runner.record_poison(text)
+
+    async def health(self) -> dict[str, Any]:
+        """Whether settings and services are as they should be; problems name settings and services, never values."""
+        try:
+            app = self.app()
+        except Misconfigured as error:
+            return {"status": "unhealthy", "problems": list(error.problems)}
+        problems = []
+        for check in (app.checkpoints.get, app.dicom.latest_sequence, app.fhir.check_capable):
+            try:
+                await check()
+            except SyncError as error:
+                problems.append(f"{error.code}: {error}")
+        return {"status": "unhealthy" if problems else "healthy", "problems": problems}
+
+
+async def _wait_for_settings(change: StudyChange) -> None:
+    from shared.sync.backoff import delay_s  # noqa: PLC0415 - as above
+    from shared.wiring import study_queue  # noqa: PLC0415
+
+    async with AsyncExitStack() as resources:
+        queue = study_queue(StorageAccount.load(), Triggers.load().queue_name, resources)
+        later = change.deferred(datetime.now(UTC))
+        await queue.send(later, delay_s(later.attempts))
+
+
+WORKER = Worker()
