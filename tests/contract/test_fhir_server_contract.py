@@ -270,9 +270,10 @@ def test_transaction_deletes_creates_and_updates_together(fhir):
 
 @pytest.mark.parametrize("failure", ["stale", "ambiguous", "invalid"])
 def test_failed_transaction_changes_nothing(fhir, failure):
-    kept, old, value, twice = create(fhir, patient(unique())), create(fhir, patient(unique())), unique(), unique()
+    first, old, value, twice = create(fhir, patient(unique())), create(fhir, patient(unique())), unique(), unique()
+    kept = fhir.put(f"/{reference(first)}", json={**first, "gender": "female"}).json()
     last, allowed = {
-        "stale": (put({**kept, "gender": "male"}, ifMatch=f'W/"{unique()}"'), CONFLICT),
+        "stale": (put({**kept, "gender": "male"}, ifMatch=etag(first)), CONFLICT),
         "ambiguous": (posted(patient(twice), ifNoneExist=f"identifier={SYSTEM}%7C{twice}"), {412}),
         "invalid": (posted(patient(unique(), gender=5)), {400, 422}),
     }[failure]
