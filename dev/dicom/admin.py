@@ -1,4 +1,7 @@
-"""`/_dev/`: look at the counters, forget everything, bend the service. JSON in and out, not part of the real service."""
+"""`/_dev/`: look at the counters, forget everything, bend the service.
+
+JSON in and out; nothing of it is part of the real service.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,7 +14,7 @@ from dev.dicom.bent import CASINGS, ENTRY_MALFORMATIONS, METADATA_MALFORMATIONS
 from dev.dicom.service import Service
 
 
-class Unknown(ValueError):
+class UnknownError(ValueError):
     """The request asks for something that is not there."""
 
 
@@ -69,7 +72,7 @@ async def feed(request: Request) -> Response:
 def _apply_shape(service: Service, body: dict[str, Any]) -> None:
     known = {"skip", "hold", "release", "reset_sequence", "casing", "malform", "malform_metadata"}
     if unknown := body.keys() - known:
-        raise Unknown(f"unknown: {', '.join(sorted(unknown))}")
+        raise UnknownError(f"unknown: {', '.join(sorted(unknown))}")
     if "casing" in body:
         service.shape.casing = _one_of(CASINGS, body["casing"])
     if "malform" in body:
@@ -82,7 +85,7 @@ def _apply_shape(service: Service, body: dict[str, Any]) -> None:
 
 def _one_of(known: frozenset[str], value: str) -> str:
     if value not in known:
-        raise Unknown(f"{value!r} is none of {', '.join(sorted(known))}")
+        raise UnknownError(f"{value!r} is none of {', '.join(sorted(known))}")
     return value
 
 

@@ -16,7 +16,7 @@ _SOP_CLASS, _PATIENT_ID = "00080016", "00100020"
 _REQUIRED = frozenset({*UIDS, _SOP_CLASS, _PATIENT_ID})
 
 
-class Rejected(Exception):  # noqa: N818 - an answer
+class Rejected(Exception):
     """The instance is not stored: failure reason and comments."""
 
     def __init__(self, reason: int, comments: list[str]) -> None:

@@ -8,9 +8,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dev.dicom import admin, changefeed, metadata, stow
+from dev.dicom import admin, changefeed, metadata, objects, partitions, qido, stow, update
 from dev.dicom.call import Answer, Call, Endpoint, Refused, refusal
-from dev.dicom.model import DEFAULT_PARTITION
 from dev.dicom.service import Service
 from dev.dicom.wire import FaultyApp
 
@@ -23,11 +22,19 @@ _INSTANCE = _SERIES + "/instances/{instance}"
 UNPARTITIONED: list[tuple[str, str, Answer]] = [
     ("GET", "/changefeed", changefeed.page),
     ("GET", "/changefeed/latest", changefeed.latest),
+    ("GET", "/operations/{operation}", update.operation),
+    ("GET", "/partitions", partitions.partitions),
 ]
 PARTITIONED: list[tuple[str, str, Answer]] = [
+    ("POST", "/studies/$bulkUpdate", update.bulk_update),
     ("POST", "/studies", stow.store),
     ("POST", _STUDY, stow.store),
     *(("GET", f"{path}/metadata", metadata.metadata) for path in (_STUDY, _SERIES, _INSTANCE)),
+    *(("GET", path, objects.objects) for path in (_STUDY, _SERIES, _INSTANCE)),
+    *(("GET", f"/{resource}", qido.search(resource)) for resource in ("studies", "series", "instances")),
+    ("GET", _STUDY + "/series", qido.search("study/series")),
+    ("GET", _STUDY + "/instances", qido.search("study/instances")),
+    ("GET", _SERIES + "/instances", qido.search("series/instances")),
     *(("DELETE", path, metadata.delete) for path in (_STUDY, _SERIES, _INSTANCE)),
 ]
 
@@ -38,7 +45,7 @@ def make_app(service: Service) -> ASGIApp:
     for method, path, answer in UNPARTITIONED:
         routes.append(Route("/v{version}" + path, _versioned(answer), methods=[method]))
     for method, path, answer in PARTITIONED:
-        endpoint = _versioned(_partitioned(answer))
+        endpoint = _versioned(partitions.partitioned(answer, creates=answer is stow.store))
         routes.append(Route("/v{version}" + path, endpoint, methods=[method]))
         routes.append(Route("/v{version}/partitions/{partition}" + path, endpoint, methods=[method]))
     app = Starlette(routes=routes, exception_handlers={Refused: refusal, Exception: _broken})
@@ -76,21 +83,10 @@ def _versioned(answer: Answer) -> Endpoint:
 def _unsupported(request: Request, version: str) -> Response:
     if not version[:1].isdigit():
         return Response(status_code=404)
-    text = f"The HTTP resource that matches the request URI '{request.url}' does not support the API version '{version}'."
+    text = (
+        f"The HTTP resource that matches the request URI '{request.url}' does not support the API version '{version}'."
+    )
     return JSONResponse({"error": {"code": "UnsupportedApiVersion", "message": text, "innerError": None}}, 400)
-
-
-def _partitioned(answer: Answer) -> Answer:
-    async def checked(call: Call) -> Response:
-        name = call.request.path_params.get("partition")
-        if name is not None and not call.service.partitions:
-            raise Refused(400, "Data partitions feature is disabled.")
-        if name is None and call.service.partitions:
-            raise Refused(400, "PartitionName value is missing in the route segment.")
-        call.partition = name or DEFAULT_PARTITION
-        return await answer(call)
-
-    return checked
 
 
 class _Guard:

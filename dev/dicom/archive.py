@@ -5,7 +5,7 @@ of the service: its rows appear in the feed together (dicom-server: UpdateInstan
 EndUpdateInstanceV54).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -142,8 +142,3 @@ class Archive:
 def _merge(held: Attributes, new: Attributes) -> None:
     """The newest value of each attribute wins; an empty one never overwrites (dicom-server: AddInstanceV6.sql)."""
     held.update((tag, element) for tag, element in new.items() if "Value" in element)
-
-
-def watermarks(instances: Iterable[Instance]) -> list[int]:
-    """The versions that are current."""
-    return [instance.current.watermark for instance in instances]

@@ -20,7 +20,7 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 LONG_MAX = 2**63 - 1
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a failure of ours
+class Refused(Exception):
     """An answer other than success: status, text and nothing else."""
 
     def __init__(self, status: int, text: str = "") -> None:

@@ -4,6 +4,7 @@ Names are camelCase and enum values PascalCase whatever the documentation prints
 """
 
 import json
+from datetime import datetime
 
 from starlette.responses import Response
 
@@ -22,10 +23,7 @@ async def page(call: Call) -> Response:
     limit = call.whole("limit", default, 1, most)
     with_metadata = call.flag("includeMetadata", default=True)
     feed = call.service.archive.feed
-    if call.version == 1:
-        rows = feed.by_sequence(offset, limit)
-    else:
-        rows = feed.by_time(*_window(call), offset, limit)
+    rows = feed.by_sequence(offset, limit) if call.version == 1 else feed.by_time(*_window(call), offset, limit)
     body = b"[" + b",".join(_entry(call, row, with_metadata=with_metadata) for row in rows) + b"]"
     return Response(body, media_type=_JSON)
 
@@ -40,7 +38,7 @@ async def latest(call: Call) -> Response:
     return Response(_entry(call, row, with_metadata=with_metadata), media_type=_JSON)
 
 
-def _window(call: Call) -> tuple[clock.datetime | None, clock.datetime | None]:
+def _window(call: Call) -> tuple[datetime | None, datetime | None]:
     found = []
     for name in ("startTime", "endTime"):
         text = call.query().get(name.lower())

@@ -60,7 +60,7 @@ def _numbers(data: bytes, code: str, *, little: bool) -> list[Any]:
 
 
 def _texts(data: bytes, vr: str, encodings: list[str]) -> list[str]:
-    if vr in ENCODED_TEXT and not data.isascii() or b"\x1b" in data:
+    if (vr in ENCODED_TEXT and not data.isascii()) or b"\x1b" in data:
         text = decode_bytes(data, encodings, PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS)
     else:
         text = data.decode("latin-1" if vr not in ENCODED_TEXT else "ascii")

@@ -45,6 +45,7 @@ class Rule:
     retry_after_s: float | None = None
     body: str = ""
     seconds: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
     only_with_metadata: bool = False
 
     def fits(self, route: str, query: bytes) -> bool:

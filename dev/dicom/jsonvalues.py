@@ -19,7 +19,7 @@ _INT32 = 2**31
 _DS_LENGTH, _DS_DIGITS = 16, 11
 
 
-class Unwritable(Exception):  # noqa: N818 - a state of the value, not an error of ours
+class Unwritable(Exception):
     """The value has no form in the service's JSON."""
 
 

@@ -1,4 +1,7 @@
-"""GET …/metadata at three levels (dicom-server: RetrieveMetadataService.cs, ETagGenerator.cs) and DELETE of the same."""
+"""GET …/metadata at three levels, and DELETE of the same (dicom-server: RetrieveMetadataService.cs, ETagGenerator.cs).
+
+The order of instances is not promised by either, so it is shuffled.
+"""
 
 from starlette.responses import Response
 

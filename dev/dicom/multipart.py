@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from email.message import Message
 
 
-class Malformed(ValueError):
+class MalformedError(ValueError):
     """The body is not the multipart that its header announces."""
 
 
@@ -17,14 +17,14 @@ def parameters(header: str) -> tuple[str, dict[str, str]]:
 
 
 def split(body: bytes, boundary: str) -> Iterator[tuple[dict[str, str], bytes]]:
-    """The parts as (headers by lower-case name, content); raises Malformed when the end is missing."""
+    """The parts as (headers by lower-case name, content); raises MalformedError when the end is missing."""
     mark = b"\r\n--" + boundary.encode("latin-1")
     at = _first(body, mark)
     while not body.startswith(b"--", at):
         head_end = body.find(b"\r\n\r\n", at)
         end = body.find(mark, head_end + 2)
         if head_end < 0 or end < 0:
-            raise Malformed
+            raise MalformedError
         yield _headers(body[at:head_end]), body[head_end + 4 : end]
         at = end + len(mark)
 
@@ -34,7 +34,7 @@ def _first(body: bytes, mark: bytes) -> int:
         return len(mark) - 2
     found = body.find(mark)
     if found < 0:
-        raise Malformed
+        raise MalformedError
     return found + len(mark)
 
 

@@ -22,7 +22,7 @@ _CHARACTER_SET = 0x00080005
 _PIXEL_REPRESENTATION = 0x00280103
 
 
-class Unreadable(Exception):  # noqa: N818 - the file's state
+class Unreadable(Exception):
     """Not a DICOM file, or one too damaged to describe."""
 
 
@@ -88,7 +88,12 @@ class _Walk:
             vr = self._vr(raw)
             if vr not in decode.BULK:
                 name = f"{tag:08X}"
-                found[name] = self._element(dataset, raw, vr, name, encodings, top or name)
+                items = dataset[tag].value if vr == "SQ" else None
+                found[name] = (
+                    self._simple(raw, vr, top or name, encodings)
+                    if items is None
+                    else element(vr, [self.dataset(item, encodings, top or name) for item in items])
+                )
         return found
 
     def _vr(self, raw: Any) -> str:
@@ -96,12 +101,12 @@ class _Walk:
             return "LO" if raw.tag.is_private_creator else "UN"
         return decode.vr_of(raw, signed=self._signed)
 
-    def _element(self, dataset: Any, raw: Any, vr: str, name: str, encodings: list[str], top: str) -> Element:
-        if vr == "SQ":
-            return element(vr, [self.dataset(item, encodings, top) for item in dataset[raw.tag].value or ()])
+    def _simple(self, raw: Any, vr: str, top: str, encodings: list[str]) -> Element:
+        if vr == "SQ":  # without a value
+            return {"vr": vr}
         values = decode.values_of(raw, vr, encodings)
-        if vr in rules.RULES and (text := rules.problem(vr, values)):
-            self._reading.problems.append(Problem(top, name, text))
+        if text := rules.problem(vr, values):
+            self._reading.problems.append(Problem(top, f"{raw.tag:08X}", text))
         try:
             return element(vr, values)
         except Unwritable:

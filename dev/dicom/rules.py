@@ -1,4 +1,4 @@
-"""Which values of text VRs are invalid, as fo-dicom validates them (PS3.5 section 6.2), and which attributes must be there.
+"""Which values of text VRs are invalid, as fo-dicom validates them (PS3.5 section 6.2).
 
 A rule answers with what is wrong, or None. Values never appear in the answer.
 """

@@ -10,6 +10,7 @@ from dev.dicom import clock
 from dev.dicom.archive import Archive
 from dev.dicom.faults import Faults
 from dev.dicom.journal import Journal
+from dev.dicom.model import DEFAULT_PARTITION
 
 MAX_FILE_BYTES = 2_147_483_647
 
@@ -35,6 +36,7 @@ class Service:
         self._start_empty()
         for change in self.journal.changes():
             self.archive.apply(change)
+        self.add_partition(DEFAULT_PARTITION)
 
     def _start_empty(self) -> None:
         self.archive = Archive()
@@ -55,4 +57,10 @@ class Service:
             task.cancel()
         self.journal.clear()
         self._start_empty()
+        self.add_partition(DEFAULT_PARTITION)
         self.faults.reset()
+
+    def add_partition(self, name: str) -> None:
+        """A partition is there from its first store on; the default one always."""
+        if self.partitions and name not in self.archive.partitions:
+            self.commit("partition", name=name)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from dev.dicom import multipart
-from dev.dicom.admission import Rejected, admit
+from dev.dicom.admission import PROCESSING_FAILURE, Rejected, admit
 from dev.dicom.call import Call, Refused, dicom_json
 from dev.dicom.changefeed import encode
 from dev.dicom.indexed import indexed
@@ -19,8 +19,7 @@ from dev.dicom.model import Attributes, Key
 from dev.dicom.reading import Reading, Unreadable, read
 
 DICOM = "application/dicom"
-PROCESSING_FAILURE, ALREADY_EXISTS, PENDING = 272, 45070, 45071
-NOT_MATCHING_SOP_CLASS, VALIDATION_WARNING = 45063, 1
+ALREADY_EXISTS, PENDING = 45070, 45071
 
 
 class Report:
@@ -128,7 +127,7 @@ def _files(content_type: str, body: bytes) -> Iterator[bytes]:
                 raise Refused(415, "A part of the request is not application/dicom.")
             assumed = ""  # only the first part may leave its type out
             yield data
-    except multipart.Malformed:
+    except multipart.MalformedError:
         raise Refused(400, "The multipart body is malformed.") from None
 
 
@@ -148,26 +147,33 @@ async def _store(call: Call, study: str | None, data: bytes, report: Report) -> 
     if key in archive.creating or archive.find(key):
         report.fail(PENDING if key in archive.creating else ALREADY_EXISTS, reading)
         return
-    await _commit(call, key, data, reading)
+    if not await _commit(call, key, data, reading):
+        report.fail(PROCESSING_FAILURE, reading)
+        return
     report.multiple_values |= admitted.multiple_values
     report.store(key, reading.first("00080016"), admitted.comments, admitted.warning)
 
 
-async def _commit(call: Call, key: Key, data: bytes, reading: Reading) -> None:
+async def _commit(call: Call, key: Key, data: bytes, reading: Reading) -> bool:
+    """Reserve, write, make visible; False when the instance was deleted before it was visible."""
     service = call.service
-    service.archive.creating.add(key)
+    archive = service.archive
+    archive.creating.add(key)
+    watermark = archive.next_watermark()
     try:
-        watermark = service.archive.next_watermark()
         service.journal.write_object(watermark, data)
         await asyncio.sleep(service.faults.linger_s("stow"))
-        if key in service.archive.creating:  # not deleted meanwhile
-            service.commit(
-                "store",
-                key=key,
-                watermark=watermark,
-                metadata=encode(reading.attributes).decode(),
-                syntax=reading.syntax,
-                index=indexed(reading.attributes),
-            )
+        if key not in archive.creating:
+            service.journal.remove_object(watermark)
+            return False
+        service.commit(
+            "store",
+            key=key,
+            watermark=watermark,
+            metadata=encode(reading.attributes).decode(),
+            syntax=reading.syntax,
+            index=indexed(reading.attributes),
+        )
     finally:
-        service.archive.creating.discard(key)
+        archive.creating.discard(key)
+    return True

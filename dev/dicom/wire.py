@@ -101,7 +101,7 @@ def _instead(rule: Rule) -> Response:
     if rule.kind == "html":
         return HTMLResponse(HTML_PAGE)
     wait = rule.retry_after_s
-    headers = {} if wait is None else {"Retry-After": f"{wait:g}"}
+    headers = rule.headers if wait is None else {**rule.headers, "Retry-After": f"{wait:g}"}
     if rule.body == "html":
         return HTMLResponse(HTML_PAGE, rule.status, headers)
     return PlainTextResponse(rule.body, rule.status, headers)
