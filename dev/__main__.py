@@ -4,6 +4,7 @@ Commands live in their own modules and are imported when called, so that one par
 """
 
 import importlib
+import sys
 
 import typer
 
@@ -29,9 +30,12 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Register what is importable and run the named command."""
-    for name, module in COMMANDS.items():
-        app.command(name)(importlib.import_module(module).command)
+    """Run the named command; only its own module is imported, all of them for the list of commands."""
+    named = COMMANDS.keys() & set(sys.argv[1:2])
+    for name in named or COMMANDS:
+        app.command(name)(importlib.import_module(COMMANDS[name]).command)
+    # a lone command would otherwise become the whole program, without a name
+    app.callback()(lambda: None)
     app()
 
 

@@ -68,9 +68,12 @@ class Part:
             stderr=self._log or None,
             start_new_session=True,
         )
-        self.urls: dict[str, Any] = self._ready_line(args, timeout_s)
-        # keep the pipe drained, or a chatty child blocks
-        threading.Thread(target=self._drain, daemon=True).start()
+        self._drainer = threading.Thread(target=self._drain, daemon=True)
+        try:
+            self.urls: dict[str, Any] = self._ready_line(args, timeout_s)
+        finally:
+            # keep the pipe drained, or a chatty child blocks
+            self._drainer.start()
 
     def _ready_line(self, args: Sequence[str], timeout_s: float) -> dict[str, Any]:
         watchdog = threading.Timer(timeout_s, self.kill)
@@ -87,10 +90,11 @@ class Part:
 
     def _drain(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if self._log:
-                self._log.write(line)
-                self._log.flush()
+        with self.process.stdout as lines, self._log or contextlib.nullcontext():
+            for line in lines:
+                if self._log:
+                    self._log.write(line)
+                    self._log.flush()
 
     def signal(self, number: int) -> None:
         """Send a signal to the part's whole process group."""
@@ -101,6 +105,8 @@ class Part:
         """kill -9 the part and everything it started."""
         self.signal(signal.SIGKILL)
         self.process.wait()
+        if self._drainer.is_alive():
+            self._drainer.join()
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL for what is left."""

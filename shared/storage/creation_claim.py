@@ -1,8 +1,8 @@
 """Creation claims: whoever is about to create a resource holds its identity for a moment.
 
 Microsoft's FHIR server searches and inserts without a lock, so two conditional creates at once make twins. A claim is
-a row that only one worker can insert. It expires, because its holder may have died; an expiry is longer than a request can
-still be under way at the server.
+a row that only one worker can insert. It expires, because its holder may have died; an expiry is longer than a
+request can still be under way at the server.
 """
 
 import uuid

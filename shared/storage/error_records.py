@@ -1,6 +1,7 @@
 """Error tables with DICOM Cast's names and columns.
 
-Rows are deterministic: a repeated failure updates its row, a success clears it. They hold UIDs, sequences, codes and keywords, never values.
+Rows are deterministic: a repeated failure updates its row, a success clears it. They hold UIDs, sequences, codes and
+keywords, never values.
 """
 
 from collections.abc import AsyncIterator, Iterable

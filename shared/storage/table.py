@@ -112,7 +112,7 @@ def storage_error(what: str, error: AzureError) -> SyncError:
     status = error.status_code if isinstance(error, HttpResponseError) else None
     if status in UNAUTHORIZED:
         return Misconfigured(f"{what} refuses access ({status}): check the app's storage roles", code="access-refused")
-    if status == 429:  # noqa: PLR2004
+    if status == 429:
         return Throttled(f"{what} answered 429")
     return Unavailable(f"{what} gave no usable answer ({status or type(error).__name__})")
 

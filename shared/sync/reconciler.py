@@ -1,9 +1,10 @@
 """Make FHIR say what DICOM says of one study: the only place where DICOM truth, FHIR content and study state meet.
 
 A pass reads everything, maps purely, writes one transaction and then moves the study state on under the ETag it read
-at the beginning. Losing that ETag means that another worker looked at the same study meanwhile, and may have seen something
-older or newer: the whole pass is run again. A pass that writes announces it in the study state first; as long as the
-announcement stands, its message is not taken for overtaken, so a crash after the write is repaired by its redelivery.
+at the beginning. Losing that ETag means that another worker looked at the same study meanwhile, and may have seen
+something older or newer: the whole pass is run again. A pass that writes announces it in the study state first; as
+long as the announcement stands, its message is not taken for overtaken, so a crash after the write is repaired by its
+redelivery.
 """
 
 import asyncio
@@ -76,18 +77,20 @@ class Reconciler:
         """What became of the study. Raises the errors of `shared.errors`."""
         lock = self._locks.setdefault(change.study, asyncio.Lock())
         async with lock:
+            written: list[Outcome] = []
             for rerun in range(1, RERUNS + 1):
                 try:
-                    return await self._pass(change)
+                    return await self._pass(change, written)
                 except VersionConflict:
                     self._planner.forget()
                     await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
-            return await self._pass(change)
+            return await self._pass(change, written)
 
-    async def _pass(self, change: StudyChange) -> Outcome:
+    async def _pass(self, change: StudyChange, written: list[Outcome]) -> Outcome:
+        """One pass; `written` collects what passes did that had to be run again afterwards."""
         state = await self._stores.studies.get(change.study)
         if await self._is_overtaken(change, state):
-            return Outcome.OVERTAKEN
+            return written[0] if written else Outcome.OVERTAKEN
         async with claiming(self._fhir, self._stores.claims) as claims:
             identity = study_identity(change.study.study_instance_uid)
             stored = await claims.find(identity, likely_new=state.etag is None)
@@ -97,8 +100,10 @@ class Reconciler:
             if plan.entries or (not state.has_records and (plan.findings or look.failed)):
                 state = await self._announce(change, state, look, plan)
             await self._write(claims, plan)
+        if plan.entries:
+            written.append(plan.outcome)
         await self._confirm(change, state, stored, look, plan)
-        return plan.outcome
+        return written[0] if written else plan.outcome
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
         """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
