@@ -23,6 +23,7 @@ from dev.stack import Content, Ports, Stack, StackError, View, running_stack
 LOOK_EVERY_S = 0.2
 SHOWN_ITEMS = 2  # of every list in the printed resource
 SHOWN_UID = 12
+SHOWN_ROWS = 50  # more studies than these are shown only when they are not in step
 NEW_VALUES = {
     "00100010": {"vr": "PN", "Value": [{"Alphabetic": "DEMO^PATIENT^RENAMED"}]},
     "00100020": {"vr": "LO", "Value": ["DEMO-CHANGED"]},
@@ -111,6 +112,8 @@ class Demo:
             elif content and resource:
                 written[study] = content
             shown = content or Content((), 0, 0)
+            if state == "in step" and table.row_count >= SHOWN_ROWS:
+                continue
             numbers = (str(shown.series), str(shown.instances), str(count))
             table.add_row(_short(study), ", ".join(shown.modalities), *numbers, state)
         self._console.print(table)

@@ -1,5 +1,9 @@
-"""The one error that stops the host at start: something in the app or its settings has to be put right by a person."""
+"""The errors that end the host; their messages are for people."""
 
 
-class StartError(Exception):
+class HostError(Exception):
+    """The host cannot go on; the message says why."""
+
+
+class StartError(HostError):
     """The app cannot be run as it is; the message names what to change."""

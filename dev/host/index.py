@@ -83,10 +83,19 @@ def _function(declared: DeclaredFunction, folder: Path) -> Function:
     others = [each.type for each in declared.get_bindings() if each is not trigger and each.name != "$return"]
     if others:
         raise StartError(f"function {name} uses {', '.join(map(str, others))}: this stand-in has no such bindings")
+    call, argument = declared.get_user_function(), str(trigger.name)
+    _check_parameters(name, call, argument)
     if declared.get_settings_dict("retry_policy"):
         print(f"host: the retry policy of {name} is ignored by this stand-in", file=sys.stderr)
     properties = {key: _plain(value, name) for key, value in trigger.get_dict_repr().items()}
-    return Function(name, declared.get_user_function(), TRIGGERS[trigger.type], str(trigger.name), properties, folder)
+    return Function(name, call, TRIGGERS[trigger.type], argument, properties, folder)
+
+
+def _check_parameters(name: str, call: Callable[..., Any], argument: str) -> None:
+    """The worker refuses to load an app in which they differ; so does this."""
+    taken = set(inspect.signature(call).parameters) - {"context"}
+    if taken != {argument}:
+        raise StartError(f"function {name} takes {', '.join(sorted(taken))}, but its trigger gives it {argument}")
 
 
 def _plain(value: Any, function: str) -> Any:

@@ -53,7 +53,7 @@ class QueueListener:
             while len(self._running) > self._runner.options.new_batch_threshold and not stop.is_set():
                 await asyncio.wait({*self._running, stopping}, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait({stopping}, timeout=backoff.after(found=bool(messages)))
-        await asyncio.gather(*self._running)
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _receive(self) -> list[StoredMessage]:
         try:

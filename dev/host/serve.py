@@ -19,7 +19,7 @@ import typer
 import uvicorn
 
 from dev.host import logs
-from dev.host.errors import StartError
+from dev.host.errors import HostError, StartError
 from dev.host.http import Keys, application
 from dev.host.index import Function, index
 from dev.host.messages import MessageRunner
@@ -67,8 +67,13 @@ class Host:
             tasks = [asyncio.create_task(each) for each in [*self._timers(), *await self._listeners(clients)]]
             tasks.append(asyncio.create_task(self._server.serve(sockets=[self._listening])))
             announce(**ready)
-            await self._stop.wait()
+            # a task that ends before it is told to has failed, and the host with it
+            await asyncio.wait([asyncio.create_task(self._stop.wait()), *tasks], return_when=asyncio.FIRST_COMPLETED)
+            failed = not self._stop.is_set()
+            self._stop.set()
             await self._wind_down(tasks)
+            if failed:
+                raise HostError("a listener failed: " + "; ".join(_failures(tasks)))
 
     def _timers(self) -> list[Coroutine[Any, Any, None]]:
         return [Timer(each, self._worker).run(self._stop) for each in self._functions if each.kind == "timer"]
@@ -117,12 +122,17 @@ def command(
             functions = [each for each in functions if each.kind != "timer"]
         listening = _listen(port)
         asyncio.run(_run(functions, options, listening, keys, crash_visibility_s))
-    except StartError as error:
+    except HostError as error:
         raise SystemExit(f"host: {error}") from None
     # a function stuck in a thread must not keep the process
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def _failures(tasks: list[asyncio.Task[None]]) -> list[str]:
+    done = [task for task in tasks if task.done() and not task.cancelled()]
+    return [repr(task.exception()) for task in done if task.exception()] or ["it ended by itself"]
 
 
 async def _run(

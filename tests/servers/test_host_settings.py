@@ -7,6 +7,7 @@ from dev.host.errors import StartError
 from dev.host.options import QueueOptions, read_options
 from dev.host.queues import Backoff
 from dev.host.settings import load_local_settings, resolve, time_span_s
+from dev.host.storage import queue_service
 from dev.host.timers import parse_schedule
 
 NOON = datetime(2026, 3, 2, 12, 0, 0, 500_000, tzinfo=UTC)  # a Monday
@@ -106,6 +107,29 @@ def test_wrong_host_json_is_refused_by_name(tmp_path, queues, named):
     write_host_json(tmp_path, **queues)
     with pytest.raises(StartError, match=named):
         read_options(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "endpoint"),
+    [
+        ({"Work": "UseDevelopmentStorage=true"}, "http://127.0.0.1:10001/devstoreaccount1"),
+        ({"AzureWebJobsWork": "UseDevelopmentStorage=true;"}, "http://127.0.0.1:10001/devstoreaccount1"),
+        ({"Work": "AccountName=a;AccountKey=a2V5"}, "https://a.queue.core.windows.net"),
+        ({"Work__queueServiceUri": "https://b.queue.core.windows.net"}, "https://b.queue.core.windows.net"),
+        ({"Work__accountName": "c", "Work__clientId": "d"}, "https://c.queue.core.windows.net"),
+    ],
+)
+async def test_storage_is_found_by_the_name_of_the_connection(monkeypatch, settings, endpoint):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    async with queue_service("Work") as service:
+        assert service.primary_endpoint.rstrip("/") == endpoint
+
+
+def test_connection_without_settings_is_named(monkeypatch):
+    monkeypatch.delenv("Work", raising=False)
+    with pytest.raises(StartError, match="no storage for the connection Work"):
+        queue_service("Work")
 
 
 def test_polling_backs_off_and_starts_over_after_a_hit():

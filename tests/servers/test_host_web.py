@@ -201,6 +201,12 @@ def test_binding_that_is_not_known_stops_the_start(tmp_path):
     assert "function blobs has blobTrigger" in start_failure(tmp_path)
 
 
+def test_parameter_that_is_not_the_triggers_stops_the_start(tmp_path):
+    code = APP + '\n@app.route(route="x")\ndef misnamed(request: func.HttpRequest) -> str:\n    return ""\n'
+    write_app(tmp_path, code.replace("%TICK%", "* * * * * *"))
+    assert "function misnamed takes request, but its trigger gives it req" in start_failure(tmp_path)
+
+
 def test_taken_port_is_named(tmp_path):
     write_app(tmp_path, APP.replace("%TICK%", "* * * * * *"))
     with socket.socket() as taken:
