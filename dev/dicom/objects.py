@@ -21,7 +21,7 @@ from dev.dicom.metadata import selected, wanted
 from dev.dicom.model import Version
 
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-_UNCOMPRESSED = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"})
+_UNCOMPRESSED = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"})
 _SYNTAXES = frozenset({"*", EXPLICIT_LITTLE_ENDIAN, "1.2.840.10008.1.2.4.90"})
 _DICOM = "application/dicom"
 
@@ -89,7 +89,6 @@ def _explicit(data: bytes) -> bytes:
     with warnings.catch_warnings(), config.disable_value_validation():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(BytesIO(data))
-        dataset.decompress() if dataset.file_meta.TransferSyntaxUID.is_compressed else None
         dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(EXPLICIT_LITTLE_ENDIAN)
         out = BytesIO()
         dataset.save_as(out, implicit_vr=False, little_endian=True)
