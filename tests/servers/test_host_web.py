@@ -1,4 +1,4 @@
-"""The host without storage: HTTP triggers, timers, and what stops it at start."""
+"""The host without storage: HTTP triggers and timers."""
 
 import itertools
 import json
@@ -145,8 +145,8 @@ def test_each_log_record_is_one_line(web, folder):
 
 @pytest.mark.usefixtures("host")
 def test_timer_follows_its_schedule_and_never_overlaps(folder):
-    seen = until(lambda: len(found := records(folder, "slow_timer")) >= 5 and found)
-    assert [record["step"] for record in seen[:5]] == ["start", "end", "start", "end", "start"]
+    seen = until(lambda: len(found := records(folder, "slow_timer")) >= 3 and found)
+    assert [record["step"] for record in seen[:3]] == ["start", "end", "start"]
     starts = [record["at"] for record in seen if record["step"] == "start"]
     # each at the beginning of a second, the one that came during a run is left out
     assert all(start % 1 < 0.5 for start in starts)
@@ -172,45 +172,18 @@ def test_no_timer_leaves_the_timers_out(folder):
         assert part.urls["functions"] == ["open_to_all", "guarded", "administration", "broken"]
 
 
-def start_failure(folder, *arguments, env=None):
-    done = subprocess.run(
-        [sys.executable, "-m", "dev", "host", "--app", str(folder), "--port", "0", *arguments],
-        capture_output=True,
-        text=True,
-        env=env,
-        check=False,
-        timeout=20,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    return done.stderr.splitlines()[-1]
-
-
-def test_unresolved_setting_stops_the_start(tmp_path):
-    write_app(tmp_path, APP)
-    assert "app setting TICK is not set, but function slow_timer needs it" in start_failure(tmp_path)
-
-
-def test_import_failure_stops_the_start(tmp_path):
-    write_app(tmp_path, "import nothing_of_this_name\n")
-    assert "cannot be imported: ModuleNotFoundError" in start_failure(tmp_path)
-
-
-def test_binding_that_is_not_known_stops_the_start(tmp_path):
-    code = APP + '\n@app.blob_trigger(arg_name="b", path="x/y", connection="C")\ndef blobs(b):\n    pass\n'
-    write_app(tmp_path, code.replace("%TICK%", "* * * * * *"))
-    assert "function blobs has blobTrigger" in start_failure(tmp_path)
-
-
-def test_parameter_that_is_not_the_triggers_stops_the_start(tmp_path):
-    code = APP + '\n@app.route(route="x")\ndef misnamed(request: func.HttpRequest) -> str:\n    return ""\n'
-    write_app(tmp_path, code.replace("%TICK%", "* * * * * *"))
-    assert "function misnamed takes request, but its trigger gives it req" in start_failure(tmp_path)
-
-
 def test_taken_port_is_named(tmp_path):
     write_app(tmp_path, APP.replace("%TICK%", "* * * * * *"))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert f"port {port} is taken" in start_failure(tmp_path, "--port", str(port))
+        done = subprocess.run(
+            [sys.executable, "-m", "dev", "host", "--app", str(tmp_path), "--port", str(port)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"host: port {port} is taken" in done.stderr.splitlines()[-1]
