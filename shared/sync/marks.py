@@ -13,6 +13,7 @@ from shared.model import InstanceKey
 
 SERIES_BYTES = 4
 INSTANCE_BYTES = 8
+STUDY = b""
 Marks = Mapping[bytes, int]
 
 
@@ -62,17 +63,16 @@ def learn(marks: Marks, listed: Mapping[InstanceKey, int]) -> dict[bytes, int]:
     return merge(marks, listed, there, set(known) - set(there))
 
 
-def speakers(marks: Marks, keys: Iterable[InstanceKey]) -> set[bytes | None]:
-    """The digests that speak for the study and for each series of these instances."""
-    return {newest(marks)} | {newest(marks, series_digest(key.series_instance_uid)) for key in keys}
+def speakers(marks: Marks) -> dict[bytes, bytes]:
+    """The digest of the instance with the newest change: of each series by its digest, of the study by b""."""
+    newest: dict[bytes, tuple[int, bytes]] = {}
+    for name, mark in marks.items():
+        if is_there(mark):
+            for scope in (STUDY, name[:SERIES_BYTES]):
+                newest[scope] = max(newest.get(scope, (mark, name)), (mark, name))
+    return {scope: name for scope, (_, name) in newest.items()}
 
 
 def covers(marks: Marks, listed: Mapping[InstanceKey, int]) -> bool:
     """Whether every instance of a message was looked at after its change."""
     return all(sequence_of(marks.get(digest(key), -1)) >= sequence > 0 for key, sequence in listed.items())
-
-
-def newest(marks: Marks, series: bytes = b"") -> bytes | None:
-    """The digest of the instance with the newest change, of the study or of one series; None when nothing is there."""
-    candidates = ((mark, name) for name, mark in marks.items() if is_there(mark) and name.startswith(series))
-    return max(candidates, default=(0, None))[1]

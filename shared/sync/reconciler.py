@@ -115,8 +115,7 @@ class Reconciler:
             return True
         known = all(marks.digest(key) in state.marks for key in change.instances)
         learnt = marks.learn(state.marks, change.instances)
-        same_speakers = marks.speakers(learnt, change.instances) == marks.speakers(state.marks, change.instances)
-        if change.poll > state.full_poll or not known or not same_speakers:
+        if change.poll > state.full_poll or not known or marks.speakers(learnt) != marks.speakers(state.marks):
             return False
         await self._stores.studies.save(change.study, replace(state, marks=learnt))
         return True

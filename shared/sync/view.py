@@ -45,13 +45,12 @@ def view_of(
     if truth.is_whole:
         after = _without_unseen(after, there)
     names = {marks.digest(key): key for key in there}
-    newest = marks.newest(after)
-    series = _series(there, gone, after, names)
-    before, now = (marks.speakers(some, [*there, *gone]) for some in (known, after))
-    if not final and not now <= before | names.keys() | {None}:
+    before, now = marks.speakers(known), marks.speakers(after)
+    if not final and any(name not in names and before.get(scope) != name for scope, name in now.items()):
         return None
+    newest = now.get(marks.STUDY)
     speaker = names.get(newest) if newest else None
-    content = StudyContent(there[speaker] if speaker else None, series)
+    content = StudyContent(there[speaker] if speaker else None, _series(there, now, names))
     return View(content, gone, after, speaker, marks.sequence_of(after[newest]) if newest else 0)
 
 
@@ -81,18 +80,13 @@ def _without_unseen(after: dict[bytes, int], there: Mapping[InstanceKey, Dataset
 
 
 def _series(
-    there: Mapping[InstanceKey, Dataset],
-    gone: Collection[InstanceKey],
-    after: marks.Marks,
-    names: Mapping[bytes, InstanceKey],
+    there: Mapping[InstanceKey, Dataset], speakers: Mapping[bytes, bytes], names: Mapping[bytes, InstanceKey]
 ) -> dict[str, SeriesContent]:
-    by_series: dict[str, dict[str, Dataset]] = {key.series_instance_uid: {} for key in (*there, *gone)}
+    by_series: dict[str, dict[str, Dataset]] = {}
     for key, dataset in there.items():
-        by_series[key.series_instance_uid][key.sop_instance_uid] = dataset
+        by_series.setdefault(key.series_instance_uid, {})[key.sop_instance_uid] = dataset
     content: dict[str, SeriesContent] = {}
     for uid, instances in by_series.items():
-        newest = marks.newest(after, marks.series_digest(uid))
-        speaker = names.get(newest) if newest else None
-        if instances:
-            content[uid] = SeriesContent(there[speaker] if speaker else None, instances)
+        speaker = names.get(speakers[marks.series_digest(uid)])
+        content[uid] = SeriesContent(there[speaker] if speaker else None, instances)
     return content
