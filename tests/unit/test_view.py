@@ -1,0 +1,180 @@
+"""What a look makes of the truth: tables over what was read and what is remembered."""
+
+import pytest
+
+from shared.dicom.study import SeriesContent, StudyContent
+from shared.model import Finding
+from shared.sync import marks
+from shared.sync.truth import Truth
+from shared.sync.view import View, unreadable, view_of
+from tests.unit.datasets import instance_dataset, key
+
+A, B, C = key(1, 1), key(1, 2), key(2, 1)
+KEYS = {"a": A, "b": B, "c": C}
+SETS = {A: instance_dataset(1, 1), B: instance_dataset(1, 2), C: instance_dataset(2, 1)}
+
+
+def _marks(**by_name):
+    return {marks.digest(KEYS[name]): mark for name, mark in by_name.items()}
+
+
+def _truth(*there, unknown=(), is_whole=False):
+    return Truth({name: SETS[name] for name in there}, frozenset(unknown), is_whole)
+
+
+def _content(newest, **series):
+    """Series as `one` or `two`: who speaks for it, and its instances."""
+    uids = {"one": A.series_instance_uid, "two": C.series_instance_uid}
+    return StudyContent(
+        SETS.get(newest),
+        {
+            uids[name]: SeriesContent(
+                SETS.get(speaker), {instance.sop_instance_uid: SETS[instance] for instance in instances}
+            )
+            for name, (speaker, instances) in series.items()
+        },
+    )
+
+
+def _view(truth, *, failed=(), known=None, listed=None, stored=(), adopted=False, final=False):
+    return view_of(truth, failed, known or {}, listed or {}, stored, adopted=adopted, final=final)
+
+
+@pytest.mark.parametrize(
+    ("look", "expected"),
+    [
+        pytest.param(
+            {"truth": _truth(A), "listed": {A: 7}},
+            View(_content(A, one=(A, [A])), frozenset(), _marks(a=7), A, 7),
+            id="first instance",
+        ),
+        pytest.param(
+            {"truth": _truth(A, B), "listed": {A: 7, B: 8}},
+            View(_content(B, one=(B, [A, B])), frozenset(), _marks(a=7, b=8), B, 8),
+            id="newest of two speaks",
+        ),
+        pytest.param(
+            {"truth": _truth(A, C), "listed": {A: 7, C: 8}},
+            View(_content(C, one=(A, [A]), two=(C, [C])), frozenset(), _marks(a=7, c=8), C, 8),
+            id="two series, each with its speaker",
+        ),
+        pytest.param(
+            {"truth": _truth(A), "listed": {A: 7}, "known": _marks(b=9), "stored": [B]},
+            View(_content(None, one=(None, [A])), frozenset(), _marks(a=7, b=9), None, 9),
+            id="older than what is stored: stored values stay",
+        ),
+        pytest.param(
+            {"truth": _truth(A), "listed": {A: 10}, "known": _marks(a=7, b=9), "stored": [A, B]},
+            View(_content(A, one=(A, [A])), frozenset(), _marks(a=10, b=9), A, 10),
+            id="older one changed: it speaks now",
+        ),
+        pytest.param(
+            {"truth": _truth(C), "listed": {C: 8}, "known": _marks(a=7, b=9), "stored": [A, B]},
+            View(_content(None, two=(C, [C])), frozenset(), _marks(a=7, b=9, c=8), None, 9),
+            id="new series, older than the study's speaker",
+        ),
+        pytest.param(
+            {"truth": _truth(), "listed": {A: 10}, "known": _marks(a=7, b=9), "stored": [A, B]},
+            View(_content(None), frozenset([A]), _marks(a=-11, b=9), None, 9),
+            id="deleted, another one speaks as before",
+        ),
+        pytest.param(
+            {"truth": _truth(), "listed": {A: 10}, "known": _marks(a=9, b=7), "stored": [A, B]},
+            None,
+            id="speaker deleted: another has to be read",
+        ),
+        pytest.param(
+            {"truth": _truth(), "listed": {A: 10}, "known": _marks(a=9, b=7), "stored": [A, B], "final": True},
+            View(_content(None), frozenset([A]), _marks(a=-11, b=7), None, 7),
+            id="speaker deleted, last look: stored values stay",
+        ),
+        pytest.param(
+            {"truth": _truth(), "listed": {C: 10}, "known": _marks(a=9, c=7), "stored": [A, C]},
+            View(_content(None), frozenset([C]), _marks(a=9, c=-11), None, 9),
+            id="only instance of a series deleted",
+        ),
+        pytest.param(
+            {"truth": _truth(), "listed": {A: 10}, "known": _marks(a=9), "stored": [A]},
+            View(_content(None), frozenset([A]), _marks(a=-11), None, 0),
+            id="last instance deleted",
+        ),
+        pytest.param(
+            {"truth": _truth(), "listed": {A: 7}},
+            View(_content(None), frozenset([A]), _marks(a=-8), None, 0),
+            id="gone before it was ever seen",
+        ),
+        pytest.param(
+            {"truth": _truth(A), "listed": {A: 12}, "known": _marks(a=-11)},
+            View(_content(A, one=(A, [A])), frozenset(), _marks(a=12), A, 12),
+            id="stored again",
+        ),
+        pytest.param(
+            {"truth": _truth(A, B, is_whole=True), "listed": {A: 7}, "known": _marks(a=6, b=5)},
+            View(_content(A, one=(A, [A, B])), frozenset(), _marks(a=7, b=5), A, 7),
+            id="whole study, all there",
+        ),
+        pytest.param(
+            {"truth": _truth(A, is_whole=True), "listed": {A: 7}, "known": _marks(a=6, b=5), "stored": [A, B]},
+            View(_content(A, one=(A, [A])), frozenset([B]), _marks(a=7, b=-6), A, 7),
+            id="whole study, one of ours is not there any more",
+        ),
+        pytest.param(
+            {"truth": _truth(A, is_whole=True), "listed": {A: 7}, "known": _marks(a=6), "stored": [A, B]},
+            View(_content(A, one=(A, [A])), frozenset(), _marks(a=7), A, 7),
+            id="whole study, instance of another source stays",
+        ),
+        pytest.param(
+            {"truth": _truth(A, is_whole=True), "listed": {A: 7}, "stored": [A, B], "adopted": True},
+            View(_content(A, one=(A, [A])), frozenset([B]), _marks(a=7, b=-1), A, 7),
+            id="adopted: everything stored counts as ours",
+        ),
+        pytest.param(
+            {"truth": _truth(is_whole=True), "known": _marks(a=6, b=5), "stored": [A, B]},
+            View(_content(None), frozenset([A, B]), _marks(a=-7, b=-6), None, 0),
+            id="whole study gone",
+        ),
+        pytest.param(
+            {"truth": _truth(is_whole=True), "known": _marks(a=6), "stored": []},
+            View(_content(None), frozenset(), _marks(a=-7), None, 0),
+            id="whole study gone, and not in FHIR either",
+        ),
+        pytest.param(
+            {"truth": _truth(A, B, is_whole=True)},
+            View(
+                _content(max(A, B, key=marks.digest), one=(max(A, B, key=marks.digest), [A, B])),
+                frozenset(),
+                _marks(a=0, b=0),
+                max(A, B, key=marks.digest),
+                0,
+            ),
+            id="released: no sequence known, the same one speaks every time",
+        ),
+        pytest.param(
+            {"truth": _truth(A, B), "failed": [B], "listed": {A: 7, B: 8}},
+            View(_content(A, one=(A, [A])), frozenset([B]), _marks(a=7, b=-9), A, 7),
+            id="instance that cannot be mapped is kept out and does not speak",
+        ),
+        pytest.param(
+            {"truth": _truth(A, unknown=[B]), "failed": [B], "listed": {A: 7, B: 8}},
+            View(_content(A, one=(A, [A])), frozenset(), _marks(a=7), A, 7),
+            id="unreadable instance: nothing is concluded",
+        ),
+        pytest.param(
+            {"truth": _truth(A, unknown=[B]), "failed": [B], "listed": {A: 7, B: 9}, "known": _marks(b=8)},
+            View(_content(None, one=(None, [A])), frozenset(), _marks(a=7, b=8), None, 8),
+            id="unreadable instance that speaks: stored values stay",
+        ),
+    ],
+)
+def test_view(look, expected):
+    assert _view(**look) == expected
+
+
+def test_marks_that_are_known_are_not_changed():
+    known = _marks(a=7, b=9)
+    _view(_truth(A, is_whole=True), listed={A: 8}, known=known)
+    assert known == _marks(a=7, b=9)
+
+
+def test_finding_for_metadata_that_cannot_be_read():
+    assert unreadable(_truth(A, unknown=[B])) == {B: [Finding("Metadata", "unreadable-metadata")]}
