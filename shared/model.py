@@ -157,11 +157,15 @@ class StudyState:
 
 @dataclass(frozen=True, slots=True)
 class PatientState:
-    """Which change a Patient's demographics came from, and whether its birth date is ours."""
+    """Which change a Patient's demographics came from, and whether its birth date is ours.
+
+    is_open: that change no longer counts, and the Patient's other studies have not all been asked yet.
+    """
 
     sequence: int = -1
     study_instance_uid: str = ""
     birth_date_is_ours: bool = False
+    is_open: bool = False
     etag: str | None = None
 
 

@@ -25,6 +25,7 @@ class PatientStateStore:
             sequence=integer(entity, "Sequence"),
             study_instance_uid=str(entity.get("StudyUid") or ""),
             birth_date_is_ours=bool(entity.get("BirthDateIsOurs")),
+            is_open=bool(entity.get("IsOpen")),
             etag=etag,
         )
 
@@ -36,5 +37,6 @@ class PatientStateStore:
             "Sequence": int64(state.sequence),
             "StudyUid": state.study_instance_uid,
             "BirthDateIsOurs": state.birth_date_is_ours,
+            "IsOpen": state.is_open,
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

@@ -1,7 +1,8 @@
 """Whose demographics win: the newest change among all studies of a Patient, whatever order they are reconciled in.
 
 The Patient's own state row remembers the change its demographics came from. It is advanced under its ETag after the
-Patient was written, so of two workers one finds that it was overtaken and runs again.
+Patient was written, so of two workers one finds that it was overtaken and runs again. When that change is gone (its
+instance deleted, its study moved to another Patient), the Patient's other studies are looked at again.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,8 @@ from shared.model import PatientState
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.claiming import Claims
 
+LookAgain = Callable[[], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class PatientPlan:
@@ -28,40 +31,53 @@ class PatientPlan:
     state_changes: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """The dataset that speaks for a study, the sequence of its change, and the study."""
+
+    attributes: Attributes
+    sequence: int
+    study_instance_uid: str
+
+
 async def plan_patient(
-    claims: Claims,
-    states: PatientStateStore,
-    identity: ByIdentifier,
-    newest: tuple[Attributes, int, str],
-    rules: PatientRules,
+    claims: Claims, states: PatientStateStore, identity: ByIdentifier, speaker: Speaker, rules: PatientRules
 ) -> PatientPlan:
-    """`newest` is the dataset that speaks for the study, its sequence and the Study Instance UID."""
-    attributes, sequence, study_instance_uid = newest
+    """The Patient as this study would have it, unless a newer change of another study was there already."""
     state = await states.get(identity.key)
     stored = await claims.find(identity, likely_new=state.etag is None)
-    ours = demographics(attributes)
+    ours = demographics(speaker.attributes)
+    spoke = state.study_instance_uid == speaker.study_instance_uid
+    steps_back = spoke and (speaker.sequence < state.sequence or state.is_open)
+    state_now = PatientState(speaker.sequence, speaker.study_instance_uid, is_open=steps_back, etag=state.etag)
     if stored is None:
-        state_now = PatientState(sequence, study_instance_uid, "birthDate" in ours, state.etag)
         creation = Entry.create(identity, lay_patient(None, identity, ours))
+        state_now = replace(state_now, birth_date_is_ours="birthDate" in ours)
         return PatientPlan(identity.key, creation.target, creation, state_now, state_changes=True)
-    if sequence < state.sequence or not rules.demographics_follow:
+    if (speaker.sequence < state.sequence and not spoke) or not rules.demographics_follow:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
     birth_date_is_ours = state.birth_date_is_ours or "birthDate" not in stored
     if not birth_date_is_ours:
         ours.pop("birthDate", None)
     laid = lay_patient(stored, identity, ours)
     entry = None if same_content(laid, stored) else Entry.update(laid)
-    state_now = PatientState(sequence, study_instance_uid, birth_date_is_ours and "birthDate" in laid, state.etag)
-    changes = entry is not None or state_now != state
-    return PatientPlan(identity.key, reference(stored), entry, state_now, changes)
+    state_now = replace(state_now, birth_date_is_ours=birth_date_is_ours and "birthDate" in laid)
+    return PatientPlan(identity.key, reference(stored), entry, state_now, entry is not None or state_now != state)
 
 
-async def let_go(
-    states: PatientStateStore,
-    patient: str,
-    study_instance_uid: str,
-    look_again: Callable[[], Awaitable[None]],
-) -> None:
+async def save_state(states: PatientStateStore, plan: PatientPlan, look_again: LookAgain) -> None:
+    """Remember the change that was written. Where the study stepped back behind an earlier one of its own, the other
+    studies may have something newer to say.
+    """
+    if not plan.state_changes:
+        return
+    saved = await states.save(plan.key, plan.state)
+    if saved.is_open:
+        await look_again()
+        await states.save(plan.key, replace(saved, is_open=False))
+
+
+async def let_go(states: PatientStateStore, patient: str, study_instance_uid: str, look_again: LookAgain) -> None:
     """A study left this Patient. If its demographics came from that study, the others have to speak for it again."""
     state = await states.get(patient)
     if state.etag is None or state.study_instance_uid != study_instance_uid:

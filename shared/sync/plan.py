@@ -14,7 +14,7 @@ from shared.mapping.study_layer import Laid, Links, lay_study, mend_dicom_cast, 
 from shared.model import Finding, InstanceKey, Outcome, StudyKey
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.claiming import Claims
-from shared.sync.demographics import PatientPlan, plan_patient
+from shared.sync.demographics import PatientPlan, Speaker, plan_patient
 from shared.sync.view import View
 
 
@@ -102,7 +102,7 @@ class Planner:
         identity = patient_identity(attributes, self._rules.patient)
         if identity is None:
             return None
-        speaker = (attributes, view.sequence, study.study_instance_uid)
+        speaker = Speaker(attributes, view.sequence, study.study_instance_uid)
         return await plan_patient(claims, self._patients, identity, speaker, self._rules.patient)
 
     async def _endpoint_entry(self, claims: Claims) -> Entry | None:
