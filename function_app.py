@@ -32,7 +32,7 @@ async def sync_study_poison(message: func.QueueMessage) -> None:
     await WORKER.record_poison(message.get_body().decode())
 
 
-@app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.route(trigger_arg_name="request", route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(request: func.HttpRequest) -> func.HttpResponse:
     """200 when settings and services are as they should be, 503 with the problems otherwise."""
     del request

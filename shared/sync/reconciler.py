@@ -30,7 +30,7 @@ from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
 from shared.sync import findings, marks
 from shared.sync.claiming import Claims, claiming
-from shared.sync.demographics import let_go, subject_of
+from shared.sync.demographics import LookAgain, let_go, save_state, subject_of
 from shared.sync.plan import Plan, Planner, Rules
 from shared.sync.truth import SINGLE_READS, Truth, read_some, read_whole
 from shared.sync.view import View, unreadable, view_of
@@ -160,12 +160,12 @@ class Reconciler:
         patient = state.patient
         if plan.patient is not None:
             patient = plan.patient.key
-            if plan.patient.state_changes:
-                await self._stores.patients.save(patient, plan.patient.state)
+            await save_state(self._stores.patients, plan.patient, self._look_again(change, plan.patient.target))
         elif not any(marks.is_there(mark) for mark in look.view.marks.values()):
             patient = ""
         if stored is not None and state.patient not in ("", patient) and self._rules.patient.demographics_follow:
-            await self._let_go(change, state.patient, subject_of(stored))
+            look_again = self._look_again(change, subject_of(stored))
+            await let_go(self._stores.patients, state.patient, change.study.study_instance_uid, look_again)
         left = await self._record(change, state, look, plan)
         if state.parked and look.truth.is_whole:
             await findings.clear_parked(self._stores.records, change.study)
@@ -180,18 +180,16 @@ class Reconciler:
         )
         await self._stores.studies.save(change.study, confirmed)
 
-    async def _let_go(self, change: StudyChange, patient: str, subject: str) -> None:
-        study = change.study
+    def _look_again(self, change: StudyChange, patient: str) -> LookAgain:
+        """Send the other studies of a `Patient/id` through the queue once more."""
 
         async def look_again() -> None:
-            for other in await self._fhir.studies_of(subject):
-                for uid in _study_uids(other):
-                    if uid != study.study_instance_uid:
-                        await self._queue.send(
-                            StudyChange(StudyKey(study.partition_name, uid), change.poll, LOOK_AGAIN)
-                        )
+            for study in await self._fhir.studies_of(patient):
+                for uid in set(_study_uids(study)) - {change.study.study_instance_uid}:
+                    other = StudyKey(change.study.partition_name, uid)
+                    await self._queue.send(StudyChange(other, change.poll, LOOK_AGAIN))
 
-        await let_go(self._stores.patients, patient, study.study_instance_uid, look_again)
+        return look_again
 
     async def _record(self, change: StudyChange, state: StudyState, look: Look, plan: Plan) -> bool:
         if not (state.has_records or plan.findings or look.failed):

@@ -17,7 +17,8 @@ async def change_something(stack, choose, alive):
     if kind == "store" or not alive:
         new = {(choose.randint(1, 3), choose.randint(1, 2), choose.randint(1, 30)) for _ in range(choose.randint(1, 12))}
         new -= alive
-        await stack.store(*(_random_instance(choose, *key) for key in sorted(new)))
+        if new:
+            await stack.store(*(_random_instance(choose, *key) for key in sorted(new)))
         alive |= new
         return
     study, series, instance = choose.choice(sorted(alive))
