@@ -24,7 +24,9 @@ TREE = {
 
 
 def _classes():
-    return {name: value for name, value in vars(errors).items() if isinstance(value, type)}
+    return {
+        name: value for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)
+    }
 
 
 def _literal_codes():

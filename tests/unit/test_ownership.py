@@ -1,0 +1,99 @@
+"""Our elements over stored ones."""
+
+from copy import deepcopy
+
+import pytest
+
+from shared.fhir.ownership import overlay, put, replace_owned, same_content, source_of
+
+
+@pytest.mark.parametrize(
+    ("stored", "ours", "expected"),
+    [
+        pytest.param({}, {"a": 1}, {"a": 1}, id="new"),
+        pytest.param({"a": 1}, {"a": 2}, {"a": 2}, id="replaced"),
+        pytest.param({"a": 1}, {}, {}, id="ours, no longer said"),
+        pytest.param({"x": 1}, {"a": 2}, {"x": 1, "a": 2}, id="of others stays"),
+        pytest.param({"a": 1, "b": 2, "x": 3}, {"b": 4}, {"x": 3, "b": 4}, id="all of it"),
+        pytest.param({"a": {"x": 1}}, {"a": {"y": 2}}, {"a": {"y": 2}}, id="replaced as a whole"),
+    ],
+)
+def test_overlay(stored, ours, expected):
+    before = deepcopy(stored)
+    assert overlay(stored, ours, ("a", "b")) == expected
+    assert stored == before
+
+
+def test_overlay_shares_nothing_with_ours():
+    ours = {"a": [{"b": 1}]}
+    overlay({}, ours, "a")["a"][0]["b"] = 2
+    assert ours == {"a": [{"b": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("stored", "ours", "expected"),
+    [
+        pytest.param([], [1], [1], id="new"),
+        pytest.param([1], [2], [2], id="replaced"),
+        pytest.param([1], [], [], id="removed"),
+        pytest.param([100, 1, 200], [2], [100, 200, 2], id="others keep their place"),
+        pytest.param([100], [100], [100], id="said by others already"),
+        pytest.param([100, 1], [1], [100, 1], id="unchanged"),
+    ],
+)
+def test_items_of_a_list(stored, ours, expected):
+    assert replace_owned(stored, ours, lambda item: item < 100) == expected
+
+
+def test_replacing_twice_is_replacing_once():
+    once = replace_owned([1, 100], [2], lambda item: item < 100)
+    assert replace_owned(once, [2], lambda item: item < 100) == once
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}], ids=["null", "empty text", "empty list", "empty object"])
+def test_nothing_is_not_put(value):
+    element = {"a": 1, "b": 2}
+    put(element, "a", value)
+    assert element == {"b": 2}
+    put(element, "a", value)
+    assert element == {"b": 2}
+
+
+@pytest.mark.parametrize("value", [0, False, "x", [0], {"y": 1}], ids=["zero", "false", "text", "list", "object"])
+def test_something_is_put(value):
+    element = {"a": 1}
+    put(element, "a", value)
+    assert element == {"a": value}
+    assert type(element["a"]) is type(value)
+
+
+STORED = {"resourceType": "Patient", "id": "p1", "meta": {"versionId": "1"}, "text": {"div": "x"}, "gender": "female"}
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        pytest.param({"resourceType": "Patient", "gender": "female"}, True, id="without what servers keep"),
+        pytest.param(STORED | {"meta": {"versionId": "2"}}, True, id="other version"),
+        pytest.param(STORED | {"text": {"div": "y"}}, True, id="other narrative"),
+        pytest.param(dict(reversed(STORED.items())), True, id="other order of elements"),
+        pytest.param(STORED | {"gender": "male"}, False, id="other value"),
+        pytest.param(STORED | {"active": True}, False, id="one more element"),
+        pytest.param({"resourceType": "Patient"}, False, id="one less element"),
+    ],
+)
+def test_same_content(other, same):
+    assert (same_content(STORED, other), same_content(other, STORED)) == (same, same)
+
+
+@pytest.mark.parametrize(
+    ("resource", "source"),
+    [
+        pytest.param({"meta": {"source": "https://dicom/"}}, "https://dicom/", id="as sent"),
+        pytest.param({"meta": {"source": "https://dicom/#XvB3"}}, "https://dicom/", id="with HAPI's request id"),
+        pytest.param({"meta": {}}, "", id="no source"),
+        pytest.param({}, "", id="no meta"),
+    ],
+)
+def test_source(resource, source):
+    assert source_of(resource) == source

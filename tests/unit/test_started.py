@@ -1,0 +1,116 @@
+"""DA, TM and a zone as FHIR dateTime."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.dicom.values import Attributes
+from shared.mapping.started import date_time
+from tests.unit.datasets import codes, dataset
+
+# https://hl7.org/fhir/R4/datatypes.html#dateTime
+DATE_TIME = re.compile(
+    r"([0-9]([0-9]([0-9][1-9]|[1-9]0)|[1-9]00)|[1-9]000)(-(0[1-9]|1[0-2])(-(0[1-9]|[1-2][0-9]|3[0-1])"
+    r"(T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?(Z|(\+|-)((0[0-9]|1[0-3]):[0-5][0-9]|14:00)))?)?)?",
+    re.ASCII,
+)
+
+
+def _started(zone="", **attributes):
+    read = Attributes(dataset(**attributes))
+    return date_time(read, "StudyDate", "StudyTime", zone), codes(read.findings)
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "offset", "zone", "started"),
+    [
+        pytest.param("20210301", "101530", "+0100", "", "2021-03-01T10:15:30+01:00", id="offset"),
+        pytest.param("20210301", "101530", "-0330", "", "2021-03-01T10:15:30-03:30", id="offset west"),
+        pytest.param("20210301", "101530", "+0000", "", "2021-03-01T10:15:30+00:00", id="UTC"),
+        pytest.param("20210301", "101530.25", "+0100", "", "2021-03-01T10:15:30.25+01:00", id="fraction"),
+        pytest.param("20210301", "10", "+0100", "", "2021-03-01T10:00:00+01:00", id="hour alone"),
+        pytest.param("20161231", "235960", "+0000", "", "2016-12-31T23:59:60+00:00", id="leap second"),
+        pytest.param("20210301", "101530", None, "", "2021-03-01", id="no zone: the date alone"),
+        pytest.param("20210301", None, "+0100", "", "2021-03-01", id="no time"),
+        pytest.param("20210301", None, None, "Europe/Berlin", "2021-03-01", id="no time, default zone"),
+        pytest.param(None, "101530", "+0100", "", None, id="no date"),
+        pytest.param(None, None, None, "Europe/Berlin", None, id="nothing"),
+        pytest.param("202103", "101530", "+0100", "", "2021-03", id="month"),
+        pytest.param("2021", "101530", "+0100", "", "2021", id="year"),
+        pytest.param("20210301", "101530", "+0100", "Asia/Tokyo", "2021-03-01T10:15:30+01:00", id="offset beats zone"),
+        pytest.param("20210301", "101530", None, "+01:00", "2021-03-01T10:15:30+01:00", id="default offset"),
+        pytest.param("20210301", "101530", None, "-0330", "2021-03-01T10:15:30-03:30", id="default offset, no colon"),
+        pytest.param("20210301", "101530", None, "UTC", "2021-03-01T10:15:30+00:00", id="zone UTC"),
+        pytest.param("20210301", "101530", None, "Europe/Berlin", "2021-03-01T10:15:30+01:00", id="winter"),
+        pytest.param("20210701", "101530", None, "Europe/Berlin", "2021-07-01T10:15:30+02:00", id="summer"),
+        pytest.param("20210328", "015959", None, "Europe/Berlin", "2021-03-28T01:59:59+01:00", id="before the change"),
+        pytest.param("20210328", "030000", None, "Europe/Berlin", "2021-03-28T03:00:00+02:00", id="after the change"),
+        pytest.param("20210328", "023000", None, "Europe/Berlin", "2021-03-28T02:30:00+01:00", id="skipped hour"),
+        pytest.param("20211031", "023000", None, "Europe/Berlin", "2021-10-31T02:30:00+02:00", id="hour that is twice"),
+        pytest.param("20211031", "030000", None, "Europe/Berlin", "2021-10-31T03:00:00+01:00", id="back in winter"),
+        pytest.param("20210701", "101530", None, "America/St_Johns", "2021-07-01T10:15:30-02:30", id="half-hour zone"),
+        pytest.param("20210101", "101530", None, "Australia/Sydney", "2021-01-01T10:15:30+11:00", id="southern summer"),
+        pytest.param("20210101", "101530", None, "Asia/Kathmandu", "2021-01-01T10:15:30+05:45", id="quarter-hour zone"),
+        pytest.param(
+            "20161231", "235960", None, "Europe/London", "2016-12-31T23:59:60+00:00", id="leap second in zone"
+        ),
+    ],
+)
+def test_started(date, time, offset, zone, started):
+    found = _started(zone, StudyDate=date, StudyTime=time, TimezoneOffsetFromUTC=offset)
+    assert found == (started, [])
+    assert started is None or DATE_TIME.fullmatch(started)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "started", "found"),
+    [
+        pytest.param(
+            {"StudyDate": "20210301", "StudyTime": "240000", "TimezoneOffsetFromUTC": "+0100"},
+            "2021-03-01",
+            [("StudyTime", "invalid-time")],
+            id="time invalid: the date stays",
+        ),
+        pytest.param(
+            {"StudyDate": "20211301", "StudyTime": "101530", "TimezoneOffsetFromUTC": "+0100"},
+            None,
+            [("StudyDate", "invalid-date")],
+            id="date invalid",
+        ),
+        pytest.param(
+            {"StudyDate": "20210301", "StudyTime": "101530", "TimezoneOffsetFromUTC": "+9900"},
+            "2021-03-01",
+            [("TimezoneOffsetFromUTC", "invalid-offset")],
+            id="offset invalid",
+        ),
+    ],
+)
+def test_what_is_invalid_is_found_and_left_out(attributes, started, found):
+    assert _started(**attributes) == (started, found)
+
+
+def test_invalid_offset_gives_way_to_the_default_zone():
+    attributes = {"StudyDate": "20210301", "StudyTime": "101530", "TimezoneOffsetFromUTC": "x"}
+    assert _started("Europe/Berlin", **attributes) == (
+        "2021-03-01T10:15:30+01:00",
+        [("TimezoneOffsetFromUTC", "invalid-offset")],
+    )
+
+
+DIGITS = st.text("0123456789.+-", max_size=14)
+
+
+@given(DIGITS, DIGITS, st.none() | st.from_regex(r"[+-][0-9]{4}", fullmatch=True), st.sampled_from(["", "Asia/Tokyo"]))
+def test_whatever_is_sent_the_result_is_a_fhir_date_time(date, time, offset, zone):
+    started, _ = _started(zone, StudyDate=date, StudyTime=time, TimezoneOffsetFromUTC=offset)
+    assert started is None or DATE_TIME.fullmatch(started)
+
+
+@given(st.dates(), st.times(), st.from_regex(r"[+-](0[0-9]|1[0-5])[0-5][0-9]", fullmatch=True))
+def test_real_dates_times_and_offsets_are_fhir_date_times(date, time, offset):
+    started, _ = _started(
+        StudyDate=date.strftime("%Y%m%d").zfill(8), StudyTime=time.strftime("%H%M%S.%f"), TimezoneOffsetFromUTC=offset
+    )
+    assert DATE_TIME.fullmatch(started)
