@@ -52,7 +52,7 @@ async def plan_patient(
     state_now = PatientState(speaker.sequence, speaker.study_instance_uid, is_open=steps_back, etag=state.etag)
     if stored is None:
         creation = Entry.create(identity, lay_patient(None, identity, ours))
-        state_now = replace(state_now, birth_date_is_ours="birthDate" in ours)
+        state_now = replace(state_now, birth_date_is_ours="birthDate" in ours, is_open=False)
         return PatientPlan(identity.key, creation.target, creation, state_now, state_changes=True)
     if (speaker.sequence < state.sequence and not spoke) or not rules.demographics_follow:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
