@@ -251,7 +251,7 @@ async def test_broken_metadata_breaks_the_whole_answer(dicom):
     paths = [f"/v2/studies/{STUDY}/metadata", "/v1/changefeed", "/v2/changefeed"]
     await shape(dicom, malform_metadata={"sop_instance_uid": SOP, "how": "broken_json"})
     for path in paths:
-        with pytest.raises(ValueError, match="Expecting|delimiter|Unterminated|Invalid"):
+        with pytest.raises(ValueError, match=r"Expecting|delimiter|Unterminated|Invalid"):
             (await dicom.get(path)).json()
     await shape(dicom, malform_metadata={"sop_instance_uid": SOP, "how": "status_503"})
     assert [(await dicom.get(path)).status_code for path in paths] == [503, 503, 503]
