@@ -1,0 +1,191 @@
+"""DICOM Patient Module to Patient."""
+
+from copy import deepcopy
+
+import pytest
+
+from shared.dicom.values import Attributes
+from shared.fhir.identifiers import by_identifier
+from shared.fhir.validation import check_valid
+from shared.mapping.patient import PatientRules, demographics, lay_patient, patient_identity
+from tests.unit.datasets import codes, dataset
+
+REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+IDENTITY = by_identifier("Patient", "urn:x", "MRN-0001")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "rules", "expected"),
+    [
+        pytest.param({"PatientID": "MRN-0001"}, PatientRules(), ("", "MRN-0001"), id="no system"),
+        pytest.param({"PatientID": "MRN-0001"}, PatientRules("urn:x"), ("urn:x", "MRN-0001"), id="configured system"),
+        pytest.param({"PatientID": " MRN-0001\0"}, PatientRules("urn:x"), ("urn:x", "MRN-0001"), id="padded"),
+        pytest.param(
+            {"PatientID": "MRN-0001", "IssuerOfPatientID": "clinic"},
+            PatientRules("urn:x"),
+            ("urn:x", "MRN-0001"),
+            id="issuer not asked for",
+        ),
+        pytest.param(
+            {"PatientID": "MRN-0001", "IssuerOfPatientID": "clinic"},
+            PatientRules("urn:x", issuer_is_system=True),
+            ("clinic", "MRN-0001"),
+            id="issuer",
+        ),
+        pytest.param(
+            {"PatientID": "MRN-0001"}, PatientRules("urn:x", issuer_is_system=True), ("", "MRN-0001"), id="no issuer"
+        ),
+    ],
+)
+def test_identity(attributes, rules, expected):
+    identity = patient_identity(Attributes(dataset(**attributes)), rules)
+    assert (identity.system, identity.value) == expected
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", "\0"], ids=["empty", "empty text", "spaces", "NUL"])
+def test_no_identity_without_patient_id(value):
+    assert patient_identity(Attributes(dataset(PatientID=value)), PatientRules("urn:x")) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected", "found"),
+    [
+        pytest.param({}, {}, [], id="nothing said"),
+        pytest.param({"PatientName": None, "PatientSex": None, "PatientBirthDate": None}, {}, [], id="all empty"),
+        pytest.param(
+            {"PatientName": {"Alphabetic": "Rivera^Ana^Maria^Dr^Jr"}},
+            {
+                "name": [
+                    {
+                        "use": "usual",
+                        "family": "Rivera",
+                        "given": ["Ana", "Maria"],
+                        "prefix": ["Dr"],
+                        "suffix": ["Jr"],
+                    }
+                ]
+            },
+            [],
+            id="PatientName, five components",
+        ),
+        pytest.param(
+            {"PatientName": {"Alphabetic": "Rivera"}}, {"name": [{"use": "usual", "family": "Rivera"}]}, [], id="family"
+        ),
+        pytest.param(
+            {"PatientName": {"Alphabetic": "^Ana"}}, {"name": [{"use": "usual", "given": ["Ana"]}]}, [], id="given"
+        ),
+        pytest.param(
+            {"PatientName": {"Alphabetic": "Rivera^^Maria"}},
+            {"name": [{"use": "usual", "family": "Rivera", "given": ["Maria"]}]},
+            [],
+            id="middle name alone",
+        ),
+        pytest.param(
+            {"PatientName": {"Alphabetic": "^^^Dr"}}, {"name": [{"use": "usual", "prefix": ["Dr"]}]}, [], id="prefix"
+        ),
+        pytest.param({"PatientName": {"Alphabetic": "^^^^"}}, {}, [], id="only delimiters"),
+        pytest.param(
+            {
+                "PatientName": {
+                    "Alphabetic": "Yamada^Tarou",
+                    "Ideographic": "山田^太郎",
+                    "Phonetic": "やまだ^たろう",
+                }
+            },
+            {
+                "name": [
+                    {"use": "usual", "family": "Yamada", "given": ["Tarou"]},
+                    {
+                        "use": "usual",
+                        "extension": [{"url": REPRESENTATION, "valueCode": "IDE"}],
+                        "family": "山田",
+                        "given": ["太郎"],
+                    },
+                    {
+                        "use": "usual",
+                        "extension": [{"url": REPRESENTATION, "valueCode": "SYL"}],
+                        "family": "やまだ",
+                        "given": ["たろう"],
+                    },
+                ]
+            },
+            [],
+            id="PatientName, three groups",
+        ),
+        pytest.param({"PatientSex": "M"}, {"gender": "male"}, [], id="PatientSex M"),
+        pytest.param({"PatientSex": "F"}, {"gender": "female"}, [], id="PatientSex F"),
+        pytest.param({"PatientSex": "O"}, {"gender": "other"}, [], id="PatientSex O"),
+        pytest.param({"PatientSex": "F "}, {"gender": "female"}, [], id="PatientSex padded"),
+        pytest.param({"PatientSex": "X"}, {}, [("PatientSex", "unknown-code")], id="PatientSex unknown"),
+        pytest.param({"PatientBirthDate": "19700102"}, {"birthDate": "1970-01-02"}, [], id="PatientBirthDate"),
+        pytest.param({"PatientBirthDate": "197001"}, {"birthDate": "1970-01"}, [], id="PatientBirthDate, month"),
+        pytest.param({"PatientBirthDate": "1970"}, {"birthDate": "1970"}, [], id="PatientBirthDate, year"),
+        pytest.param(
+            {"PatientBirthDate": "1970-01-02"},
+            {},
+            [("PatientBirthDate", "invalid-date")],
+            id="PatientBirthDate invalid",
+        ),
+        pytest.param(
+            {"PatientBirthDate": "never", "PatientSex": "M"},
+            {"gender": "male"},
+            [("PatientBirthDate", "invalid-date")],
+            id="one invalid, the other stays",
+        ),
+    ],
+)
+def test_demographics(attributes, expected, found):
+    read = Attributes(dataset(**attributes))
+    assert (demographics(read), codes(read.findings)) == (expected, found)
+    check_valid(lay_patient(None, IDENTITY, expected))
+
+
+OURS = {"name": [{"use": "usual", "family": "Rivera"}], "gender": "female", "birthDate": "1970-01-02"}
+FOREIGN_NAME = {"use": "official", "family": "Rivera-Soto"}
+FOREIGN = {
+    "resourceType": "Patient",
+    "id": "p1",
+    "meta": {"versionId": "3"},
+    "identifier": [{"system": "urn:x", "value": "MRN-0001"}, {"system": "urn:ssn", "value": "1"}],
+    "name": [{"use": "usual", "family": "Rivero"}, FOREIGN_NAME],
+    "gender": "unknown",
+    "telecom": [{"system": "phone", "value": "555"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("stored", "identity", "ours", "expected"),
+    [
+        pytest.param(
+            None,
+            IDENTITY,
+            OURS,
+            {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "MRN-0001"}], **OURS},
+            id="new",
+        ),
+        pytest.param(
+            None,
+            by_identifier("Patient", "", "MRN-0001"),
+            {},
+            {"resourceType": "Patient", "identifier": [{"value": "MRN-0001"}]},
+            id="new, no system, no demographics",
+        ),
+        pytest.param(
+            FOREIGN,
+            IDENTITY,
+            OURS,
+            FOREIGN | OURS | {"name": [*OURS["name"], FOREIGN_NAME]},
+            id="ours replaced, others' names, identifiers and contacts stay",
+        ),
+        pytest.param(FOREIGN, IDENTITY, {}, FOREIGN, id="what DICOM leaves empty stays"),
+        pytest.param(
+            FOREIGN, IDENTITY, {"gender": "female"}, FOREIGN | {"gender": "female"}, id="only what DICOM says changes"
+        ),
+    ],
+)
+def test_patient_is_laid_over_the_stored_one(stored, identity, ours, expected):
+    before = deepcopy(stored)
+    laid = lay_patient(stored, identity, ours)
+    assert laid == expected
+    assert lay_patient(laid, identity, ours) == expected
+    assert stored == before
