@@ -22,7 +22,9 @@ from shared.errors import (
 TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=60.0)
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
 
+# what an Unavailable is about, where that matters
 UNREADABLE = "unreadable"
+SERVER_ERROR = "server-error"
 
 REPEATS = 3
 REPEAT_WAIT_S = 0.2
@@ -81,7 +83,8 @@ def error_for(service: str, response: httpx.Response) -> SyncError:
     if status in (408, 425) or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         # a gateway that gave up says nothing about the server behind it
         unknown = status in (408, 502, 504)
-        return Unavailable(message, retry_after_s=retry_after_s(response), outcome_unknown=unknown)
+        code = SERVER_ERROR if status >= 500 else None
+        return Unavailable(message, code=code, retry_after_s=retry_after_s(response), outcome_unknown=unknown)
     if status in (404, 405, 410) or status < httpx.codes.BAD_REQUEST:
         return Misconfigured(f"{message}: check the endpoint's address", code="wrong-endpoint")
     return Rejected(message)

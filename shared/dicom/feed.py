@@ -5,6 +5,7 @@ service differ (dicom-server, change feed; ChangeFeedEntry.cs).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,16 +26,25 @@ MESSAGE_OVERHEAD_BYTES = 1024
 UID_MAX_LENGTH = 64
 
 
-def parse_page(rows: Iterable[Any]) -> tuple[list[ChangeFeedEntry], list[MalformedEntry]]:
-    """Entries of a page in the order of their sequences, and the rows that cannot be read."""
-    parsed = [_parse(row) for row in rows]
-    entries = [entry for entry in parsed if isinstance(entry, ChangeFeedEntry)]
-    malformed = [entry for entry in parsed if isinstance(entry, MalformedEntry)]
-    return sorted(entries, key=lambda entry: entry.sequence), malformed
+def parse_page(rows: Iterable[Any], after: int) -> tuple[list[ChangeFeedEntry], list[MalformedEntry]]:
+    """Entries of a page that begins after a sequence, and the rows that cannot be read.
+
+    Rows come in ascending order, so one without a sequence is taken for the one that follows the row before it.
+    """
+    entries: list[ChangeFeedEntry] = []
+    malformed: list[MalformedEntry] = []
+    for row in rows:
+        entry = _parse(row)
+        if isinstance(entry, ChangeFeedEntry):
+            entries.append(entry)
+        else:
+            entry = entry if entry.sequence is not None else replace(entry, sequence=after + 1)
+            malformed.append(entry)
+        after = entry.sequence or after
+    return entries, malformed
 
 
-def sequence_of(row: Any) -> int | None:
-    """The sequence of one feed row; None when there is none that can be read."""
+def _sequence_of(row: Any) -> int | None:
     value = _members(row).get("sequence") if isinstance(row, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
@@ -45,7 +55,7 @@ def _parse(row: Any) -> ChangeFeedEntry | MalformedEntry:
     if not isinstance(row, Mapping):
         return MalformedEntry(None, reason="not-an-object")
     members = _members(row)
-    sequence = sequence_of(row)
+    sequence = _sequence_of(row)
     uids = [_uid(members.get(name)) for name in ("studyinstanceuid", "seriesinstanceuid", "sopinstanceuid")]
     if sequence is None:
         return MalformedEntry(None, uids[0], uids[1], uids[2], "no-sequence")

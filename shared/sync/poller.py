@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from shared.dicom.client import PAGE_LIMIT, DicomClient
-from shared.dicom.feed import Changes, parse_page, sequence_of
+from shared.dicom.feed import Changes, parse_page
 from shared.errors import Misconfigured, Unavailable
 from shared.http import UNREADABLE
 from shared.model import (
@@ -63,13 +63,11 @@ class Chunk:
     changes: Changes = field(default_factory=Changes)
     malformed: list[MalformedEntry] = field(default_factory=list)
 
-    def add(self, rows: Iterable[Any], after: int) -> list[ChangeFeedEntry]:
-        """Collect the rows of a page that was read from `after` on."""
-        entries, malformed = parse_page(rows)
+    def add(self, entries: Iterable[ChangeFeedEntry], malformed: Iterable[MalformedEntry]) -> None:
+        """Collect what was read."""
         for entry in entries:
             self.changes.add(entry)
-        self.malformed += [row if row.sequence else replace(row, sequence=after) for row in malformed]
-        return entries
+        self.malformed += malformed
 
 
 class Poller:
@@ -120,19 +118,23 @@ class Poller:
         for window in _windows(young):
             after, width = window[0].first - 1, window[-1].last - window[0].first + 1
             rows, _ = await self._page(after, width)
-            filled = {sequence for sequence in map(sequence_of, rows) if sequence is not None}
-            wanted = [row for row in rows if any(h.first <= (sequence_of(row) or 0) <= h.last for h in window)]
-            chunk.add(wanted, after)
+            entries, malformed = parse_page(rows, after)
+            wanted = {sequence for hole in window for sequence in range(hole.first, hole.last + 1)}
+            chunk.add(
+                [entry for entry in entries if entry.sequence in wanted],
+                [entry for entry in malformed if entry.sequence in wanted],
+            )
             for hole in window:
-                chunk.holes += _missing(hole.first - 1, hole.last, filled, hole.seen_at)
+                chunk.holes += _missing(hole.first - 1, hole.last, _sequences(entries, malformed), hole.seen_at)
         return chunk
 
     async def _read(self, chunk: Chunk, latest: int, deadline: float) -> None:
         until = min(deadline, time.monotonic() + CHUNK_S)
         while chunk.sequence < latest and chunk.changes.count < CHUNK_ENTRIES and time.monotonic() < until:
             rows, width = await self._page(chunk.sequence, PAGE_LIMIT)
-            entries = chunk.add(rows, chunk.sequence)
-            there = {sequence for sequence in map(sequence_of, rows) if sequence is not None}
+            entries, malformed = parse_page(rows, chunk.sequence)
+            chunk.add(entries, malformed)
+            there = _sequences(entries, malformed)
             reached = max((*there, chunk.sequence))
             if reached == chunk.sequence:  # an empty page below the latest sequence is a hole, not the end
                 reached = min(chunk.sequence + width, latest)
@@ -148,7 +150,7 @@ class Poller:
             if error.code != UNREADABLE:
                 raise
         if width == 1:
-            return [{"sequence": after + 1}], 1
+            return [None], 1
         return await self._page(after, max(1, width // 10))
 
     async def _enqueue(self, checkpoint: Checkpoint, chunk: Chunk) -> tuple[Checkpoint, int]:
@@ -175,6 +177,10 @@ class Poller:
                 sent, batch = sent + len(batch), []
         await asyncio.gather(*map(self._queue.send, batch))
         return sent + len(batch)
+
+
+def _sequences(entries: Iterable[ChangeFeedEntry], malformed: Iterable[MalformedEntry]) -> set[int]:
+    return {entry.sequence for entry in entries} | {row.sequence for row in malformed if row.sequence is not None}
 
 
 def _missing(after: int, last: int, there: set[int], seen_at: datetime) -> list[SequenceRange]:

@@ -15,11 +15,12 @@ from weakref import WeakValueDictionary
 
 from shared.dicom.client import DicomClient
 from shared.dicom.values import Attributes
-from shared.errors import VersionConflict
+from shared.errors import Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
+from shared.http import SERVER_ERROR
 from shared.mapping.imaging_study import lacks, study_identity
 from shared.mapping.study_layer import keys_of
 from shared.model import Finding, InstanceKey, Outcome, StudyChange, StudyKey, StudyState
@@ -103,6 +104,11 @@ class Reconciler:
         if plan.entries:
             written.append(plan.outcome)
         await self._confirm(change, state, stored, look, plan)
+        if look.truth.unanswered:
+            count = len(look.truth.unanswered)
+            raise Unavailable(
+                f"the DICOM service fails to answer for {count} instances of the study", code=SERVER_ERROR
+            )
         return written[0] if written else plan.outcome
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
@@ -129,7 +135,7 @@ class Reconciler:
             view = view_of(truth, failed, state.marks, listed, stored_keys, adopted=adopted, final=False)
             if view is not None:
                 return Look(truth, failed, view)
-        truth = await read_whole(self._dicom, change.study, {*listed, *stored_keys})
+        truth = await read_whole(self._dicom, change.study, listed, stored_keys)
         failed = _failed(truth)
         view = view_of(truth, failed, state.marks, listed, stored_keys, adopted=adopted, final=True)
         assert view is not None  # noqa: S101 - a final view always is

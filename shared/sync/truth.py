@@ -1,4 +1,8 @@
-"""Read what DICOM says now of a study: few instances one by one, many as the whole study in one request."""
+"""Read what DICOM says now of a study: few instances one by one, many as the whole study in one request.
+
+One instance whose metadata is damaged can make the service refuse the whole study, or answer something that cannot be
+read. The others are then read one by one.
+"""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -8,12 +12,11 @@ from shared.dicom.client import DicomClient
 from shared.dicom.study import by_instance
 from shared.dicom.values import Dataset
 from shared.errors import Unavailable
-from shared.http import UNREADABLE
+from shared.http import SERVER_ERROR, UNREADABLE
 from shared.model import InstanceKey, StudyKey
 
 SINGLE_READS = 8
-CONCURRENT_READS = 8
-UNREADABLE_METADATA = "unreadable-metadata"
+PROBES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,47 +24,78 @@ class Truth:
     """What was read.
 
     instances: the datasets that are there.
-    unknown: instances whose metadata cannot be read; nothing is concluded about them.
+    unreadable: instances whose metadata came and cannot be read. unanswered: those that the service failed to answer
+    for. Nothing is concluded about either.
     is_whole: every instance of the study was looked for, so what is not here is gone.
     """
 
     instances: Mapping[InstanceKey, Dataset] = field(default_factory=dict)
-    unknown: frozenset[InstanceKey] = frozenset()
+    unreadable: frozenset[InstanceKey] = frozenset()
+    unanswered: frozenset[InstanceKey] = frozenset()
     is_whole: bool = False
 
+    @property
+    def unknown(self) -> frozenset[InstanceKey]:
+        """Instances about which nothing is concluded."""
+        return self.unreadable | self.unanswered
 
-async def read_whole(dicom: DicomClient, study: StudyKey, known: Collection[InstanceKey]) -> Truth:
-    """The whole study. Where its metadata cannot be read at once, the `known` instances are read one by one."""
+
+async def read_whole(
+    dicom: DicomClient, study: StudyKey, listed: Collection[InstanceKey], stored: Collection[InstanceKey]
+) -> Truth:
+    """The whole study; where that fails because of some instances, as much of it as can be had."""
     try:
         datasets = await dicom.study_metadata(study)
     except Unavailable as error:
-        if error.code != UNREADABLE:
+        if error.code not in (UNREADABLE, SERVER_ERROR) or not listed:
             raise
-        return await read_some(dicom, study, known)
+        probe = await read_some(dicom, study, list(listed)[:PROBES])
+        rest = [key for key in {*listed, *(stored if error.code == UNREADABLE else ())} if not _is_settled(probe, key)]
+        return _joined(probe, await _read_each(dicom, study, rest))
     instances, unreadable = by_instance(study.study_instance_uid, datasets or [])
     if not unreadable:
         return Truth(instances, is_whole=True)
-    rest = await read_some(dicom, study, [key for key in known if key not in instances])
-    return Truth({**instances, **rest.instances}, rest.unknown)
+    missing = [key for key in {*listed, *stored} if key not in instances]
+    return _joined(Truth(instances), await _read_each(dicom, study, missing))
 
 
 async def read_some(dicom: DicomClient, study: StudyKey, keys: Collection[InstanceKey]) -> Truth:
-    """These instances, each by a request of its own."""
-    slots = asyncio.Semaphore(CONCURRENT_READS)
+    """These instances, each by a request of its own. Raises Unavailable when the service answers for none of them."""
+    truth = await _read_each(dicom, study, keys)
+    if truth.unanswered and len(truth.unanswered) == len(keys):
+        raise Unavailable("the DICOM service fails to answer for the instances of the study", code=SERVER_ERROR)
+    return truth
 
-    async def read(key: InstanceKey) -> Dataset | str | None:
+
+async def _read_each(dicom: DicomClient, study: StudyKey, keys: Collection[InstanceKey]) -> Truth:
+    slots = asyncio.Semaphore(SINGLE_READS)
+
+    async def read(key: InstanceKey) -> Dataset | Unavailable | None:
         async with slots:
             try:
                 datasets = await dicom.instance_metadata(study, key)
             except Unavailable as error:
-                if error.code != UNREADABLE:
+                if error.code not in (UNREADABLE, SERVER_ERROR):
                     raise
-                return UNREADABLE_METADATA
+                return error
         instances, unreadable = by_instance(study.study_instance_uid, datasets or [])
-        return UNREADABLE_METADATA if unreadable else instances.get(key)
+        return Unavailable("not a dataset", code=UNREADABLE) if unreadable else instances.get(key)
 
     answers = dict(zip(keys, await asyncio.gather(*map(read, keys)), strict=True))
+    failures = {key: answer for key, answer in answers.items() if isinstance(answer, Unavailable)}
+    unanswered = frozenset(key for key, error in failures.items() if error.code == SERVER_ERROR)
     return Truth(
         {key: answer for key, answer in answers.items() if isinstance(answer, Mapping)},
-        frozenset(key for key, answer in answers.items() if answer == UNREADABLE_METADATA),
+        frozenset(failures) - unanswered,
+        unanswered,
     )
+
+
+def _is_settled(truth: Truth, key: InstanceKey) -> bool:
+    return key in truth.instances or key in truth.unreadable
+
+
+def _joined(one: Truth, other: Truth) -> Truth:
+    instances = {**one.instances, **other.instances}
+    unanswered = (one.unanswered | other.unanswered) - instances.keys() - other.unreadable
+    return Truth(instances, one.unreadable | other.unreadable, unanswered)

@@ -7,7 +7,7 @@ from shared.dicom.study import SeriesContent, StudyContent
 from shared.dicom.values import Dataset
 from shared.model import Finding, InstanceKey
 from shared.sync import marks
-from shared.sync.truth import UNREADABLE_METADATA, Truth
+from shared.sync.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def view_of(
 
 def unreadable(truth: Truth) -> dict[InstanceKey, list[Finding]]:
     """A finding for each instance whose metadata cannot be read."""
-    return {key: [Finding("Metadata", UNREADABLE_METADATA)] for key in truth.unknown}
+    return {key: [Finding("Metadata", "unreadable-metadata")] for key in truth.unreadable}
 
 
 def _gone(

@@ -1,0 +1,123 @@
+"""Damaged feed entries, damaged metadata, missing values: recorded once, and everything else goes on."""
+
+import pytest
+
+from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
+
+
+def listed(study):
+    return [instance["uid"] for series in study.get("series", []) for instance in series["instance"]]
+
+
+async def failures(stack, table="DicomFailToStoreExceptionTable"):
+    """Rows of an error table as (StudyUid, SeriesUid, InstanceUid, ChangeFeedSequence, Exception)."""
+    rows = await stack.rows(table)
+    return sorted(
+        (
+            row["StudyUid"],
+            row["SeriesUid"],
+            row["InstanceUid"],
+            row["ChangeFeedSequence"].value,
+            row["Exception"],
+        )
+        for row in rows
+    )
+
+
+@pytest.mark.parametrize("how", ["unknown_action", "unknown_member", "bad_metadata"])
+async def test_odd_feed_entries_are_read_all_the_same(stack, how):
+    await stack.store(*make_series(instances=3))
+    await stack.dicom_dev("feed", {"malform": {"sequence": 2, "how": how}})
+    await stack.drain()
+    assert len(listed(await stack.one("ImagingStudy"))) == 3
+    assert await failures(stack) == []
+
+
+@pytest.mark.parametrize("casing", ["pascal", "lower_enums"])
+async def test_feed_members_in_any_case(stack, casing):
+    await stack.dicom_dev("feed", {"casing": casing})
+    await stack.store(*make_series(instances=3))
+    await stack.drain()
+    assert len(listed(await stack.one("ImagingStudy"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("how", "row"),
+    [
+        ("not_an_object", ("", "", "", 2, "malformed-entry: not-an-object at sequence 2")),
+        ("missing_uid", ("", series_uid(2, 1), sop_uid(2, 1, 1), 2, "malformed-entry: no-uid at sequence 2")),
+    ],
+)
+async def test_a_damaged_feed_entry_is_recorded_once_and_the_page_goes_on(stack, how, row):
+    for study in (1, 2, 3):
+        await stack.store(make_instance(study))
+    await stack.dicom_dev("feed", {"malform": {"sequence": 2, "how": how}})
+    for _ in range(2):
+        await stack.drain()
+        assert sorted(listed(one)[0] for one in await stack.resources("ImagingStudy")) == [
+            sop_uid(1, 1, 1),
+            sop_uid(3, 1, 1),
+        ]
+        assert await failures(stack) == [row]
+        await stack.forget("SyncStateTable")
+
+
+@pytest.mark.parametrize("how", ["nan", "nulls", "strings"])
+async def test_odd_metadata_is_mapped(stack, how):
+    await stack.store(*make_series(instances=2, Rows=4, SliceThickness="1.5", PixelSpacing=["1", "2"]))
+    await stack.dicom_dev("feed", {"malform_metadata": {"sop_instance_uid": sop_uid(1, 1, 1), "how": how}})
+    await stack.drain()
+    assert len(listed(await stack.one("ImagingStudy"))) == 2
+
+
+@pytest.mark.parametrize("how", ["not_a_dataset", "broken_json"])
+async def test_metadata_that_cannot_be_read_is_recorded_and_the_rest_written(stack, how):
+    await stack.store(*make_series(instances=3))
+    await stack.dicom_dev("feed", {"malform_metadata": {"sop_instance_uid": sop_uid(1, 1, 2), "how": how}})
+    await stack.drain()
+    assert listed(await stack.one("ImagingStudy")) == [sop_uid(1, 1, 1), sop_uid(1, 1, 3)]
+    row = (study_uid(1), series_uid(1, 1), sop_uid(1, 1, 2), 2, "unreadable-metadata: Metadata")
+    assert await failures(stack) == [row]
+
+
+async def test_metadata_that_the_service_fails_on_waits_and_the_rest_is_written(stack):
+    await stack.store(*make_series(instances=3))
+    await stack.dicom_dev("feed", {"malform_metadata": {"sop_instance_uid": sop_uid(1, 1, 2), "how": "status_503"}})
+    await stack.poll()
+    assert await stack.run(*await stack.messages()) == ["deferred"]
+    assert listed(await stack.one("ImagingStudy")) == [sop_uid(1, 1, 1), sop_uid(1, 1, 3)]
+    assert await stack.app.queue.depth() == 1
+
+
+async def test_an_instance_without_patient_id_is_recorded_until_it_is_mended(stack):
+    await stack.store(make_instance(instance=1), make_instance(instance=2, PatientID=""), make_instance(instance=3))
+    await stack.drain()
+    assert listed(await stack.one("ImagingStudy")) == [sop_uid(1, 1, 1), sop_uid(1, 1, 3)]
+    row = (study_uid(1), series_uid(1, 1), sop_uid(1, 1, 2), 2, "missing: PatientID")
+    assert await failures(stack) == [row]
+    await stack.bulk_update(study_uid(1), **{"00100020": {"vr": "LO", "Value": ["MRN-0001"]}})
+    await stack.drain()
+    assert len(listed(await stack.one("ImagingStudy"))) == 3
+    assert await failures(stack) == []
+
+
+async def test_a_study_without_any_patient_id_writes_nothing(stack):
+    await stack.store(make_instance(PatientID=""))
+    assert await stack.drain() == {"unchanged": 1}
+    assert await stack.resources() == []
+
+
+async def test_values_that_cannot_be_used_are_left_out_and_recorded(stack):
+    odd = {"StudyDate": "20219901", "PatientBirthDate": "unknown", "PatientSex": "X", "InstanceNumber": -4}
+    dataset = make_instance()
+    for keyword, value in odd.items():
+        dataset[keyword] = dataset.data_element(keyword).__class__(
+            dataset.data_element(keyword).tag, "LO", str(value)
+        )
+    await stack.store(dataset, version="v2")
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert "started" not in study
+    patient = await stack.one("Patient")
+    assert "birthDate" not in patient
+    assert "gender" not in patient
