@@ -1,6 +1,7 @@
 """`python -m dev dicom`: a stand-in for Microsoft's DICOM service on 127.0.0.1."""
 
 import contextlib
+import logging
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -17,12 +18,16 @@ from dev.process import announce, exit_with_parent, terminate_on_sigterm
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens, and ends without reporting the requests it had to cancel."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         assert sockets
         announce(part="dicom", url=f"http://127.0.0.1:{sockets[0].getsockname()[1]}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
 
 def command(

@@ -5,6 +5,7 @@ see is raised instead.
 """
 
 import asyncio
+import socket
 from typing import Any
 
 import httpx
@@ -23,6 +24,8 @@ class Protocol(uvicorn.protocols.http.h11_impl.H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # asyncio does it only for sockets that name their protocol; without it every answer waits for a delayed ACK
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _TRANSPORTS[self.client] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:

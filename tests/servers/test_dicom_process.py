@@ -49,6 +49,16 @@ def test_stopped_and_started_with_the_same_content(tmp_path):
     assert (tmp_path / "log").read_text() == ""
 
 
+def test_sigterm_ends_it_in_the_middle_of_a_request(tmp_path):
+    with running("dicom", "--port", "0", log=tmp_path / "log") as part, httpx.Client(base_url=part.urls["url"]) as http:
+        http.post("/_dev/faults", json=[{"route": "changefeed", "kind": "delay", "seconds": 60}])
+        with pytest.raises(httpx.TimeoutException):
+            http.get("/v1/changefeed", timeout=0.2)
+        part.process.terminate()
+        assert part.process.wait(5) == 0
+    assert (tmp_path / "log").read_text() == ""
+
+
 def test_a_real_client_and_cut_connections(tmp_path):
     dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
     with running("dicom", "--port", "0", log=tmp_path / "log") as part:
