@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dicom.feed import Changes, parse_page, sequence_of
+from shared.dicom.feed import Changes, parse_page
 from shared.model import (
     DEFAULT_PARTITION,
     ChangeFeedEntry,
@@ -57,11 +57,11 @@ def _pascal(row):
     ],
 )
 def test_row_is_read(row):
-    assert parse_page([row]) == ([ENTRY], [])
+    assert parse_page([row], 6) == ([ENTRY], [])
 
 
 def test_data_partition_is_part_of_the_study():
-    entries, _ = parse_page([ROW | {"partitionName": "clinic-a"}])
+    entries, _ = parse_page([ROW | {"partitionName": "clinic-a"}], 6)
     assert [entry.study for entry in entries] == [StudyKey("clinic-a", "1.2")]
 
 
@@ -85,12 +85,12 @@ def test_data_partition_is_part_of_the_study():
     ],
 )
 def test_timestamp(timestamp, changed_at):
-    entries, malformed = parse_page([ROW | {"timestamp": timestamp}])
+    entries, malformed = parse_page([ROW | {"timestamp": timestamp}], 6)
     assert ([entry.changed_at for entry in entries], malformed) == ([changed_at], [])
 
 
 def test_timestamp_that_is_absent():
-    entries, _ = parse_page([{name: value for name, value in ROW.items() if name != "timestamp"}])
+    entries, _ = parse_page([{name: value for name, value in ROW.items() if name != "timestamp"}], 6)
     assert [entry.changed_at for entry in entries] == [None]
 
 
@@ -101,15 +101,15 @@ def _without(*names):
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        pytest.param(None, MalformedEntry(None, reason="not-an-object"), id="null"),
-        pytest.param("row", MalformedEntry(None, reason="not-an-object"), id="text"),
-        pytest.param([ROW], MalformedEntry(None, reason="not-an-object"), id="list"),
-        pytest.param({}, MalformedEntry(None, reason="no-sequence"), id="empty object"),
+        pytest.param(None, MalformedEntry(7, reason="not-an-object"), id="null"),
+        pytest.param("row", MalformedEntry(7, reason="not-an-object"), id="text"),
+        pytest.param([ROW], MalformedEntry(7, reason="not-an-object"), id="list"),
+        pytest.param({}, MalformedEntry(7, reason="no-sequence"), id="empty object"),
         pytest.param(
-            _without("sequence"), MalformedEntry(None, "1.2", "1.2.3", "1.2.3.4", "no-sequence"), id="no sequence"
+            _without("sequence"), MalformedEntry(7, "1.2", "1.2.3", "1.2.3.4", "no-sequence"), id="no sequence"
         ),
         pytest.param(
-            ROW | {"sequence": "7a"}, MalformedEntry(None, "1.2", "1.2.3", "1.2.3.4", "no-sequence"), id="no number"
+            ROW | {"sequence": "7a"}, MalformedEntry(7, "1.2", "1.2.3", "1.2.3.4", "no-sequence"), id="no number"
         ),
         pytest.param(_without("studyInstanceUid"), MalformedEntry(7, "", "1.2.3", "1.2.3.4", "no-uid"), id="no study"),
         pytest.param(_without("seriesInstanceUid"), MalformedEntry(7, "1.2", "", "1.2.3.4", "no-uid"), id="no series"),
@@ -133,32 +133,37 @@ def _without(*names):
     ],
 )
 def test_row_that_cannot_be_read(row, expected):
-    assert parse_page([row]) == ([], [expected])
+    assert parse_page([row], 6) == ([], [expected])
 
 
-def test_page_is_put_in_order_and_one_bad_row_spoils_no_other():
-    rows = [ROW | {"sequence": 9}, "row", ROW | {"sequence": 8}]
-    entries, malformed = parse_page(rows)
-    assert [entry.sequence for entry in entries] == [8, 9]
-    assert malformed == [MalformedEntry(None, reason="not-an-object")]
+def test_one_bad_row_spoils_no_other():
+    entries, malformed = parse_page([ROW | {"sequence": 8}, "row", ROW | {"sequence": 10}], 6)
+    assert [entry.sequence for entry in entries] == [8, 10]
+    assert malformed == [MalformedEntry(9, reason="not-an-object")]
+
+
+def test_rows_without_a_sequence_are_counted_from_the_beginning_of_the_page():
+    _, malformed = parse_page(["row", {}], 6)
+    assert malformed == [MalformedEntry(7, reason="not-an-object"), MalformedEntry(8, reason="no-sequence")]
 
 
 @pytest.mark.parametrize(
-    ("row", "sequence"),
+    ("sequence", "is_read"),
     [
-        pytest.param({"sequence": 7}, 7, id="number"),
-        pytest.param({"Sequence": "7"}, 7, id="text, PascalCase"),
-        pytest.param({"sequence": 0}, 0, id="zero"),
-        pytest.param({"sequence": -7}, None, id="negative"),
-        pytest.param({"sequence": True}, None, id="boolean"),
-        pytest.param({"sequence": 7.0}, None, id="float"),
-        pytest.param({"sequence": None}, None, id="null"),
-        pytest.param({}, None, id="absent"),
-        pytest.param("7", None, id="no object"),
+        pytest.param(9, True, id="number"),
+        pytest.param("9", True, id="text"),
+        pytest.param(-9, False, id="negative"),
+        pytest.param(True, False, id="boolean"),
+        pytest.param(9.0, False, id="float"),
+        pytest.param(None, False, id="null"),
+        pytest.param("", False, id="empty"),
+        pytest.param([9], False, id="list"),
     ],
 )
-def test_sequence_of_a_row(row, sequence):
-    assert sequence_of(row) == sequence
+def test_sequence_of_a_row(sequence, is_read):
+    entries, malformed = parse_page([ROW | {"sequence": sequence}], 6)
+    found = ([entry.sequence for entry in entries], [entry.sequence for entry in malformed])
+    assert found == (([9], []) if is_read else ([], [7]))
 
 
 def _entry(sequence, study="1.2", series="1.2.3", sop="1.2.3.4", partition=DEFAULT_PARTITION):

@@ -18,8 +18,8 @@ def _marks(**by_name):
     return {marks.digest(KEYS[name]): mark for name, mark in by_name.items()}
 
 
-def _truth(*there, unknown=(), is_whole=False):
-    return Truth({name: SETS[name] for name in there}, frozenset(unknown), is_whole)
+def _truth(*there, unreadable=(), unanswered=(), is_whole=False):
+    return Truth({name: SETS[name] for name in there}, frozenset(unreadable), frozenset(unanswered), is_whole=is_whole)
 
 
 def _content(newest, **series):
@@ -155,14 +155,19 @@ def _view(truth, *, failed=(), known=None, listed=None, stored=(), adopted=False
             id="instance that cannot be mapped is kept out and does not speak",
         ),
         pytest.param(
-            {"truth": _truth(A, unknown=[B]), "failed": [B], "listed": {A: 7, B: 8}},
+            {"truth": _truth(A, unreadable=[B]), "failed": [B], "listed": {A: 7, B: 8}},
             View(_content(A, one=(A, [A])), frozenset(), _marks(a=7), A, 7),
             id="unreadable instance: nothing is concluded",
         ),
         pytest.param(
-            {"truth": _truth(A, unknown=[B]), "failed": [B], "listed": {A: 7, B: 9}, "known": _marks(b=8)},
+            {"truth": _truth(A, unreadable=[B]), "failed": [B], "listed": {A: 7, B: 9}, "known": _marks(b=8)},
             View(_content(None, one=(None, [A])), frozenset(), _marks(a=7, b=8), None, 8),
             id="unreadable instance that speaks: stored values stay",
+        ),
+        pytest.param(
+            {"truth": _truth(A, unanswered=[B]), "listed": {A: 7, B: 9}, "known": _marks(b=8)},
+            View(_content(None, one=(None, [A])), frozenset(), _marks(a=7, b=8), None, 8),
+            id="instance that the service does not answer for: nothing is concluded",
         ),
     ],
 )
@@ -177,4 +182,4 @@ def test_marks_that_are_known_are_not_changed():
 
 
 def test_finding_for_metadata_that_cannot_be_read():
-    assert unreadable(_truth(A, unknown=[B])) == {B: [Finding("Metadata", "unreadable-metadata")]}
+    assert unreadable(_truth(A, unreadable=[B], unanswered=[C])) == {B: [Finding("Metadata", "unreadable-metadata")]}
