@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from shared.dicom.values import Attributes
+from shared.errors import VersionConflict
 from shared.fhir.bundle import Entry, reference
 from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import same_content
@@ -68,8 +69,13 @@ async def plan_patient(
 async def save_state(states: PatientStateStore, plan: PatientPlan, look_again: LookAgain) -> None:
     """Remember the change that was written. Where the study stepped back behind an earlier one of its own, the other
     studies may have something newer to say.
+
+    A study that left the Patient alone, because of a newer change, looks whether that change still counts: whoever took
+    it back may have asked the other studies before this one was linked.
     """
     if not plan.state_changes:
+        if (await states.get(plan.key)).etag != plan.state.etag:
+            raise VersionConflict("the Patient's demographics come from another change meanwhile")
         return
     saved = await states.save(plan.key, plan.state)
     if saved.is_open:

@@ -1,0 +1,94 @@
+"""Whole hosts as processes: several on one queue, and one that is killed without warning."""
+
+import asyncio
+import collections
+import random
+import shutil
+import time
+
+import pytest
+
+from dev.process import ROOT, Part
+from tests.builders import make_instance, make_series
+
+ROUNDS_OF_KILLS = 5
+IN_STEP_WITHIN_S = 120
+# claims of the dead are waited for; the servers here answer within milliseconds, not minutes
+APP = f"""
+import sys
+from datetime import timedelta
+sys.path.insert(0, {str(ROOT)!r})
+from shared.storage import creation_claim
+creation_claim.EXPIRES_AFTER = timedelta(seconds=3)
+exec(open({str(ROOT / "function_app.py")!r}).read())
+"""
+
+
+@pytest.fixture
+def app_folder(tmp_path):
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "function_app.py").write_text(APP)
+    shutil.copy(ROOT / "host.json", folder)
+    return folder
+
+
+def host(stack, app_folder, name):
+    """A host of this stack's settings; a crash hides its messages for two seconds instead of Azure's ten minutes."""
+    env = {
+        "AzureWebJobsStorage": stack.azurite["connection_string"],
+        "DicomWeb__Endpoint": stack.dicom,
+        "Fhir__Endpoint": stack.fhir,
+        "TableStore__TableNamePrefix": stack.name,
+        "STUDY_QUEUE_NAME": stack.name,
+        "SYNC_SCHEDULE": "*/1 * * * * *",
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+    }
+    args = ("host", "--app", str(app_folder), "--port", "0", "--crash-visibility-s", "2")
+    return Part(args, env=env, log=app_folder / f"{name}.log")
+
+
+async def wait_until_in_step(stack):
+    """Until the checkpoint is at the end of the feed and the queue is empty, hidden messages included."""
+    deadline = time.monotonic() + IN_STEP_WITHIN_S
+    while True:
+        latest = await stack.app.dicom.latest_sequence()
+        checkpoint = await stack.app.checkpoints.get()
+        if checkpoint.sequence == latest and not await stack.app.queue.depth():
+            return
+        assert time.monotonic() < deadline, "FHIR did not get in step"
+        await asyncio.sleep(0.2)
+
+
+async def test_two_hosts_make_no_twins(stack, app_folder, fresh_projection):
+    """50 studies of 10 new patients, all at once."""
+    hosts = [host(stack, app_folder, name) for name in ("one", "two")]
+    try:
+        for study in range(1, 51):
+            await stack.store(*make_series(study, 1, 2, PatientID=f"MRN-{study % 10}"))
+        await wait_until_in_step(stack)
+    finally:
+        for one in hosts:
+            one.stop()
+    counts = collections.Counter(one["resourceType"] for one in await stack.resources())
+    assert counts == {"ImagingStudy": 50, "Patient": 10, "Endpoint": 1}
+    assert await stack.content() == await fresh_projection()
+
+
+@pytest.mark.timeout(600)
+async def test_a_host_that_is_killed_leaves_nothing_undone(stack, app_folder, fresh_projection):
+    """kill -9 at random moments of a load; the next host goes on."""
+    choose = random.Random(7)
+    for kill in range(ROUNDS_OF_KILLS):
+        one = host(stack, app_folder, "killed")
+        for number in range(4):
+            study = kill * 4 + number + 1
+            await stack.store(*(make_instance(study, 1, instance) for instance in range(1, choose.randint(2, 12))))
+        await asyncio.sleep(choose.uniform(0.1, 2.0))
+        one.kill()
+    last = host(stack, app_folder, "last")
+    try:
+        await wait_until_in_step(stack)
+    finally:
+        last.stop()
+    assert await stack.content() == await fresh_projection()
