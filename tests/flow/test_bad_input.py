@@ -111,9 +111,7 @@ async def test_values_that_cannot_be_used_are_left_out_and_recorded(stack):
     odd = {"StudyDate": "20219901", "PatientBirthDate": "unknown", "PatientSex": "X", "InstanceNumber": -4}
     dataset = make_instance()
     for keyword, value in odd.items():
-        dataset[keyword] = dataset.data_element(keyword).__class__(
-            dataset.data_element(keyword).tag, "LO", str(value)
-        )
+        dataset[keyword] = dataset.data_element(keyword).__class__(dataset.data_element(keyword).tag, "LO", str(value))
     await stack.store(dataset, version="v2")
     await stack.drain()
     study = await stack.one("ImagingStudy")

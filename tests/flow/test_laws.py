@@ -15,7 +15,9 @@ async def change_something(stack, choose, alive):
     """One random change of DICOM. `alive` is what is stored now: (study, series, instance)."""
     kind = choose.choices(("store", "delete instance", "delete series", "delete study", "update"), (6, 2, 1, 1, 2))[0]
     if kind == "store" or not alive:
-        new = {(choose.randint(1, 3), choose.randint(1, 2), choose.randint(1, 30)) for _ in range(choose.randint(1, 12))}
+        new = {
+            (choose.randint(1, 3), choose.randint(1, 2), choose.randint(1, 30)) for _ in range(choose.randint(1, 12))
+        }
         new -= alive
         if new:
             await stack.store(*(_random_instance(choose, *key) for key in sorted(new)))
