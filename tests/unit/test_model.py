@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model import DEFAULT_PARTITION, Finding, InstanceKey, Outcome, StudyChange, StudyKey
+from shared.model import (
+    DEFAULT_PARTITION,
+    Checkpoint,
+    Finding,
+    InstanceKey,
+    Outcome,
+    PatientState,
+    StudyChange,
+    StudyKey,
+    StudyState,
+)
 
 STUDY = StudyKey(DEFAULT_PARTITION, "1.2")
 NOW = datetime(2021, 3, 1, 10, 15, 30, tzinfo=UTC)
@@ -57,6 +67,16 @@ def test_text_of_a_message(change, text):
 @given(CHANGES)
 def test_message_survives_the_queue(change):
     assert StudyChange.from_json(change.to_json()) == change
+
+
+def test_message_needs_no_more_than_study_and_poll():
+    assert StudyChange.from_json(_message()) == StudyChange(STUDY, 5, 0, {}, 0, None)
+
+
+def test_nothing_is_remembered_at_first():
+    assert StudyState() == StudyState({}, 0, (), "", has_records=False, parked=False, etag=None)
+    assert PatientState() == PatientState(-1, "", birth_date_is_ours=False, etag=None)
+    assert Checkpoint() == Checkpoint(0, 0, (), None)
 
 
 def test_instant_of_another_zone_is_read_as_utc():

@@ -293,6 +293,15 @@ def test_series_of_others_keeps_the_study_when_ours_is_gone():
     assert _lay(stored, StudyContent(None), [A]).resource == expected
 
 
+def test_series_of_others_that_lists_no_instances_is_counted_as_it_says():
+    theirs = {"uid": "1.9.9", "modality": {"system": DCM, "code": "US"}}
+    modality = [{"system": DCM, "code": "CT"}, {"system": DCM, "code": "US"}]
+    for counted, total in (({}, 1), ({"numberOfInstances": 40}, 41)):
+        stored = _study(_series(1, 1), theirs | counted)
+        expected = _study(_series(1, 1), theirs | counted, modality=modality, numberOfInstances=total)
+        assert _lay(stored, StudyContent(None)).resource == expected
+
+
 def test_instance_of_others_keeps_the_series_when_ours_is_gone():
     theirs = THEIRS | {"number": 5}
     stored = _study(_series(1, 1) | {"instance": [_instance(1, 1), theirs], "numberOfInstances": 2})
