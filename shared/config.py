@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -29,45 +28,16 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.errors import Misconfigured
+from shared.text_forms import parse_boolean, parse_time_span, parse_url, schedule_for
 
 DEFAULT_SCHEDULE = "0 * * * * *"
 DEFAULT_QUEUE_NAME = "study-changes"
-TIME_SPAN = re.compile(r"(?:(?P<d>\d+)\.)?(?P<h>\d{1,2}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2})(?:\.\d{1,7})?)?")
-ZONE_OFFSET = re.compile(r"[+-](0\d|1[0-4]):?[0-5]\d")
+ZONE_OFFSET = re.compile(r"[+-]((0\d|1[0-3]):?[0-5]\d|14:?00)", re.ASCII)
 
 
-def parse_time_span(value: Any) -> Any:
-    """.NET's TimeSpan text: `[d.]hh:mm[:ss[.fffffff]]`, or a bare number of days."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if text.isdecimal():
-        return timedelta(days=int(text))
-    found = TIME_SPAN.fullmatch(text)
-    parts = {name: int(part or 0) for name, part in found.groupdict().items()} if found else {}
-    if not parts or parts["h"] > 23 or parts["m"] > 59 or parts["s"] > 59:
-        raise ValueError("must be a time span such as 00:10:00 or 7.00:00:00")
-    return timedelta(days=parts["d"], hours=parts["h"], minutes=parts["m"], seconds=parts["s"])
-
-
-def parse_boolean(value: Any) -> Any:
-    """.NET's booleans: true or false in any case."""
-    if isinstance(value, bool):
-        return value
-    if str(value).strip().lower() not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return str(value).strip().lower() == "true"
-
-
-def parse_url(value: Any) -> Any:
-    """An absolute http(s) URL without credentials, query or fragment."""
-    url = urlsplit(str(value).strip())
-    if url.scheme.lower() not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
-        raise ValueError("must be an absolute URL such as https://host/path, without credentials or query")
-    return str(value).strip()
-
-
-TimeSpan = Annotated[timedelta, BeforeValidator(parse_time_span)]
+TimeSpan = Annotated[
+    timedelta, BeforeValidator(lambda value: parse_time_span(value) if isinstance(value, str) else value)
+]
 Boolean = Annotated[bool, BeforeValidator(parse_boolean)]
 Url = Annotated[str, BeforeValidator(parse_url)]
 
@@ -79,6 +49,7 @@ class Section(BaseModel):
         alias_generator=AliasGenerator(validation_alias=lambda name: AliasChoices(name, to_pascal(name).lower())),
         frozen=True,
         extra="ignore",
+        hide_input_in_errors=True,
     )
 
 
@@ -180,15 +151,26 @@ class AppSettings(PydanticBaseSettingsSource):
         raise NotImplementedError
 
     def __call__(self) -> dict[str, Any]:
-        """Sections by their lower-case names."""
+        """Sections by their lower-case names. A variable that happens to be named like a section is not one."""
         nested: dict[str, Any] = {}
-        for name, value in os.environ.items():
+        for name, value in sorted(os.environ.items(), key=lambda item: -len(item[0])):
             *sections, last = re.split(r"__|:", name.lower())
             level = nested
             for section in sections:
-                level = level.setdefault(section, {}) if isinstance(level, dict) else {}
-            if value.strip() and isinstance(level, dict):
-                level[last] = value
+                level = level.setdefault(section, {})
+            if value.strip():
+                level.setdefault(last, value)
+        for section in (
+            "dicomweb",
+            "fhir",
+            "dicomcast",
+            "dicomcastworker",
+            "patient",
+            "retryconfiguration",
+            "tablestore",
+        ):
+            if isinstance(nested.get(section), str):
+                del nested[section]
         # the how-to of DICOM Cast names its endpoint secret DICOM--Endpoint
         nested.setdefault("dicomweb", {})
         if isinstance(dicom := nested.get("dicom"), dict) and "endpoint" in dicom:
@@ -267,7 +249,11 @@ class StorageAccount(Section):
         section = AppSettings(Settings)().get("azurewebjobsstorage", {})
         if isinstance(section, str):
             return cls(connection_string=SecretStr(section))
-        account = cls.model_validate(section)
+        try:
+            account = cls.model_validate(section)
+        except ValidationError as error:
+            problems = sorted({f"AzureWebJobsStorage__{_problem(detail)}" for detail in error.errors()})
+            raise Misconfigured("settings: " + "; ".join(problems), code="settings", problems=problems) from None
         if account.account_name:
             urls = {
                 f"{kind}_service_uri": f"https://{account.account_name}.{kind}.core.windows.net"
@@ -280,27 +266,13 @@ class StorageAccount(Section):
         return account
 
 
-def schedule_for(interval: timedelta) -> str | None:
-    """The six-field NCRONTAB that fires at this interval, or None: cron only counts within a minute, hour or day."""
-    seconds = int(interval.total_seconds())
-    if seconds > 0 and seconds < 60 and 60 % seconds == 0:
-        return f"*/{seconds} * * * * *"
-    minutes, rest = divmod(seconds, 60)
-    if not rest and 0 < minutes < 60 and 60 % minutes == 0:
-        return f"0 */{minutes} * * * *"
-    hours, rest = divmod(seconds, 3600)
-    if not rest and 0 < hours < 24 and 24 % hours == 0:
-        return f"0 0 */{hours} * * *"
-    return "0 0 0 * * *" if seconds == 24 * 3600 else None
-
-
 def _problem(detail: ErrorDetails) -> str:
     names = {
         to_pascal(name).lower(): to_pascal(name) for section in _sections(Settings) for name in section.model_fields
     }
     path = [str(part) for part in detail["loc"]]
     name = "__".join(names.get(part, part) for part in path)
-    name = "STUDY_QUEUE_NAME" if name.lower() == "studyqueuename" else name
+    name = "STUDY_QUEUE_NAME" if name.lower().replace("_", "") == "studyqueuename" else name
     if detail["type"] == "missing":
         return f"{name} is missing"
     return f"{name} {detail['msg'].removeprefix('Value error, ')}"

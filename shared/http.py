@@ -29,6 +29,8 @@ SERVER_ERROR = "server-error"
 REPEATS = 3
 REPEAT_WAIT_S = 0.2
 REPEAT_WAIT_MAX_S = 2.0
+# nobody who asks for more means it
+LONGEST_WAIT_S = 24 * 3600.0
 
 T = TypeVar("T")
 
@@ -63,7 +65,7 @@ def json_of(service: str, response: httpx.Response) -> Any:
     """
     try:
         return json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         code = UNREADABLE if "json" in response.headers.get("content-type", "") else None
         raise Unavailable(
             f"{service} answered {response.status_code} with a body that is not JSON", code=code
@@ -85,7 +87,7 @@ def error_for(service: str, response: httpx.Response) -> SyncError:
         unknown = status in (408, 502, 504)
         code = SERVER_ERROR if status >= 500 else None
         return Unavailable(message, code=code, retry_after_s=retry_after_s(response), outcome_unknown=unknown)
-    if status in (404, 405, 410) or status < httpx.codes.BAD_REQUEST:
+    if status in (404, 405, 407, 410) or status < httpx.codes.BAD_REQUEST:
         return Misconfigured(f"{message}: check the endpoint's address", code="wrong-endpoint")
     return Rejected(message)
 
@@ -94,12 +96,13 @@ def retry_after_s(response: httpx.Response) -> float | None:
     """Seconds a server asks to wait: `x-ms-retry-after-ms`, or Retry-After, seconds or a date (RFC 9110, 10.2.3)."""
     milliseconds = response.headers.get("x-ms-retry-after-ms", "")
     if milliseconds.isdecimal():
-        return int(milliseconds) / 1000
+        return min(int(milliseconds[:12]) / 1000, LONGEST_WAIT_S)
     text = response.headers.get("retry-after", "").strip()
     if text.isdecimal():
-        return float(text)
+        return min(float(text[:12]), LONGEST_WAIT_S)
     try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        return min(max(0.0, wait_s), LONGEST_WAIT_S)
     except (ValueError, TypeError):
         return None
 

@@ -110,7 +110,7 @@ class StudyChange:
                 attempts=int(message.get("attempts", 0)),
                 first_failed_at=datetime.fromisoformat(first_failed_at).astimezone(UTC) if first_failed_at else None,
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ValueError("not a StudyChange message") from None
 
 
@@ -134,13 +134,22 @@ class Finding:
     code: str
 
 
+class Writer(NamedTuple):
+    """An announced write: by which message, in which attempt at it, when (seconds), and to which Patient if any."""
+
+    message_id: str
+    attempt: str
+    announced_at: int
+    patient: str
+
+
 @dataclass(frozen=True, slots=True)
 class StudyState:
     """What is remembered of a study, guarded by the ETag of its row.
 
     marks: digest of each instance ever written for this study -> its mark (see `sync.marks`).
     full_poll: a whole read has covered every message of polls up to this one.
-    writers: messages that announced a write and have not confirmed it; these must not be skipped as overtaken.
+    writers: writes that were announced and not confirmed; their messages must not be skipped as overtaken.
     patient: key of the Patient the study is linked to.
     has_records: error rows may exist for this study.
     parked: a message was parked; the next pass must read the whole study.
@@ -148,7 +157,7 @@ class StudyState:
 
     marks: Mapping[bytes, int] = field(default_factory=dict)
     full_poll: int = 0
-    writers: tuple[str, ...] = ()
+    writers: tuple[Writer, ...] = ()
     patient: str = ""
     has_records: bool = False
     parked: bool = False

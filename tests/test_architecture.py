@@ -30,6 +30,7 @@ PURE = {
     "shared.sync.backoff",
     "shared.sync.marks",
     "shared.sync.view",
+    "shared.text_forms",
 }
 ROOTS = {"shared.errors", "shared.model"}
 NOT_PURE = {
@@ -53,7 +54,7 @@ MAY_IMPORT = {
     "shared.errors": (),
     "shared.model": (),
     "shared.telemetry": (),
-    "shared.config": ("shared.errors",),
+    "shared.config": ("shared.errors", "shared.text_forms"),
     "shared.http": ("shared.errors",),
     "shared.dicom": ("shared.http", "shared.model", "shared.errors", "shared.dicom"),
     "shared.fhir": ("shared.http", "shared.model", "shared.errors", "shared.fhir"),

@@ -4,6 +4,7 @@ Members are read in any case, unknown ones are ignored, absent ones tolerated: d
 service differ (dicom-server, change feed; ChangeFeedEntry.cs).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ SERIES_OVERHEAD_BYTES = 8
 INSTANCE_OVERHEAD_BYTES = 24
 MESSAGE_OVERHEAD_BYTES = 1024
 UID_MAX_LENGTH = 64
+PARTITION_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def parse_page(rows: Iterable[Any], after: int) -> tuple[list[ChangeFeedEntry], list[MalformedEntry]]:
@@ -61,10 +63,12 @@ def _parse(row: Any) -> ChangeFeedEntry | MalformedEntry:
         return MalformedEntry(None, uids[0], uids[1], uids[2], "no-sequence")
     if not all(uids):
         return MalformedEntry(sequence, uids[0], uids[1], uids[2], "no-uid")
-    partition = members.get("partitionname")
+    partition = members.get("partitionname") or DEFAULT_PARTITION
+    if not isinstance(partition, str) or not PARTITION_NAME.fullmatch(partition):
+        return MalformedEntry(sequence, uids[0], uids[1], uids[2], "no-partition-name")
     return ChangeFeedEntry(
         sequence=sequence,
-        study=StudyKey(partition if isinstance(partition, str) and partition else DEFAULT_PARTITION, uids[0]),
+        study=StudyKey(partition, uids[0]),
         instance=InstanceKey(uids[1], uids[2]),
         changed_at=_instant(members.get("timestamp")),
     )
@@ -87,9 +91,9 @@ def _instant(value: Any) -> datetime | None:
     digits = len(rest) - len(rest.lstrip("0123456789"))
     try:
         instant = datetime.fromisoformat(head + dot + rest[: min(digits, 6)] + rest[digits:])
-    except ValueError:
+        return instant.astimezone(UTC) if instant.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return instant.astimezone(UTC) if instant.tzinfo else None
 
 
 class Changes:

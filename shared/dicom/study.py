@@ -24,6 +24,27 @@ class StudyContent:
     series: Mapping[str, SeriesContent] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What was read.
+
+    instances: the datasets that are there.
+    unreadable: instances whose metadata came and cannot be read. unanswered: those that the service failed to answer
+    for. Nothing is concluded about either.
+    is_whole: every instance of the study was looked for, so what is not here is gone.
+    """
+
+    instances: Mapping[InstanceKey, Dataset] = field(default_factory=dict)
+    unreadable: frozenset[InstanceKey] = frozenset()
+    unanswered: frozenset[InstanceKey] = frozenset()
+    is_whole: bool = False
+
+    @property
+    def unknown(self) -> frozenset[InstanceKey]:
+        """Instances about which nothing is concluded."""
+        return self.unreadable | self.unanswered
+
+
 def by_instance(study_instance_uid: str, datasets: Iterable[Any]) -> tuple[dict[InstanceKey, Dataset], int]:
     """Datasets by instance, and how many could not be read as one of this study."""
     instances: dict[InstanceKey, Dataset] = {}

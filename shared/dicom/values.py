@@ -16,12 +16,12 @@ from shared.model import Finding
 
 Dataset = Mapping[str, Any]
 COMPONENTS = 5
-UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*")
+UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*", re.ASCII)
 UID_MAX_LENGTH = 64
-DATE = re.compile(r"(\d{4})(?:\.?(\d{2})(?:\.?(\d{2}))?)?")
-TIME = re.compile(r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?)?")
-OFFSET = re.compile(r"([+-])(0\d|1[0-4])([0-5]\d)")
-INTEGER = re.compile(r"[+-]?\d+(\.0*)?")
+DATE = re.compile(r"(\d{4})(?:\.?(\d{2})(?:\.?(\d{2}))?)?", re.ASCII)
+TIME = re.compile(r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII)
+OFFSET = re.compile(r"([+-])(0\d|1[0-3]|14(?=00))([0-5]\d)", re.ASCII)
+INTEGER = re.compile(r"[+-]?\d{1,12}(\.0*)?", re.ASCII)
 
 
 class PersonName(NamedTuple):
@@ -148,6 +148,8 @@ class Attributes:
             self.find(keyword, "invalid-name")
             return {}
         groups = {group: value.get(group) for group in ("Alphabetic", "Ideographic", "Phonetic")}
+        if any(text is not None and not isinstance(text, str) for text in groups.values()):
+            self.find(keyword, "invalid-name")
         names = {group: self._person_name(keyword, text) for group, text in groups.items() if isinstance(text, str)}
         return {group: name for group, name in names.items() if any(name)}
 

@@ -1,5 +1,6 @@
 """Pure: a transaction Bundle and what its answer says."""
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +9,7 @@ from typing import Any, Self
 from shared.errors import Unavailable, VersionConflict
 from shared.fhir.identifiers import Identity, Resource
 
-# Medplum refuses more entries when one of them is a conditional create
-MAX_ENTRIES = 8
-OK = 200
+STATUS = re.compile(r"\d{3}")
 CREATED = 201
 ENTRY_STATUSES = range(200, 300)
 
@@ -79,29 +78,33 @@ def check_answer(entries: Sequence[Entry], answer: Any) -> list[str]:
     Raises VersionConflict when a conditional create met somebody else's resource, Unavailable when the answer is not
     that of a carried out transaction. Servers may append entries of their own.
     """
-    answers = answer.get("entry", []) if isinstance(answer, Mapping) else []
-    if len(answers) < len(entries):
+    answers = answer.get("entry") if isinstance(answer, Mapping) else None
+    if not isinstance(answers, list) or len(answers) < len(entries):
         raise Unavailable("the FHIR server answered a transaction with fewer entries than it was sent")
     return [_checked(entry, response) for entry, response in zip(entries, answers, strict=False)]
 
 
-def _checked(entry: Entry, answer: Mapping[str, Any]) -> str:
-    response = answer.get("response", {})
-    status = int(str(response.get("status", "0")).split(" ")[0])
+def _checked(entry: Entry, answer: Any) -> str:
+    answer = answer if isinstance(answer, Mapping) else {}
+    response = answer.get("response")
+    response = response if isinstance(response, Mapping) else {}
+    found = STATUS.match(str(response.get("status")))
+    status = int(found[0]) if found else 0
     if status not in ENTRY_STATUSES:
         raise Unavailable(f"the FHIR server accepted a transaction and failed its {entry.method} with {status}")
     if entry.if_none_exist and status != CREATED:
         raise VersionConflict(f"somebody else created the {entry.url}")
-    if entry.method == "DELETE":
-        return ""
-    resource = answer.get("resource") or {}
-    if resource.get("id"):
-        return reference(resource)
-    return _from_location(entry, response.get("location", ""))
+    if entry.method != "POST":
+        return entry.url if entry.method == "PUT" else ""
+    resource = answer.get("resource")
+    if isinstance(resource, Mapping) and resource.get("id"):
+        return reference({"resourceType": entry.url, **resource})
+    return _from_location(entry, str(response.get("location") or ""))
 
 
 def _from_location(entry: Entry, location: str) -> str:
+    """`Type/id` of a location, absolute or relative, with or without a version."""
     parts = location.split("/_history/", maxsplit=1)[0].rstrip("/").split("/")
-    if entry.method == "POST":
-        return "/".join(parts[-2:])
-    return entry.url
+    if len(parts) < 2 or parts[-2] != entry.url:
+        raise Unavailable(f"the FHIR server does not tell the id of the {entry.url} it created")
+    return "/".join(parts[-2:])

@@ -170,8 +170,12 @@ def _count(result: Resource) -> None:
     rows = result.get("series", [])
     result["numberOfSeries"] = len(rows)
     result["numberOfInstances"] = sum(row.get("numberOfInstances", 0) for row in rows)
-    modalities = {row["modality"].get("code", ""): row["modality"] for row in rows if "modality" in row}
-    put(result, "modality", [modalities[code] for code in sorted(modalities)])
+    modalities = {_coding(row["modality"]): row["modality"] for row in rows if "modality" in row}
+    put(result, "modality", [modalities[coding] for coding in sorted(modalities)])
+
+
+def _coding(modality: Element) -> tuple[str, str]:
+    return modality.get("code", ""), modality.get("system", "")
 
 
 def _endpoints(stored: list[Element], ours: str) -> list[Element]:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.model import StudyKey, StudyState
+from shared.model import StudyKey, StudyState, Writer
 from shared.storage.table import Entity, Table, int64, integer
 
 TABLE_NAME = "StudyStateTable"
@@ -33,7 +33,7 @@ class StudyStateStore:
         return StudyState(
             marks=_unpack(entity),
             full_poll=integer(entity, "FullPoll"),
-            writers=tuple(json.loads(entity.get("Writers") or "[]")),
+            writers=tuple(Writer(*writer) for writer in json.loads(entity.get("Writers") or "[]")),
             patient=str(entity.get("Patient") or ""),
             has_records=bool(entity.get("HasRecords")),
             parked=bool(entity.get("Parked")),

@@ -2,7 +2,8 @@
 
 The Patient's own state row remembers the change its demographics came from. It is advanced under its ETag after the
 Patient was written, so of two workers one finds that it was overtaken and runs again. When that change is gone (its
-instance deleted, its study moved to another Patient), the Patient's other studies are looked at again.
+instance deleted, its study moved to another Patient), the Patient's other studies are looked at again. And a study that
+may have written over the newest change before it found itself overtaken sends the study of that change once more.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,13 +24,17 @@ LookAgain = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class PatientPlan:
-    """What to do about a study's Patient: the entry to write, if any, and the state to save once it is written."""
+    """What to do about a study's Patient: the entry to write, if any, and the state to save once it is written.
+
+    left_to: the other study whose newer change has the word, empty when this one has.
+    """
 
     key: str
     target: str
     entry: Entry | None
     state: PatientState
     state_changes: bool
+    left_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,11 @@ async def plan_patient(
         creation = Entry.create(identity, lay_patient(None, identity, ours))
         state_now = replace(state_now, birth_date_is_ours="birthDate" in ours, is_open=False)
         return PatientPlan(identity.key, creation.target, creation, state_now, state_changes=True)
-    if (speaker.sequence < state.sequence and not spoke) or not rules.demographics_follow:
+    if not rules.demographics_follow:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
+    if speaker.sequence < state.sequence and not spoke:
+        left_to = state.study_instance_uid
+        return PatientPlan(identity.key, reference(stored), None, state, state_changes=False, left_to=left_to)
     birth_date_is_ours = state.birth_date_is_ours or "birthDate" not in stored
     if not birth_date_is_ours:
         ours.pop("birthDate", None)

@@ -73,6 +73,13 @@ def speakers(marks: Marks) -> dict[bytes, bytes]:
     return {scope: name for scope, (_, name) in newest.items()}
 
 
+def say_the_same(before: Marks, after: Marks) -> bool:
+    """Whether the same instances speak, and for the study with the same change: that decides about demographics."""
+    now = speakers(after)
+    newest = now.get(STUDY, b"")
+    return speakers(before) == now and before.get(newest) == after.get(newest)
+
+
 def covers(marks: Marks, listed: Mapping[InstanceKey, int]) -> bool:
     """Whether every instance of a message was looked at after its change."""
     return all(sequence_of(marks.get(digest(key), -1)) >= sequence > 0 for key, sequence in listed.items())

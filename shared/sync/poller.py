@@ -117,7 +117,7 @@ class Poller:
         young = [hole for hole in checkpoint.holes if hole.seen_at > self._now() - GRACE]
         for window in _windows(young):
             after, width = window[0].first - 1, window[-1].last - window[0].first + 1
-            rows, _ = await self._page(after, width)
+            rows = await self._rows(after, width)
             entries, malformed = parse_page(rows, after)
             wanted = {sequence for hole in window for sequence in range(hole.first, hole.last + 1)}
             chunk.add(
@@ -141,6 +141,15 @@ class Poller:
             seen_at = min([self._now(), *(entry.changed_at for entry in entries if entry.changed_at)])
             chunk.holes += _missing(chunk.sequence, reached, there, seen_at)
             chunk.sequence = reached
+
+    async def _rows(self, after: int, width: int) -> list[Any]:
+        """All rows in (after, after + width]."""
+        rows: list[Any] = []
+        last = after + width
+        while after < last:
+            some, read = await self._page(after, last - after)
+            rows, after = rows + some, after + read
+        return rows
 
     async def _page(self, after: int, width: int) -> tuple[list[Any], int]:
         """Rows in (after, after + width]; where a page cannot be read, a narrower one, down to the row at fault."""

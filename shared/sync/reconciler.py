@@ -9,11 +9,14 @@ redelivery.
 
 import asyncio
 import random
+import time
+import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
 from shared.dicom.client import DicomClient
+from shared.dicom.study import Truth
 from shared.dicom.values import Attributes
 from shared.errors import Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
@@ -23,7 +26,7 @@ from shared.fhir.validation import check_valid
 from shared.http import SERVER_ERROR
 from shared.mapping.imaging_study import lacks, study_identity
 from shared.mapping.study_layer import keys_of
-from shared.model import Finding, InstanceKey, Outcome, StudyChange, StudyKey, StudyState
+from shared.model import Finding, InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
 from shared.storage.patient_state import PatientStateStore
@@ -33,12 +36,14 @@ from shared.sync import findings, marks
 from shared.sync.claiming import Claims, claiming
 from shared.sync.demographics import LookAgain, let_go, save_state, subject_of
 from shared.sync.plan import Plan, Planner, Rules
-from shared.sync.truth import SINGLE_READS, Truth, read_some, read_whole
+from shared.sync.truth import SINGLE_READS, read_some, read_whole
 from shared.sync.view import View, unreadable, view_of
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
 STUDY_UID_PREFIX = "urn:oid:"
+# longer than a message can stay with a worker that died or was paused
+WRITERS_LAST_S = 24 * 3600
 LOOK_AGAIN = -1  # the part number of a message that no poll sent
 
 
@@ -61,6 +66,15 @@ class Look:
     view: View
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One delivery of a message; `written` collects what passes did that had to be run again afterwards."""
+
+    change: StudyChange
+    name: str
+    written: list[Outcome] = field(default_factory=list)
+
+
 class Reconciler:
     """One per worker process."""
 
@@ -78,19 +92,20 @@ class Reconciler:
         """What became of the study. Raises the errors of `shared.errors`."""
         lock = self._locks.setdefault(change.study, asyncio.Lock())
         async with lock:
-            written: list[Outcome] = []
+            attempt = Attempt(change, uuid.uuid4().hex[:8])
             for rerun in range(1, RERUNS + 1):
                 try:
-                    return await self._pass(change, written)
+                    return await self._pass(attempt)
                 except VersionConflict:
                     self._planner.forget()
                     await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
-            return await self._pass(change, written)
+            return await self._pass(attempt)
 
-    async def _pass(self, change: StudyChange, written: list[Outcome]) -> Outcome:
-        """One pass; `written` collects what passes did that had to be run again afterwards."""
+    async def _pass(self, attempt: Attempt) -> Outcome:
+        change, written = attempt.change, attempt.written
         state = await self._stores.studies.get(change.study)
-        if await self._is_overtaken(change, state):
+        earlier = [writer for writer in state.writers if writer.message_id == change.message_id]
+        if not earlier and await self._is_overtaken(change, state):
             return written[0] if written else Outcome.OVERTAKEN
         async with claiming(self._fhir, self._stores.claims) as claims:
             identity = study_identity(change.study.study_instance_uid)
@@ -99,11 +114,15 @@ class Reconciler:
             look = await self._look(change, state, stored, adopted=adopted)
             plan = await self._planner.plan(claims, change.study, stored, look.view, adopted=adopted)
             if plan.entries or (not state.has_records and (plan.findings or look.failed)):
-                state = await self._announce(change, state, look, plan)
+                state = await self._announce(attempt, state, look, plan)
             await self._write(claims, plan)
         if plan.entries:
             written.append(plan.outcome)
-        await self._confirm(change, state, stored, look, plan)
+        for patient in {writer.patient for writer in earlier if writer.patient}:
+            await self._give_word_back(change, patient)
+        if change.part == LOOK_AGAIN and plan.patient is not None and plan.patient.left_to:
+            await self._send_again(change, plan.patient.left_to)
+        await self._confirm(attempt, state, stored, look, plan)
         if look.truth.unanswered:
             count = len(look.truth.unanswered)
             raise Unavailable(
@@ -115,13 +134,13 @@ class Reconciler:
         """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
         instance speaks for the study once another one is gone.
         """
-        if not change.instances or state.parked or change.message_id in state.writers:
+        if not change.instances or state.parked:
             return False
         if marks.covers(state.marks, change.instances):
             return True
         known = all(marks.digest(key) in state.marks for key in change.instances)
         learnt = marks.learn(state.marks, change.instances)
-        if change.poll > state.full_poll or not known or marks.speakers(learnt) != marks.speakers(state.marks):
+        if change.poll > state.full_poll or not known or not marks.say_the_same(state.marks, learnt):
             return False
         await self._stores.studies.save(change.study, replace(state, marks=learnt))
         return True
@@ -141,15 +160,16 @@ class Reconciler:
         assert view is not None  # noqa: S101 - a final view always is
         return Look(truth, failed, view)
 
-    async def _announce(self, change: StudyChange, state: StudyState, look: Look, plan: Plan) -> StudyState:
-        writers = tuple(dict.fromkeys((*state.writers, change.message_id)))
+    async def _announce(self, attempt: Attempt, state: StudyState, look: Look, plan: Plan) -> StudyState:
+        patient = plan.patient.key if plan.patient is not None and plan.patient.entry is not None else ""
+        writer = Writer(attempt.change.message_id, attempt.name, int(time.time()), patient)
         announced = replace(
             state,
             marks=marks.announce(state.marks, look.truth.instances),
-            writers=writers,
+            writers=(*state.writers, writer),
             has_records=state.has_records or bool(plan.findings or look.failed),
         )
-        return await self._stores.studies.save(change.study, announced)
+        return await self._stores.studies.save(attempt.change.study, announced)
 
     async def _write(self, claims: Claims, plan: Plan) -> None:
         if not plan.entries:
@@ -160,10 +180,10 @@ class Reconciler:
         self._planner.learn(plan, await claims.transact(plan.entries))
 
     async def _confirm(
-        self, change: StudyChange, state: StudyState, stored: Resource | None, look: Look, plan: Plan
+        self, attempt: Attempt, state: StudyState, stored: Resource | None, look: Look, plan: Plan
     ) -> None:
         """Everything that must be remembered, the study state last."""
-        patient = state.patient
+        change, patient = attempt.change, state.patient
         if plan.patient is not None:
             patient = plan.patient.key
             await save_state(self._stores.patients, plan.patient, self._look_again(change, plan.patient.target))
@@ -179,7 +199,11 @@ class Reconciler:
             state,
             marks=look.view.marks,
             full_poll=max(state.full_poll, change.poll) if look.truth.is_whole else state.full_poll,
-            writers=tuple(writer for writer in state.writers if writer != change.message_id),
+            writers=tuple(
+                writer
+                for writer in state.writers
+                if writer.attempt != attempt.name and writer.announced_at > time.time() - WRITERS_LAST_S
+            ),
             patient=patient,
             has_records=left,
             parked=state.parked and not look.truth.is_whole,
@@ -192,10 +216,19 @@ class Reconciler:
         async def look_again() -> None:
             for study in await self._fhir.studies_of(patient):
                 for uid in set(_study_uids(study)) - {change.study.study_instance_uid}:
-                    other = StudyKey(change.study.partition_name, uid)
-                    await self._queue.send(StudyChange(other, change.poll, LOOK_AGAIN))
+                    await self._send_again(change, uid)
 
         return look_again
+
+    async def _give_word_back(self, change: StudyChange, patient: str) -> None:
+        """An earlier attempt may have written over the demographics of another study's newer change."""
+        owner = (await self._stores.patients.get(patient)).study_instance_uid
+        if owner and owner != change.study.study_instance_uid:
+            await self._send_again(change, owner)
+
+    async def _send_again(self, change: StudyChange, study_instance_uid: str) -> None:
+        other = StudyKey(change.study.partition_name, study_instance_uid)
+        await self._queue.send(StudyChange(other, change.poll, LOOK_AGAIN))
 
     async def _record(self, change: StudyChange, state: StudyState, look: Look, plan: Plan) -> bool:
         if not (state.has_records or plan.findings or look.failed):

@@ -6,10 +6,9 @@ read. The others are then read one by one.
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
 from shared.dicom.client import DicomClient
-from shared.dicom.study import by_instance
+from shared.dicom.study import Truth, by_instance
 from shared.dicom.values import Dataset
 from shared.errors import Unavailable
 from shared.http import SERVER_ERROR, UNREADABLE
@@ -17,27 +16,6 @@ from shared.model import InstanceKey, StudyKey
 
 SINGLE_READS = 8
 PROBES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What was read.
-
-    instances: the datasets that are there.
-    unreadable: instances whose metadata came and cannot be read. unanswered: those that the service failed to answer
-    for. Nothing is concluded about either.
-    is_whole: every instance of the study was looked for, so what is not here is gone.
-    """
-
-    instances: Mapping[InstanceKey, Dataset] = field(default_factory=dict)
-    unreadable: frozenset[InstanceKey] = frozenset()
-    unanswered: frozenset[InstanceKey] = frozenset()
-    is_whole: bool = False
-
-    @property
-    def unknown(self) -> frozenset[InstanceKey]:
-        """Instances about which nothing is concluded."""
-        return self.unreadable | self.unanswered
 
 
 async def read_whole(

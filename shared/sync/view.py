@@ -3,11 +3,10 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from shared.dicom.study import SeriesContent, StudyContent
+from shared.dicom.study import SeriesContent, StudyContent, Truth
 from shared.dicom.values import Dataset
 from shared.model import Finding, InstanceKey
 from shared.sync import marks
-from shared.sync.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ SERVICE = "the FHIR server"
 REQUEST = httpx.Request("POST", "https://fhir.example.org/?identifier=MRN-0001")
 
 # https://www.iana.org/assignments/http-status-codes: what is not here is a refusal (4xx) or an outage (5xx)
-WRONG_ADDRESS = {*range(100, 400), 404, 405, 410}
+WRONG_ADDRESS = {*range(100, 400), 404, 405, 407, 410}
 CLASSES = {
     401: Misconfigured,
     403: Misconfigured,

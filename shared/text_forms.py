@@ -1,0 +1,66 @@
+"""Pure: the text forms of settings, as .NET reads them: time spans, booleans, URLs; and timer schedules."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+TIME_SPAN = re.compile(
+    r"(?:(?P<days>\d{1,8})\.)?(?P<hours>\d{1,2}):(?P<minutes>\d{1,2})(?::(?P<seconds>\d{1,2})(?:\.(?P<ticks>\d{1,7}))?)?",
+    re.ASCII,
+)
+DAYS = re.compile(r"\d{1,8}", re.ASCII)
+MOST_DAYS = 10_675_199  # TimeSpan.MaxValue
+
+
+def parse_time_span(text: str) -> timedelta:
+    """`[d.]hh:mm[:ss[.fffffff]]`, or a bare number of days; ValueError for anything else."""
+    found = TIME_SPAN.fullmatch(text.strip())
+    parts = {name: part or "0" for name, part in found.groupdict().items()} if found else {}
+    if DAYS.fullmatch(text.strip()):
+        parts = {"days": text.strip(), "hours": "0", "minutes": "0", "seconds": "0", "ticks": "0"}
+    units = {name: int(part) for name, part in parts.items()}
+    if not units or units["hours"] > 23 or units["minutes"] > 59 or units["seconds"] > 59 or units["days"] > MOST_DAYS:
+        raise ValueError("must be a time span such as 00:10:00 or 7.00:00:00")
+    microseconds = int(parts["ticks"].ljust(7, "0")) // 10
+    whole = {name: units[name] for name in ("days", "hours", "minutes", "seconds")}
+    return timedelta(**whole, microseconds=microseconds)
+
+
+def parse_boolean(value: Any) -> Any:
+    """.NET's booleans: true or false in any case."""
+    if isinstance(value, bool):
+        return value
+    if str(value).strip().lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return str(value).strip().lower() == "true"
+
+
+def parse_url(value: Any) -> Any:
+    """An absolute http(s) URL without credentials, query or fragment."""
+    text = str(value).strip()
+    wrong = ValueError("must be an absolute URL such as https://host/path, without credentials or query")
+    try:
+        url = urlsplit(text)
+        is_whole = url.scheme.lower() in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        raise wrong from None
+    if not is_whole or re.search(r"[\s?#@\\]", text):
+        raise wrong
+    return text
+
+
+def schedule_for(interval: timedelta) -> str | None:
+    """The six-field NCRONTAB that fires at this interval, or None: cron only counts within a minute, hour or day."""
+    if interval.microseconds:
+        return None
+    seconds = int(interval.total_seconds())
+    if 0 < seconds < 60 and 60 % seconds == 0:
+        return f"*/{seconds} * * * * *"
+    minutes, rest = divmod(seconds, 60)
+    if not rest and 0 < minutes < 60 and 60 % minutes == 0:
+        return f"0 */{minutes} * * * *"
+    hours, rest = divmod(seconds, 3600)
+    if not rest and 0 < hours < 24 and 24 % hours == 0:
+        return f"0 0 */{hours} * * *"
+    return "0 0 0 * * *" if interval == timedelta(days=1) else None
