@@ -180,10 +180,11 @@ class Poller:
         sent = 0
         batch: list[StudyChange] = []
         for message in messages:
-            batch.append(message)
-            if len(batch) == CONCURRENT_SENDS:
+            # the first part of a study knows which instances speak; the others follow it
+            if len(batch) == CONCURRENT_SENDS or message.part == 1:
                 await asyncio.gather(*map(self._queue.send, batch))
                 sent, batch = sent + len(batch), []
+            batch.append(message)
         await asyncio.gather(*map(self._queue.send, batch))
         return sent + len(batch)
 

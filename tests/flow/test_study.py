@@ -1,5 +1,7 @@
 """One study, from DICOM to FHIR: created, grown, corrected, shrunk, removed."""
 
+import json
+
 from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
 
 
@@ -74,8 +76,6 @@ async def test_a_stored_study_becomes_its_resources(stack):
 
 
 def sorted_content(*resources):
-    import json
-
     return sorted(resources, key=lambda one: json.dumps(one, sort_keys=True))
 
 

@@ -1,0 +1,154 @@
+"""docs/ says what the code does: every setting, code, event, finding and mapped keyword is there, and nothing stale."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from pydantic.alias_generators import to_pascal
+
+from shared.config import Settings, StorageAccount
+from shared.storage import checkpoint, creation_claim, patient_state, study_state
+from shared.storage.error_records import ErrorTable
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "shared").rglob("*.py"))}
+CODE = re.compile(r"[a-z]+(-[a-z]+)*")
+# set for the whole app rather than for a section of DICOM Cast
+OWN_NAMES = {"StudyQueueName": "STUDY_QUEUE_NAME", "SYNC_SCHEDULE": "SYNC_SCHEDULE"}
+
+
+def rows(page, heading=""):
+    """First column of each table row of a page, from a heading on."""
+    text = (ROOT / "docs" / page).read_text()
+    text = text[text.index(heading) :]
+    if heading:
+        text = heading + text[len(heading) :].split("\n## ")[0]
+    return [row.strip() for row in re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE)]
+
+
+def ticked(cells):
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def setting_names(model, before=""):
+    for name, field in model.model_fields.items():
+        path = before + to_pascal(name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from setting_names(field.annotation, path + "__")
+        else:
+            yield OWN_NAMES.get(path, path)
+
+
+def test_every_setting_is_documented():
+    storage = {"AzureWebJobsStorage"} | {
+        "AzureWebJobsStorage__" + to_pascal(name)[0].lower() + to_pascal(name)[1:]
+        for name in StorageAccount.model_fields
+        if name != "connection_string"
+    }
+    assert ticked(rows("settings.md")) == {*setting_names(Settings), "SYNC_SCHEDULE", *storage}
+
+
+def constants(calls, position=None, keyword=None):
+    """Text constants given to these calls anywhere in the code."""
+    for tree in SOURCES.values():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name not in calls:
+                continue
+            arguments = [pair.value for pair in node.keywords if pair.arg == keyword]
+            if position is not None and len(node.args) > position:
+                arguments.append(node.args[position])
+            for argument in arguments:
+                for part in ast.walk(argument):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield part.value
+
+
+def class_codes():
+    for node in ast.walk(SOURCES[ROOT / "shared" / "errors.py"]):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "code":
+            yield node.value.value
+
+
+def named_codes():
+    names = {"UNREADABLE", "SERVER_ERROR", "BUG"}
+    for tree in SOURCES.values():
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in names:
+                yield node.value.value
+
+
+ERRORS = {"TransientError", "Throttled", "Unavailable", "VersionConflict", "PermanentError", "InvalidStudy"}
+ERRORS |= {"AmbiguousMatch", "Rejected", "Misconfigured"}
+
+
+def test_every_code_is_documented():
+    raised = {*class_codes(), *named_codes(), *constants(ERRORS, keyword="code")}
+    recorded = {text for text in constants({"ErrorRecord"}, position=1) if CODE.fullmatch(text)}
+    of_instances = {text for text in constants({"Finding"}, position=1) if CODE.fullmatch(text)}
+    assert ticked(rows("operations.md", "## Codes")) == raised | recorded | of_instances
+
+
+def test_every_finding_is_documented():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    table = page[page.index("| code | the value was |") :]
+    documented = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE))
+    assert documented == set(constants({"find"}, position=1))
+
+
+def test_every_event_is_documented():
+    assert ticked(rows("operations.md", "## What it logs")) == {
+        text for text in constants({"event"}, position=0) if re.fullmatch(r"[a-z_]+", text)
+    }
+
+
+def test_every_table_is_documented():
+    ours = {module.TABLE_NAME for module in (checkpoint, creation_claim, patient_state, study_state)}
+    heading = "## What the tables hold"
+    tables = {name for name in ticked(rows("operations.md", heading)) if name.endswith("Table")}
+    assert tables == ours | set(ErrorTable)
+
+
+def keywords():
+    """DICOM keywords that mapping/ reads."""
+    readers = {"text", "texts", "uid", "integer", "date", "time", "person_names", "items", "_unsigned", "date_time"}
+    for path, tree in SOURCES.items():
+        if path.parent.name != "mapping":
+            continue
+        for node in ast.walk(tree):
+            name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+            if name in readers:
+                for argument in node.args:
+                    if isinstance(argument, ast.Constant) and re.fullmatch(r"[A-Z]\w+", str(argument.value)):
+                        yield argument.value
+
+
+def test_every_mapped_keyword_is_documented():
+    documented = {word.strip() for cell in rows("mapping.md") for word in cell.split(",")} - {"DICOM", "---"}
+    read_elsewhere = {"StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "TimezoneOffsetFromUTC"}
+    assert documented - read_elsewhere == set(keywords()) - read_elsewhere
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_links_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_every_dependency_is_documented():
+    named = (ROOT / "docs" / "dependencies.md").read_text()
+    for file in ("requirements.in", "requirements-dev.in"):
+        for line in (ROOT / file).read_text().splitlines():
+            if line and not line.startswith("-r"):
+                assert line.split("==")[0] in named, line
+
+
+def test_readme_and_makefile_name_the_same_verbs():
+    verbs = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text())) <= verbs
+    assert {"setup", "demo", "up", "test", "lint", "type", "fmt", "bench", "clean", "help"} <= verbs
