@@ -113,7 +113,7 @@ class Reconciler:
             adopted = state.etag is None and stored is not None and source_of(stored) == self._rules.source
             look = await self._look(change, state, stored, adopted=adopted)
             plan = await self._planner.plan(claims, change.study, stored, look.view, adopted=adopted)
-            if plan.entries or (not state.has_records and (plan.findings or look.failed)):
+            if _changes_something(state, look, plan):
                 state = await self._announce(attempt, state, look, plan)
             await self._write(claims, plan)
         if plan.entries:
@@ -242,6 +242,16 @@ class Reconciler:
             change.instances,
             may_have_records=state.has_records,
         )
+
+
+def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
+    """Whether a pass writes anything but the study state. What is stale must fail before it does, not after."""
+    patient = plan.patient
+    return bool(
+        plan.entries
+        or (patient is not None and (patient.state_changes or patient.key != state.patient))
+        or (not state.has_records and (plan.findings or look.failed))
+    )
 
 
 def _failed(truth: Truth) -> dict[InstanceKey, Collection[Finding]]:
