@@ -4,6 +4,7 @@ Drives the app's own poller and runner without a Functions host, against whateve
 """
 
 import asyncio
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,7 @@ from azure.storage.queue.aio import QueueClient
 
 from dev.process import ROOT, announce
 from shared.config import Settings, StorageAccount
+from shared.errors import SyncError
 from shared.wiring import App, build
 
 CONCURRENCY = 12
@@ -32,7 +34,12 @@ def command(
     from dev.host.settings import load_local_settings  # noqa: PLC0415 - the one reader of local.settings.json
 
     load_local_settings(ROOT, settings)
-    announce(part="drain", **asyncio.run(drain(timeout_s)))
+    try:
+        announce(part="drain", **asyncio.run(drain(timeout_s)))
+    except SyncError as error:
+        sys.exit(f"drain: {error.code}: {error}")
+    except TimeoutError:
+        sys.exit(f"drain: the queue is not empty after {timeout_s:.0f} s")
 
 
 async def drain(timeout_s: float = 600.0) -> dict[str, object]:
@@ -67,7 +74,12 @@ async def _drain(app: App, queue: QueueClient) -> dict[str, object]:
         if not worked:
             await asyncio.sleep(IDLE_S)
     seconds = round(time.monotonic() - started, 2)
-    return {"entries": entries, "messages": messages, "outcomes": dict(outcomes), "seconds": seconds}
+    return {
+        "entries": entries,
+        "messages": messages,
+        "outcomes": {name: number for name, number in outcomes.items() if number},
+        "seconds": seconds,
+    }
 
 
 async def _work(app: App, queue: QueueClient, outcomes: Counter[str]) -> int:
@@ -76,7 +88,10 @@ async def _work(app: App, queue: QueueClient, outcomes: Counter[str]) -> int:
     count = 0
 
     async def run(message: QueueMessage) -> None:
-        outcomes[str(await app.runner.run(message.content))] += 1
+        result = await app.runner.run(message.content)
+        outcomes[str(result.outcome)] += 1
+        outcomes["instances kept out"] += result.failed
+        outcomes["values left out"] += result.findings
         await queue.delete_message(message)
 
     async for message in queue.receive_messages(messages_per_page=32, visibility_timeout=LEASE_S):

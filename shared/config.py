@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     AliasGenerator,
     BaseModel,
@@ -32,6 +33,7 @@ from shared.text_forms import parse_boolean, parse_time_span, parse_url, schedul
 
 DEFAULT_SCHEDULE = "0 * * * * *"
 DEFAULT_QUEUE_NAME = "study-changes"
+SECTIONS = "dicomweb fhir dicomcast dicomcastworker patient retryconfiguration tablestore keyvault".split()
 ZONE_OFFSET = re.compile(r"[+-]((0\d|1[0-3]):?[0-5]\d|14:?00)", re.ASCII)
 
 
@@ -40,6 +42,12 @@ TimeSpan = Annotated[
 ]
 Boolean = Annotated[bool, BeforeValidator(parse_boolean)]
 Url = Annotated[str, BeforeValidator(parse_url)]
+
+
+def _not_in_this_version(value: str | None) -> str | None:
+    if value:
+        raise ValueError("is not read by this version: give the settings as app settings and remove it")
+    return value
 
 
 class Section(BaseModel):
@@ -108,7 +116,7 @@ class DicomCastWorker(Section):
     @field_validator("poll_interval")
     @classmethod
     def _is_a_schedule(cls, value: timedelta | None) -> timedelta | None:
-        if value is not None and schedule_for(value) is None:
+        if value is not None and schedule_for(value) is None and not Triggers.named_schedule():
             raise ValueError(
                 "cannot be a timer schedule; set SYNC_SCHEDULE to an NCRONTAB such as 0 */5 * * * * instead"
             )
@@ -136,6 +144,12 @@ class RetryConfiguration(Section):
     total_retry_duration: TimeSpan = timedelta(days=7)
 
 
+class KeyVault(Section):
+    """The vault that settings are read from too; not in this version, and not silently either."""
+
+    endpoint: Annotated[str | None, AfterValidator(_not_in_this_version)] = None
+
+
 class TableStore(Section):
     """Where state and error tables live, when not in the app's own storage account."""
 
@@ -160,22 +174,14 @@ class AppSettings(PydanticBaseSettingsSource):
                 level = level.setdefault(section, {})
             if value.strip():
                 level.setdefault(last, value)
-        for section in (
-            "dicomweb",
-            "fhir",
-            "dicomcast",
-            "dicomcastworker",
-            "patient",
-            "retryconfiguration",
-            "tablestore",
-        ):
+        for section in SECTIONS:
             if isinstance(nested.get(section), str):
                 del nested[section]
+        for section in ("dicomweb", "fhir"):  # their absence is reported setting by setting
+            nested.setdefault(section, {})
         # the how-to of DICOM Cast names its endpoint secret DICOM--Endpoint
-        nested.setdefault("dicomweb", {})
         if isinstance(dicom := nested.get("dicom"), dict) and "endpoint" in dicom:
             nested["dicomweb"].setdefault("endpoint", dicom["endpoint"])
-        nested.setdefault("fhir", {})
         return nested
 
 
@@ -196,6 +202,7 @@ class Settings(BaseSettings):
     patient: PatientSettings = PatientSettings()
     retry_configuration: RetryConfiguration = RetryConfiguration()
     table_store: TableStore = TableStore()
+    key_vault: KeyVault = KeyVault()
     study_queue_name: Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9]){2,54}$")] = DEFAULT_QUEUE_NAME
 
     @classmethod
@@ -225,13 +232,18 @@ class Triggers(NamedTuple):
     def load(cls) -> Self:
         """SYNC_SCHEDULE, else the poll interval of DICOM Cast as a schedule, else once a minute; the queue's name."""
         settings = {name.lower().replace(":", "__"): value.strip() for name, value in os.environ.items()}
-        schedule = settings.get("sync_schedule")
+        schedule = cls.named_schedule()
         if not schedule and (interval := settings.get("dicomcastworker__pollinterval")):
             try:
                 schedule = schedule_for(parse_time_span(interval))
             except ValueError:  # reported by name when the settings are loaded
                 schedule = None
         return cls(schedule or DEFAULT_SCHEDULE, settings.get("study_queue_name") or DEFAULT_QUEUE_NAME)
+
+    @staticmethod
+    def named_schedule() -> str | None:
+        """SYNC_SCHEDULE, if it is set."""
+        return next((value.strip() for name, value in os.environ.items() if name.lower() == "sync_schedule"), None)
 
 
 class StorageAccount(Section):
@@ -246,19 +258,17 @@ class StorageAccount(Section):
     @classmethod
     def load(cls) -> Self:
         """Read apart from Settings: work can be set aside in the queue even while the other settings are wrong."""
+        by_name = {name.lower(): value.strip() for name, value in os.environ.items()}
+        if connection_string := by_name.get("azurewebjobsstorage"):
+            return cls(connection_string=SecretStr(connection_string))
         section = AppSettings(Settings)().get("azurewebjobsstorage", {})
-        if isinstance(section, str):
-            return cls(connection_string=SecretStr(section))
         try:
             account = cls.model_validate(section)
         except ValidationError as error:
             problems = sorted({f"AzureWebJobsStorage__{_problem(detail)}" for detail in error.errors()})
             raise Misconfigured("settings: " + "; ".join(problems), code="settings", problems=problems) from None
-        if account.account_name:
-            urls = {
-                f"{kind}_service_uri": f"https://{account.account_name}.{kind}.core.windows.net"
-                for kind in ("queue", "table")
-            }
+        if (name := account.account_name) is not None:
+            urls = {f"{kind}_service_uri": f"https://{name}.{kind}.core.windows.net" for kind in ("queue", "table")}
             account = account.model_copy(update=urls)
         if not account.queue_service_uri or not account.table_service_uri:
             problem = "AzureWebJobsStorage must be set: a connection string, or __queueServiceUri and __tableServiceUri"

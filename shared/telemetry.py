@@ -4,14 +4,16 @@ import logging
 
 LOGGER = logging.getLogger("dicom_fhir_sync")
 QUIET = ("azure", "httpx", "httpcore", "urllib3")
+SILENT = ("stamina", "azure.identity")
 
 
 def quiet_libraries() -> None:
     """Libraries log URLs and headers at INFO; only their warnings pass."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # a request that is repeated within seconds is nobody's business; one that fails in the end is reported by us
-    logging.getLogger("stamina").setLevel(logging.ERROR)
+    # a request that is repeated within seconds is nobody's business, nor is each credential that was tried
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def event(name: str, level: int = logging.INFO, **fields: object) -> None:

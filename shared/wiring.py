@@ -1,8 +1,10 @@
 """The composition root: settings to clients to stores to poller and runner. Heavy to import: see `shared.worker`."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import httpx
 from azure.core.credentials_async import AsyncTokenCredential
@@ -10,7 +12,7 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueClient
 
 from shared.config import Authentication, Demographics, Settings, StorageAccount
-from shared.dicom.client import DicomClient
+from shared.dicom.client import DicomClient, check_reset
 from shared.errors import Misconfigured
 from shared.fhir.client import FhirClient
 from shared.http import new_client
@@ -23,7 +25,8 @@ from shared.sync.plan import Rules
 from shared.sync.poller import Poller
 from shared.sync.reconciler import Reconciler, Stores
 from shared.sync.runner import Runner
-from shared.telemetry import quiet_libraries
+
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,17 @@ class App:
     poller: Poller
     runner: Runner
     queue: StudyQueue
+    poison_queue: StudyQueue
     checkpoints: checkpoint.CheckpointStore
     dicom: DicomClient
     fhir: FhirClient
     resources: AsyncExitStack
+
+    async def behind(self) -> int:
+        """How many sequences of the change feed are not enqueued yet; Misconfigured when the feed was reset."""
+        done, latest = (await self.checkpoints.get()).sequence, await self.dicom.latest_sequence()
+        check_reset(latest, done)
+        return latest - done
 
     async def close(self) -> None:
         """Close every connection."""
@@ -45,13 +55,13 @@ class App:
 
 def build(settings: Settings, account: StorageAccount) -> App:
     """The app of these settings. Connects to nothing yet."""
-    quiet_libraries()
     resources = AsyncExitStack()
     dicom_web = settings.dicom_web
     dicom = DicomClient(_client(dicom_web.private_endpoint or dicom_web.endpoint, dicom_web.authentication, resources))
     fhir = FhirClient(_client(settings.fhir.endpoint, settings.fhir.authentication, resources))
     tables = _table_service(settings, account, resources)
     queue = study_queue(account, settings.study_queue_name, resources)
+    poison_queue = study_queue(account, f"{settings.study_queue_name}-poison", resources)
 
     def table(name: str) -> Table:
         return Table(tables, settings.table_store.table_name_prefix + name)
@@ -67,7 +77,8 @@ def build(settings: Settings, account: StorageAccount) -> App:
     reconciler = Reconciler(dicom, fhir, stores, queue, _rules(settings))
     retry = settings.retry_configuration.total_retry_duration
     runner = Runner(reconciler, stores.studies, queue, records, retry, _now)
-    return App(Poller(dicom, checkpoints, queue, records, _now), runner, queue, checkpoints, dicom, fhir, resources)
+    poller = Poller(dicom, checkpoints, queue, records, _now)
+    return App(poller, runner, queue, poison_queue, checkpoints, dicom, fhir, resources)
 
 
 def _rules(settings: Settings) -> Rules:
@@ -77,6 +88,7 @@ def _rules(settings: Settings) -> Rules:
         settings.dicom_web.endpoint,
         PatientRules(patient.patient_system_id, patient.is_issuer_id_used, follow),
         settings.dicom_web.default_time_zone,
+        settings.dicom_cast.features.enforce_validation_of_tag_values,
     )
 
 
@@ -97,7 +109,8 @@ def _auth(authentication: Authentication) -> httpx.Auth | None:
 def _table_service(settings: Settings, account: StorageAccount, resources: AsyncExitStack) -> TableServiceClient:
     connection = settings.table_store.connection_string or account.connection_string
     if connection is not None:
-        service = TableServiceClient.from_connection_string(connection.get_secret_value())
+        name = "TableStore__ConnectionString" if settings.table_store.connection_string else "AzureWebJobsStorage"
+        service = _connected(name, lambda: TableServiceClient.from_connection_string(connection.get_secret_value()))
     else:
         service = TableServiceClient(str(account.table_service_uri), credential=_credential(account, resources))
     resources.push_async_callback(service.close)
@@ -109,12 +122,23 @@ def study_queue(account: StorageAccount, name: str, resources: AsyncExitStack) -
     policy = ENCODE_POLICY()
     if account.connection_string is not None:
         secret = account.connection_string.get_secret_value()
-        client = QueueClient.from_connection_string(secret, name, message_encode_policy=policy)
+        client = _connected(
+            "AzureWebJobsStorage",
+            lambda: QueueClient.from_connection_string(secret, name, message_encode_policy=policy),
+        )
     else:
         credential = _credential(account, resources)
         client = QueueClient(str(account.queue_service_uri), name, credential=credential, message_encode_policy=policy)
     resources.push_async_callback(client.close)
     return StudyQueue(client)
+
+
+def _connected(setting: str, connect: Callable[[], C]) -> C:
+    try:
+        return connect()
+    except ValueError:  # its text can hold the key
+        problem = f"{setting} is not a connection string of a storage account"
+        raise Misconfigured(f"settings: {problem}", code="settings", problems=[problem]) from None
 
 
 def _credential(account: StorageAccount, resources: AsyncExitStack) -> AsyncTokenCredential:

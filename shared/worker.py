@@ -1,18 +1,24 @@
 """The app of this worker process, built at first use: importing function_app stays light and connects to nothing."""
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.config import Settings, StorageAccount, Triggers
 from shared.errors import Misconfigured, SyncError, VersionConflict
-from shared.model import Outcome, StudyChange
-from shared.telemetry import event
+from shared.model import StudyChange
+from shared.telemetry import event, quiet_libraries
 
 if TYPE_CHECKING:
     from shared.sync.poller import PollResult
     from shared.wiring import App
+
+HEALTH_TIMEOUT_S = 10.0
+
+quiet_libraries()
 
 
 class Worker:
@@ -48,33 +54,60 @@ class Worker:
             )
         return result
 
-    async def sync(self, text: str) -> Outcome:
+    async def sync(self, text: str) -> None:
         """One message of the queue. Wrong settings are not the study's fault: it waits until they are mended."""
         try:
             runner = self.app().runner
         except Misconfigured as error:
             event("study_set_aside", logging.ERROR, code=error.code, reason=error)
             await _wait_for_settings(StudyChange.from_json(text))
-            return Outcome.DEFERRED
-        return await runner.run(text)
+            return
+        await runner.run(text)
 
     async def record_poison(self, text: str) -> None:
-        """One message of the poison queue."""
-        await self.app().runner.record_poison(text)
+        """One message of the poison queue. While the settings are wrong it goes back to the queue: they may be why."""
+        try:
+            runner = self.app().runner
+        except Misconfigured as error:
+            event("study_set_aside", logging.ERROR, code=error.code, reason=error)
+            await _wait_for_settings(StudyChange.from_json(text))
+            return
+        await runner.record_poison(text)
 
     async def health(self) -> dict[str, Any]:
-        """Whether settings and services are as they should be; problems name settings and services, never values."""
+        """Whether settings and services are as they should be, and how much is waiting.
+
+        Problems name settings and services, never values.
+        """
         try:
             app = self.app()
         except Misconfigured as error:
             return {"status": "unhealthy", "problems": list(error.problems)}
-        problems = []
-        for check in (app.checkpoints.get, app.dicom.latest_sequence, app.fhir.check_capable):
+        problems: list[str] = []
+        numbers: dict[str, int] = {}
+        checks = {
+            "behind": app.behind,
+            "queue": app.queue.depth,
+            "poison": app.poison_queue.depth,
+            "fhir": app.fhir.probe,
+        }
+
+        async def check(name: str, ask: Callable[[], Awaitable[int | None]]) -> None:
             try:
-                await check()
+                async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                    number = await ask()
             except SyncError as error:
                 problems.append(f"{error.code}: {error}")
-        return {"status": "unhealthy" if problems else "healthy", "problems": problems}
+            except TimeoutError:
+                problems.append(f"slow: no answer about {name} within {HEALTH_TIMEOUT_S:.0f} s")
+            else:
+                if number is not None:
+                    numbers[name] = number
+
+        await asyncio.gather(*(check(name, ask) for name, ask in checks.items()))
+        if numbers.get("poison"):
+            problems.append("bug: the poison queue is not empty")
+        return {"status": "unhealthy" if problems else "healthy", "problems": sorted(problems), **numbers}
 
 
 async def _wait_for_settings(change: StudyChange) -> None:

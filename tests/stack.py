@@ -114,7 +114,7 @@ class Stack:
         return texts
 
     async def run(self, *texts, app=None):
-        return [await (app or self.app).runner.run(text) for text in texts]
+        return [(await (app or self.app).runner.run(text)).outcome for text in texts]
 
     async def drain(self, app=None):
         """Poll and run until nothing is left; outcomes."""

@@ -5,12 +5,13 @@ from typing import Any
 
 import httpx
 
-from shared.errors import Misconfigured, Unavailable, VersionConflict
-from shared.http import error_for, json_of, repeated, send
+from shared.errors import Misconfigured, Rejected, Unavailable, VersionConflict
+from shared.http import SERVER_ERROR, error_for, json_of, repeated, send
 from shared.model import DEFAULT_PARTITION, InstanceKey, StudyKey
 
 SERVICE = "the DICOM service"
 DICOM_JSON = "application/dicom+json"
+MAX_DIGITS = 19  # of an int64
 PAGE_LIMIT = 100  # the service's maximum for v1
 
 
@@ -34,7 +35,7 @@ class DicomClient:
             return 0
         members = {str(name).lower(): value for name, value in entry.items()} if isinstance(entry, Mapping) else {}
         sequence = str(members.get("sequence", ""))
-        if not sequence.isdecimal():
+        if not sequence.isdecimal() or len(sequence) > MAX_DIGITS:
             raise Unavailable(f"{SERVICE} answered a latest change without a sequence")
         return int(sequence)
 
@@ -47,30 +48,59 @@ class DicomClient:
             raise Unavailable(f"{SERVICE} answered a page of the change feed that is not a list")
         return rows
 
-    async def study_metadata(self, study: StudyKey) -> list[Any] | None:
-        """DICOM JSON of every instance of the study, in no order; None when there is no such study."""
-        return await self._metadata(study, "")
+    async def study_metadata(self, study: StudyKey, seen_at: int) -> list[Any] | None:
+        """DICOM JSON of every instance of the study, in no order; None when there is no such study.
 
-    async def instance_metadata(self, study: StudyKey, key: InstanceKey) -> list[Any] | None:
+        `seen_at` is a sequence that the change feed is known to have had; see `_check_absent`.
+        """
+        datasets = await self._metadata(study, "")
+        if datasets is None:
+            await self._check_absent(study, {"StudyInstanceUID": study.study_instance_uid}, "studies", seen_at)
+        return datasets
+
+    async def instance_metadata(self, study: StudyKey, key: InstanceKey, seen_at: int) -> list[Any] | None:
         """DICOM JSON of one instance, in a list; None when it is gone."""
-        return await self._metadata(study, f"/series/{key.series_instance_uid}/instances/{key.sop_instance_uid}")
+        series, instance = key
+        datasets = await self._metadata(study, f"/series/{series}/instances/{instance}")
+        if datasets is None:
+            path = f"studies/{study.study_instance_uid}/series/{series}/instances"
+            await self._check_absent(study, {"SOPInstanceUID": instance}, path, seen_at)
+        return datasets
 
     async def _metadata(self, study: StudyKey, below: str) -> list[Any] | None:
-        named = self._partition_is_named or study.partition_name != DEFAULT_PARTITION
-        partition = f"/partitions/{study.partition_name}" if named else ""
-        path = f"v1{partition}/studies/{study.study_instance_uid}{below}/metadata"
-        response = await self._get(path, {}, DICOM_JSON, found=(404,) if named else (404, 400))
-        if response.status_code == httpx.codes.BAD_REQUEST:
-            # with data partitions switched on, even the default one has to be named
-            self._partition_is_named = True
-            return await self._metadata(study, below)
+        response = await self._of_partition(study, f"studies/{study.study_instance_uid}{below}/metadata", {})
         if response.status_code == httpx.codes.NOT_FOUND:
-            _check_absence(response)
             return None
         datasets = json_of(SERVICE, response) if response.content else []
         if not isinstance(datasets, list):
             raise Unavailable(f"{SERVICE} answered metadata that is not a list")
         return datasets
+
+    async def _check_absent(self, study: StudyKey, query: dict[str, str], path: str, seen_at: int) -> None:
+        """Absence deletes what FHIR says, so a 404 alone is not believed: a gateway or a wrong address answers it too.
+
+        The service must also find nothing in a search, which it says with 204, and its change feed must not have been
+        reset. Raises Unavailable or Misconfigured otherwise.
+        """
+        response = await self._of_partition(study, path, {**query, "limit": "1"})
+        if response.status_code == httpx.codes.OK:
+            raise Unavailable(f"{SERVICE} finds in a search what it has no metadata of", code=SERVER_ERROR)
+        if response.status_code != httpx.codes.NO_CONTENT:
+            raise Misconfigured(f"{SERVICE} answers 404: check DicomWeb__Endpoint", code="wrong-endpoint")
+        check_reset(await self.latest_sequence(), seen_at)
+
+    async def _of_partition(self, study: StudyKey, path: str, query: dict[str, str]) -> httpx.Response:
+        """A request within a data partition. With partitions switched on even the default one has to be named, and with
+        partitions switched off none may be.
+        """
+        named = f"v1/partitions/{study.partition_name}/{path}"
+        if study.partition_name != DEFAULT_PARTITION or self._partition_is_named:
+            return await self._get(named, query, DICOM_JSON, found=(404,))
+        response = await self._get(f"v1/{path}", query, DICOM_JSON, found=(404, 400))
+        if response.status_code == httpx.codes.BAD_REQUEST:
+            response = await self._get(named, query, DICOM_JSON, found=(404,))
+            self._partition_is_named = True
+        return response
 
     async def _get(self, path: str, query: dict[str, str], accept: str, found: tuple[int, ...] = ()) -> httpx.Response:
         async def once() -> httpx.Response:
@@ -79,13 +109,20 @@ class DicomClient:
             if response.is_success or response.status_code in found:
                 return response
             error = error_for(SERVICE, response)
-            # nothing is written here, so there is nothing to conflict with
-            raise Unavailable(str(error)) if isinstance(error, VersionConflict) else error
+            if isinstance(error, VersionConflict):  # nothing is written here, so there is nothing to conflict with
+                raise Unavailable(str(error))
+            if isinstance(error, Rejected):  # a refused read says nothing about the study
+                raise Misconfigured(f"{error}: it refuses the request", code="refused-request")
+            raise error
 
         return await repeated(once)
 
 
-def _check_absence(response: httpx.Response) -> None:
-    """The service says 404 in plain text; a proxy or a wrong address answers with a page of its own."""
-    if "html" in response.headers.get("content-type", ""):
-        raise Misconfigured(f"{SERVICE} answered 404 with a web page: check DicomWeb__Endpoint", code="wrong-endpoint")
+def check_reset(latest: int, seen_at: int) -> None:
+    """Raise Misconfigured when the change feed ends before a sequence that it once had."""
+    if latest < seen_at:
+        raise Misconfigured(
+            f"the change feed ends at {latest}, before {seen_at}, which it once had: this is another or a re-created "
+            "DICOM service; check DicomWeb__Endpoint, or delete the checkpoint to begin anew",
+            code="feed-reset",
+        )

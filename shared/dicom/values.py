@@ -21,6 +21,7 @@ UID_MAX_LENGTH = 64
 DATE = re.compile(r"(\d{4})(?:\.?(\d{2})(?:\.?(\d{2}))?)?", re.ASCII)
 TIME = re.compile(r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII)
 OFFSET = re.compile(r"([+-])(0\d|1[0-3]|14(?=00))([0-5]\d)", re.ASCII)
+UNUSABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 INTEGER = re.compile(r"[+-]?\d{1,12}(\.0*)?", re.ASCII)
 
 
@@ -66,7 +67,7 @@ class Attributes:
         texts = []
         for value in self.values(keyword):
             if isinstance(value, str | int | float) and not isinstance(value, bool):
-                texts.append(str(value).strip(" \0"))
+                texts.append(self._clean(keyword, str(value)))
             else:
                 self.find(keyword, "not-text")
         return [text for text in texts if text]
@@ -162,10 +163,18 @@ class Attributes:
                 self.find(keyword, "malformed-item")
 
     def _person_name(self, keyword: str, text: str) -> PersonName:
-        components = [component.strip(" \0") for component in text.split("^")]
+        components = [self._clean(keyword, component) for component in text.split("^")]
         if len(components) > COMPONENTS:
             self.find(keyword, "too-many-components")
         return PersonName(*(components + [""] * COMPONENTS)[:COMPONENTS])
+
+    def _clean(self, keyword: str, text: str) -> str:
+        """Without padding, and without characters that FHIR's string cannot hold (R4, datatypes.html#string)."""
+        text = text.strip("\0").strip()
+        if UNUSABLE.search(text):
+            self.find(keyword, "invalid-characters")
+            text = UNUSABLE.sub("", text).strip()
+        return text
 
     def find(self, keyword: str, code: str) -> None:
         """Record that this attribute was present and could not be used as it is."""

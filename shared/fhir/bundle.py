@@ -16,7 +16,7 @@ ENTRY_STATUSES = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request of a transaction."""
+    """One request of a transaction; `before` is the resource as it was read, of an update."""
 
     method: str
     url: str
@@ -24,6 +24,7 @@ class Entry:
     full_url: str | None = None
     if_none_exist: str | None = None
     if_match: str | None = None
+    before: Resource | None = None
 
     @classmethod
     def create(cls, identity: Identity, resource: Resource) -> Self:
@@ -32,10 +33,10 @@ class Entry:
         return cls("POST", identity.resource_type, resource, full_url, if_none_exist=identity.if_none_exist)
 
     @classmethod
-    def update(cls, resource: Resource) -> Self:
+    def update(cls, resource: Resource, before: Resource) -> Self:
         """An update of exactly the version that was read."""
         version = resource["meta"]["versionId"]
-        return cls("PUT", reference(resource), resource, if_match=f'W/"{version}"')
+        return cls("PUT", reference(resource), resource, if_match=f'W/"{version}"', before=before)
 
     @classmethod
     def delete(cls, resource: Resource) -> Self:

@@ -32,14 +32,18 @@ class FhirClient:
         """Raise Misconfigured unless this is a FHIR R4 server with transactions. Asked once."""
         if self._is_capable:
             return
+        await self.probe()
+        self._is_capable = True
+
+    async def probe(self) -> None:
+        """The same, asked now."""
         statement = await repeated(lambda: self._read("GET", "metadata", None, {}))
         version = str(statement.get("fhirVersion", ""))
         if not version.startswith(FHIR_VERSION):
             raise Misconfigured(f"{SERVICE} is not R4 (4.0.x): check Fhir__Endpoint", code="wrong-fhir-version")
-        interactions = [row.get("code") for rest in statement.get("rest", []) for row in rest.get("interaction", [])]
-        if "transaction" not in interactions:
+        interactions = [row for rest in _mappings(statement, "rest") for row in _mappings(rest, "interaction")]
+        if not any(row.get("code") == "transaction" for row in interactions):
             raise Misconfigured(f"{SERVICE} does not offer transactions", code="no-transactions")
-        self._is_capable = True
 
     async def find(self, identity: Identity) -> Resource | None:
         """The one resource with this identity, or None; AmbiguousMatch when there are several."""
@@ -51,12 +55,7 @@ class FhirClient:
             "Prefer": "handling=strict",  # a parameter that is ignored matches everything
         }
         found = await repeated(lambda: self._read("POST", f"{identity.resource_type}/_search", body, headers))
-        hits = [entry.get("resource") or {} for entry in found.get("entry", [])]
-        matches = {
-            hit["id"]: hit
-            for hit in hits
-            if hit.get("resourceType") == identity.resource_type and "id" in hit and identity.matches(hit)
-        }
+        matches = {hit["id"]: hit for hit in _hits(found, identity.resource_type) if identity.matches(hit)}
         if len(matches) > 1:
             raise AmbiguousMatch(f"{len(matches)} {identity.resource_type} resources have the same identity")
         return next(iter(matches.values()), None)
@@ -68,8 +67,8 @@ class FhirClient:
         studies: list[Resource] = []
         while path is not None:
             found = await repeated(partial(self._read, "GET", path, None, {"Cache-Control": "no-cache"}))
-            hits = [entry.get("resource") or {} for entry in found.get("entry", [])]
-            studies += [hit for hit in hits if hit.get("subject", {}).get("reference") == patient]
+            hits = _hits(found, "ImagingStudy")
+            studies += [hit for hit in hits if (hit.get("subject") or {}).get("reference") == patient]
             path = self._next_page(found)
         return studies
 
@@ -85,7 +84,10 @@ class FhirClient:
     async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
         response = await send(self._client, SERVICE, self._request(method, path, body, headers))
         if not response.is_success:
-            raise error_for(SERVICE, response)
+            error = error_for(SERVICE, response)
+            if isinstance(error, Rejected):  # a refused read says nothing about the study
+                raise Misconfigured(f"{error}: it refuses the request", code="refused-request")
+            raise error
         resource = json_of(SERVICE, response)
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
@@ -93,9 +95,8 @@ class FhirClient:
 
     def _next_page(self, found: Resource) -> str | None:
         """The next link, as the server gave it; only within the configured server."""
-        links = [link.get("url", "") for link in found.get("link", []) if link.get("relation") == "next"]
-        base = str(self._client.base_url)
-        return next((link for link in links if link.startswith(base.rstrip("/"))), None)
+        links = [str(link.get("url")) for link in _mappings(found, "link") if link.get("relation") == "next"]
+        return next((link for link in links if link.startswith(str(self._client.base_url))), None)
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")
@@ -107,9 +108,13 @@ class FhirClient:
         if response.status_code in (404, 410) and outcome:
             return VersionConflict(f"{SERVICE} no longer has a resource that was read")
         error = error_for(SERVICE, response)
-        if isinstance(error, Rejected) and outcome:
-            return Rejected(f"{error}, issues: {outcome}")
-        return error
+        if not isinstance(error, Rejected):
+            return error
+        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            return Rejected(f"{error}: the study is too large for it")
+        if not outcome:  # not the server but something before it
+            return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
+        return Rejected(f"{error}, issues: {outcome}")
 
     def _outcome(self, response: httpx.Response) -> str:
         """Issue codes of an OperationOutcome; its texts can hold values and stay out."""
@@ -120,3 +125,19 @@ class FhirClient:
             )
         except (ValueError, AttributeError, KeyError, TypeError):
             return ""
+
+
+def _mappings(resource: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The objects of a list element, whatever a server put there."""
+    rows = resource.get(name)
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def _hits(found: Resource, resource_type: str) -> list[Resource]:
+    """The resources of one type that a search answered."""
+    if found.get("resourceType") != "Bundle":
+        raise Unavailable(f"{SERVICE} answered a search with something that is not a Bundle")
+    resources = [entry.get("resource") for entry in _mappings(found, "entry")]
+    return [
+        hit for hit in resources if isinstance(hit, dict) and hit.get("resourceType") == resource_type and hit.get("id")
+    ]

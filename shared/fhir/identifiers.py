@@ -44,7 +44,8 @@ class ByIdentifier(Identity):
         """Exact system and value."""
         return any(
             (identifier.get("system") or "") == self.system and identifier.get("value") == self.value
-            for identifier in resource.get("identifier", [])
+            for identifier in resource.get("identifier") or []
+            if isinstance(identifier, Mapping)
         )
 
 
@@ -58,7 +59,7 @@ class EndpointByName(Identity):
 
     def matches(self, resource: Mapping[str, Any]) -> bool:
         """Exact name and connection type."""
-        connection = resource.get("connectionType", {})
+        connection = resource.get("connectionType") or {}
         return resource.get("name") == self.name and (connection.get("system"), connection.get("code")) == (
             self.system,
             self.code,

@@ -50,8 +50,8 @@ def accession_identifiers(attributes: Attributes) -> list[dict[str, Any]]:
 
 def series_elements(attributes: Attributes, default_zone: str) -> dict[str, Any]:
     """SERIES_ELEMENTS as far as the dataset says them; modality is required by R4."""
-    modality = attributes.text("Modality")
-    if modality is None:
+    modality = " ".join((attributes.text("Modality") or "").split())  # a FHIR code has single spaces
+    if not modality:
         attributes.find("Modality", "missing")
     return _present(
         number=_unsigned(attributes, "SeriesNumber"),

@@ -23,6 +23,7 @@ from shared.mapping.imaging_study import (
     series_elements,
     study_elements,
 )
+from shared.mapping.patient import demographics
 from shared.model import Finding, InstanceKey
 
 LAST = 2**31
@@ -70,26 +71,32 @@ def lay_study(
     rows = [row for row in (_without(row, gone) for row in series.values()) if row is not None]
     put(result, "series", sorted(rows, key=_order))
     put(result, "endpoint", _endpoints(result.get("endpoint", []), links.endpoint))
-    _count(result)
+    _count(result, _foreign_modalities(stored))
     return Laid(result if rows else None, findings)
 
 
 def without_our_part(stored: Resource, endpoint: str) -> Resource:
-    """An ImagingStudy of somebody else in which nothing of ours is left."""
+    """An ImagingStudy in which no instance of ours is left, and what others put there: our elements go as well."""
+    result = overlay(stored, {}, STUDY_ELEMENTS)
+    put(result, "identifier", [row for row in stored.get("identifier", []) if not _is_our_accession(row)])
+    put(result, "note", [note for note in stored.get("note", []) if not _is_our_note(stored, note)])
+    put(result, "endpoint", [row for row in stored.get("endpoint", []) if row.get("reference") != endpoint])
+    return result
+
+
+def without_series(stored: Resource) -> Resource:
+    """An ImagingStudy of which no series is left."""
     result = deepcopy(stored)
     put(result, "series", [])
-    put(result, "endpoint", [row for row in result.get("endpoint", []) if row.get("reference") != endpoint])
-    _count(result)
+    _count(result, _foreign_modalities(stored))
     return result
 
 
 def mend_dicom_cast(stored: Resource) -> Resource:
-    """What DICOM Cast wrote differently: the bare word DCM as system, SOP classes without one, a note for every
-    description there ever was and no description.
-    """
+    """Wrong systems that DICOM Cast wrote, corrected: the bare word DCM, and SOP classes without a system."""
     result = deepcopy(stored)
-    if "description" not in result:
-        put(result, "note", [note for note in result.get("note", []) if note.keys() != {"text"}])
+    modalities = [row for row in result.get("modality", []) if row.get("system") != DCM_OF_DICOM_CAST]
+    put(result, "modality", modalities)
     for series in result.get("series", []):
         if series.get("modality", {}).get("system") == DCM_OF_DICOM_CAST:
             series["modality"]["system"] = DCM
@@ -107,6 +114,17 @@ def keys_of(stored: Mapping[str, Any] | None) -> list[InstanceKey]:
         for series in (stored or {}).get("series", [])
         for instance in series.get("instance", [])
     ]
+
+
+def findings_of(dataset: Mapping[str, Any], default_zone: str) -> list[Finding]:
+    """What is found when everything that an instance says is mapped."""
+    attributes = Attributes(dataset)
+    demographics(attributes)
+    study_elements(attributes, default_zone)
+    accession_identifiers(attributes)
+    series_elements(attributes, default_zone)
+    instance_elements(attributes)
+    return attributes.findings
 
 
 def _lay_study_level(stored: Resource, attributes: Attributes, default_zone: str) -> Resource:
@@ -163,14 +181,21 @@ def _without(series: Element, gone: Collection[InstanceKey]) -> Element | None:
     return series
 
 
-def _count(result: Resource) -> None:
+def _foreign_modalities(stored: Resource) -> list[Element]:
+    """Modalities of the study that none of its series has: somebody else's."""
+    of_series = {_coding(row["modality"]) for row in stored.get("series", []) if "modality" in row}
+    return [row for row in stored.get("modality", []) if _coding(row) not in of_series]
+
+
+def _count(result: Resource, foreign_modalities: list[Element]) -> None:
     for series in result.get("series", []):
         if "instance" in series:
             series["numberOfInstances"] = len(series["instance"])
     rows = result.get("series", [])
     result["numberOfSeries"] = len(rows)
     result["numberOfInstances"] = sum(row.get("numberOfInstances", 0) for row in rows)
-    modalities = {_coding(row["modality"]): row["modality"] for row in rows if "modality" in row}
+    modalities = {_coding(row): row for row in foreign_modalities}
+    modalities |= {_coding(row["modality"]): row["modality"] for row in rows if "modality" in row}
     put(result, "modality", [modalities[coding] for coding in sorted(modalities)])
 
 

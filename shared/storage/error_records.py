@@ -25,7 +25,7 @@ class ErrorTable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorRecord:
-    """One failure. `code` tells what happened, `detail` which attribute or entry, both without values."""
+    """One failure. `code` tells what happened, `detail` more of it, without values. `key` parts several of one code."""
 
     study: StudyKey
     code: str
@@ -34,6 +34,7 @@ class ErrorRecord:
     sequence: int = 0
     detail: str = ""
     attempts: int = 0
+    key: str = ""
 
     @property
     def text(self) -> str:
@@ -43,7 +44,7 @@ class ErrorRecord:
     @property
     def row_key(self) -> str:
         """The same failure of the same thing has the same key."""
-        parts = (self.study.partition_name, self.series_instance_uid, self.sop_instance_uid, self.detail)
+        parts = (self.study.partition_name, self.series_instance_uid, self.sop_instance_uid, self.key)
         return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
+    ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
@@ -109,6 +110,8 @@ def storage_error(what: str, error: AzureError) -> SyncError:
     """The error that a failure of Azure Storage stands for; its own text is dropped, it can hold URLs."""
     if isinstance(error, ResourceExistsError | ResourceModifiedError):
         return VersionConflict(f"{what}: somebody else wrote first")
+    if isinstance(error, ClientAuthenticationError):
+        return Misconfigured(f"{what}: the app's identity or key is refused: check both", code="access-refused")
     status = error.status_code if isinstance(error, HttpResponseError) else None
     if status in UNAUTHORIZED:
         return Misconfigured(f"{what} refuses access ({status}): check the app's storage roles", code="access-refused")

@@ -42,7 +42,9 @@ class Claims:
             # only now is a search that finds nothing worth anything
             return await self._fhir.find(identity)
         raise TransientError(
-            f"another worker is creating the {identity.resource_type}", code="claimed", retry_after_s=DEFER_S
+            f"another worker creates the {identity.resource_type}, or died at it: its claim ends within two minutes",
+            code="claimed",
+            retry_after_s=DEFER_S,
         )
 
     async def transact(self, entries: Sequence[Entry]) -> list[str]:

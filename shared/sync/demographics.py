@@ -69,7 +69,7 @@ async def plan_patient(
     if not birth_date_is_ours:
         ours.pop("birthDate", None)
     laid = lay_patient(stored, identity, ours)
-    entry = None if same_content(laid, stored) else Entry.update(laid)
+    entry = None if same_content(laid, stored) else Entry.update(laid, stored)
     state_now = replace(state_now, birth_date_is_ours=birth_date_is_ours and "birthDate" in laid)
     return PatientPlan(identity.key, reference(stored), entry, state_now, entry is not None or state_now != state)
 

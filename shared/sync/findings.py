@@ -52,4 +52,12 @@ async def clear_parked(records: ErrorRecords, study: StudyKey) -> None:
 
 
 def _record_of(study: StudyKey, key: InstanceKey, finding: Finding, sequence: int) -> ErrorRecord:
-    return ErrorRecord(study, finding.code, key.series_instance_uid, key.sop_instance_uid, sequence, finding.keyword)
+    return ErrorRecord(
+        study,
+        finding.code,
+        key.series_instance_uid,
+        key.sop_instance_uid,
+        sequence,
+        finding.keyword,
+        key=finding.keyword,
+    )

@@ -10,9 +10,18 @@ from shared.fhir.ownership import same_content, source_of
 from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint, printed_url
 from shared.mapping.imaging_study import study_identity
 from shared.mapping.patient import PatientRules, patient_identity
-from shared.mapping.study_layer import Laid, Links, lay_study, mend_dicom_cast, new_study, without_our_part
+from shared.mapping.study_layer import (
+    Laid,
+    Links,
+    lay_study,
+    mend_dicom_cast,
+    new_study,
+    without_our_part,
+    without_series,
+)
 from shared.model import Finding, InstanceKey, Outcome, StudyKey
 from shared.storage.patient_state import PatientStateStore
+from shared.sync import marks
 from shared.sync.claiming import Claims
 from shared.sync.demographics import PatientPlan, Speaker, plan_patient
 from shared.sync.view import View
@@ -25,6 +34,7 @@ class Rules:
     dicom_endpoint: str
     patient: PatientRules = field(default_factory=PatientRules)
     default_zone: str = ""
+    enforce_valid_values: bool = False
 
     @property
     def source(self) -> str:
@@ -72,8 +82,8 @@ class Planner:
         links = Links(patient.target if patient else None, endpoint.target if endpoint else self._endpoint or "")
         base = self._base(study, stored, adopted=adopted)
         laid = lay_study(base, view.content, view.gone, links, self._rules.default_zone)
-        if laid.resource is None:
-            return self._removal(stored, links)
+        if laid.resource is None or not any(marks.is_there(mark) for mark in view.marks.values()):
+            return self._removal(stored, laid.resource, links)
         entry = _study_entry(study, stored, laid.resource)
         linked = [endpoint, patient.entry if patient else None, entry]
         outcome = Outcome.CREATED if stored is None else Outcome.UPDATED
@@ -85,14 +95,14 @@ class Planner:
             return new_study(study_identity(study.study_instance_uid), self._rules.source)
         return mend_dicom_cast(stored) if adopted else stored
 
-    def _removal(self, stored: Resource | None, links: Links) -> Plan:
-        """Nothing is left of the study: what we created goes, of what somebody else created only our part."""
+    def _removal(self, stored: Resource | None, rest: Resource | None, links: Links) -> Plan:
+        """No instance of ours is left: what we created goes, of what holds something of others only our part."""
         if stored is None:
             return Plan(Outcome.UNCHANGED)
-        if source_of(stored) == self._rules.source:
+        if rest is None and source_of(stored) == self._rules.source:
             return Plan(Outcome.REMOVED, [Entry.delete(stored)])
-        rest = without_our_part(stored, links.endpoint)
-        entries = [] if same_content(rest, stored) else [Entry.update(rest)]
+        rest = without_our_part(rest or without_series(stored), links.endpoint)
+        entries = [] if same_content(rest, stored) else [Entry.update(rest, stored)]
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
     async def _patient(self, claims: Claims, study: StudyKey, view: View, found: list[Finding]) -> PatientPlan | None:
@@ -121,7 +131,7 @@ class Planner:
 def _study_entry(study: StudyKey, stored: Resource | None, laid: Resource) -> Entry | None:
     if stored is None:
         return Entry.create(study_identity(study.study_instance_uid), laid)
-    return None if same_content(laid, stored) else Entry.update(laid)
+    return None if same_content(laid, stored) else Entry.update(laid, stored)
 
 
 def _all_findings(laid: Laid, view: View, of_patient: list[Finding]) -> dict[InstanceKey, Collection[Finding]]:

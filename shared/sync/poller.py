@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from shared.dicom.client import PAGE_LIMIT, DicomClient
+from shared.dicom.client import PAGE_LIMIT, DicomClient, check_reset
 from shared.dicom.feed import Changes, parse_page
-from shared.errors import Misconfigured, Unavailable
+from shared.errors import Unavailable
 from shared.http import UNREADABLE
 from shared.model import (
     DEFAULT_PARTITION,
@@ -95,12 +95,7 @@ class Poller:
         deadline = time.monotonic() + BUDGET_S
         checkpoint = await self._checkpoints.get()
         latest = await self._dicom.latest_sequence()
-        if latest < checkpoint.sequence:
-            raise Misconfigured(
-                f"the change feed ends at {latest}, before the checkpoint {checkpoint.sequence}: this is another or a "
-                "re-created DICOM service; check DicomWeb__Endpoint, or delete the checkpoint to begin anew",
-                code="feed-reset",
-            )
+        check_reset(latest, checkpoint.sequence)
         entries = messages = 0
         chunk = await self._late(checkpoint)
         while True:
@@ -228,4 +223,5 @@ def _record_of(entry: MalformedEntry) -> ErrorRecord:
         entry.sop_instance_uid,
         entry.sequence or 0,
         detail,
+        key=detail,
     )

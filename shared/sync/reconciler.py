@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from shared.dicom.client import DicomClient
@@ -25,7 +26,7 @@ from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.http import SERVER_ERROR
 from shared.mapping.imaging_study import lacks, study_identity
-from shared.mapping.study_layer import keys_of
+from shared.mapping.study_layer import findings_of, keys_of
 from shared.model import Finding, InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
@@ -66,6 +67,14 @@ class Look:
     view: View
 
 
+class Result(NamedTuple):
+    """What the study was, how many of its instances were kept out, and how many values could not be used."""
+
+    outcome: Outcome
+    failed: int = 0
+    findings: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One delivery of a message; `written` collects what passes did that had to be run again afterwards."""
@@ -88,7 +97,7 @@ class Reconciler:
         # an optimisation only: of two passes of one process over one study, one would have to run again
         self._locks: WeakValueDictionary[StudyKey, asyncio.Lock] = WeakValueDictionary()
 
-    async def reconcile(self, change: StudyChange) -> Outcome:
+    async def reconcile(self, change: StudyChange) -> Result:
         """What became of the study. Raises the errors of `shared.errors`."""
         lock = self._locks.setdefault(change.study, asyncio.Lock())
         async with lock:
@@ -101,12 +110,12 @@ class Reconciler:
                     await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
             return await self._pass(attempt)
 
-    async def _pass(self, attempt: Attempt) -> Outcome:
+    async def _pass(self, attempt: Attempt) -> Result:
         change, written = attempt.change, attempt.written
         state = await self._stores.studies.get(change.study)
         earlier = [writer for writer in state.writers if writer.message_id == change.message_id]
         if not earlier and await self._is_overtaken(change, state):
-            return written[0] if written else Outcome.OVERTAKEN
+            return Result(written[0] if written else Outcome.OVERTAKEN)
         async with claiming(self._fhir, self._stores.claims) as claims:
             identity = study_identity(change.study.study_instance_uid)
             stored = await claims.find(identity, likely_new=state.etag is None)
@@ -128,7 +137,8 @@ class Reconciler:
             raise Unavailable(
                 f"the DICOM service fails to answer for {count} instances of the study", code=SERVER_ERROR
             )
-        return written[0] if written else plan.outcome
+        found = sum(map(len, plan.findings.values()))
+        return Result(written[0] if written else plan.outcome, len(look.failed), found)
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
         """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
@@ -150,12 +160,12 @@ class Reconciler:
         is_few = 0 < len(listed) <= SINGLE_READS
         if is_few and stored is not None and state.etag is not None and not state.parked:
             truth = await read_some(self._dicom, change.study, listed)
-            failed = _failed(truth)
+            failed = _failed(truth, self._rules)
             view = view_of(truth, failed, state.marks, listed, stored_keys, adopted=adopted, final=False)
             if view is not None:
                 return Look(truth, failed, view)
         truth = await read_whole(self._dicom, change.study, listed, stored_keys)
-        failed = _failed(truth)
+        failed = _failed(truth, self._rules)
         view = view_of(truth, failed, state.marks, listed, stored_keys, adopted=adopted, final=True)
         assert view is not None  # noqa: S101 - a final view always is
         return Look(truth, failed, view)
@@ -176,7 +186,7 @@ class Reconciler:
             return
         for entry in plan.entries:
             if entry.resource is not None:
-                check_valid(entry.resource)
+                check_valid(entry.resource, entry.before)
         self._planner.learn(plan, await claims.transact(plan.entries))
 
     async def _confirm(
@@ -254,13 +264,16 @@ def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
     )
 
 
-def _failed(truth: Truth) -> dict[InstanceKey, Collection[Finding]]:
-    """Instances that cannot be mapped, each with what it lacks."""
-    lacking = {key: lacks(Attributes(dataset)) for key, dataset in truth.instances.items()}
-    return {
-        **unreadable(truth),
-        **{key: [Finding(keyword, "missing")] for key, keyword in lacking.items() if keyword is not None},
-    }
+def _failed(truth: Truth, rules: Rules) -> dict[InstanceKey, Collection[Finding]]:
+    """Instances that are kept out of FHIR, each with the reason."""
+    failed: dict[InstanceKey, Collection[Finding]] = dict(unreadable(truth))
+    for key, dataset in truth.instances.items():
+        keyword = lacks(Attributes(dataset))
+        if keyword is not None:
+            failed[key] = [Finding(keyword, "missing")]
+        elif rules.enforce_valid_values and (found := findings_of(dataset, rules.default_zone)):
+            failed[key] = found
+    return failed
 
 
 def _study_uids(study: Resource) -> list[str]:

@@ -14,7 +14,7 @@ from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
 from shared.sync.backoff import delay_s
-from shared.sync.reconciler import Reconciler
+from shared.sync.reconciler import Reconciler, Result
 from shared.telemetry import event
 
 PARK_TRIES = 5
@@ -40,28 +40,25 @@ class Runner:
         self._total_retry_duration = total_retry_duration
         self._now = now
 
-    async def run(self, text: str) -> Outcome:
+    async def run(self, text: str) -> Result:
         """What became of the study. Only bugs raise: a text that is no message, or an error that has no name."""
         change = StudyChange.from_json(text)
         started = time.monotonic()
-        code = reason = ""
         try:
-            outcome = await self._reconciler.reconcile(change)
+            result = await self._reconciler.reconcile(change)
             await self._clear_retries(change)
         except SyncError as error:
-            outcome, code, reason = await self._set_aside(change, error), error.code, str(error)
+            return Result(await self._set_aside(change, error))
         event(
-            "study_synced" if not code else "study_set_aside",
-            logging.WARNING if code else logging.INFO,
-            study=change.study.study_instance_uid,
-            sequence=change.sequence,
-            outcome=outcome,
-            code=code,
-            attempts=change.attempts,
+            "study_synced",
+            logging.WARNING if result.failed else logging.INFO,
+            **_fields_of(change),
+            outcome=result.outcome,
+            instances_kept_out=result.failed or None,
+            values_left_out=result.findings or None,
             seconds=f"{time.monotonic() - started:.2f}",
-            reason=reason,
         )
-        return outcome
+        return result
 
     async def record_poison(self, text: str) -> None:
         """A message that could not be run at all: a defect of this app. Recorded, and its study parked."""
@@ -69,12 +66,22 @@ class Runner:
             change = StudyChange.from_json(text)
         except ValueError:
             change = StudyChange(StudyKey(DEFAULT_PARTITION, ""), 0)
-        event(
-            "poison_message", logging.ERROR, study=change.study.study_instance_uid, sequence=change.sequence, code=BUG
-        )
-        await self._park(change, BUG, ErrorTable.FHIR)
+        event("poison_message", logging.ERROR, **_fields_of(change), code=BUG)
+        await self._park(change, BUG, "see the log of the failed deliveries", ErrorTable.FHIR)
 
     async def _set_aside(self, change: StudyChange, error: SyncError) -> Outcome:
+        level = logging.ERROR if isinstance(error, Misconfigured | PermanentError) else logging.WARNING
+        fields = {**_fields_of(change), "code": error.code, "attempts": change.attempts, "reason": str(error)}
+        try:
+            outcome = await self._defer_or_park(change, error)
+        except SyncError as failure:
+            # the delivery fails and comes again: this line is all that says which study it was
+            event("study_set_aside", level, **fields, outcome="left in the queue", because=failure.code)
+            raise
+        event("study_set_aside", level, **fields, outcome=outcome)
+        return outcome
+
+    async def _defer_or_park(self, change: StudyChange, error: SyncError) -> Outcome:
         if isinstance(error, PermanentError):
             return await self._park_or_defer(change, error, ErrorTable.FHIR)
         waited = self._now() - (change.first_failed_at or self._now())
@@ -87,19 +94,20 @@ class Runner:
         asked = error.retry_after_s if isinstance(error, TransientError) else None
         await self._queue.send(later, delay_s(later.attempts, asked))
         if not isinstance(error, Misconfigured):
-            await self._note(ErrorTable.TRANSIENT_RETRY, _record_of(later, error.code))
+            await self._note(ErrorTable.TRANSIENT_RETRY, _retry_of(later, error))
         return Outcome.DEFERRED
 
     async def _park_or_defer(self, change: StudyChange, error: SyncError, table: ErrorTable) -> Outcome:
         try:
-            await self._park(change, error.code, table)
+            await self._park(change, error.code, str(error), table)
         except TransientError as failure:
             return await self._defer(change, failure)
         await self._clear_retries(change)
         return Outcome.PARKED
 
-    async def _park(self, change: StudyChange, code: str, table: ErrorTable) -> None:
-        await self._records.put(table, _record_of(change, code))
+    async def _park(self, change: StudyChange, code: str, reason: str, table: ErrorTable) -> None:
+        record = ErrorRecord(change.study, code, sequence=change.sequence, detail=reason, attempts=change.attempts)
+        await self._records.put(table, record)
         if not change.study.study_instance_uid:
             return
         for last in [False] * (PARK_TRIES - 1) + [True]:
@@ -114,8 +122,7 @@ class Runner:
 
     async def _clear_retries(self, change: StudyChange) -> None:
         if change.attempts:
-            row_key = _record_of(change, "").row_key
-            await self._records.clear(ErrorTable.TRANSIENT_RETRY, change.study, [row_key])
+            await self._records.clear(ErrorTable.TRANSIENT_RETRY, change.study, [_retry_of(change).row_key])
 
     async def _note(self, table: ErrorTable, record: ErrorRecord) -> None:
         """A note for the operator; the work itself is safe in the queue, so a failing table is no reason to stop."""
@@ -125,6 +132,16 @@ class Runner:
             event("record_not_written", logging.WARNING, study=record.study.study_instance_uid, code=error.code)
 
 
-def _record_of(change: StudyChange, code: str) -> ErrorRecord:
-    detail = f"message {change.message_id}"
-    return ErrorRecord(change.study, code, sequence=change.sequence, detail=detail, attempts=change.attempts)
+def _fields_of(change: StudyChange) -> dict[str, object]:
+    return {"study": change.study.study_instance_uid, "sequence": change.sequence}
+
+
+def _retry_of(change: StudyChange, error: SyncError | None = None) -> ErrorRecord:
+    return ErrorRecord(
+        change.study,
+        error.code if error else "",
+        sequence=change.sequence,
+        detail=str(error),
+        attempts=change.attempts,
+        key=change.message_id,
+    )

@@ -19,39 +19,44 @@ PROBES = 3
 
 
 async def read_whole(
-    dicom: DicomClient, study: StudyKey, listed: Collection[InstanceKey], stored: Collection[InstanceKey]
+    dicom: DicomClient, study: StudyKey, listed: Mapping[InstanceKey, int], stored: Collection[InstanceKey]
 ) -> Truth:
     """The whole study; where that fails because of some instances, as much of it as can be had."""
     try:
-        datasets = await dicom.study_metadata(study)
+        datasets = await dicom.study_metadata(study, max(listed.values(), default=0))
     except Unavailable as error:
         if error.code not in (UNREADABLE, SERVER_ERROR) or not listed:
             raise
-        probe = await read_some(dicom, study, list(listed)[:PROBES])
-        rest = [key for key in {*listed, *(stored if error.code == UNREADABLE else ())} if not _is_settled(probe, key)]
+        probe = await read_some(dicom, study, dict(list(listed.items())[:PROBES]))
+        known = {**dict.fromkeys(stored if error.code == UNREADABLE else (), 0), **listed}
+        rest = {key: sequence for key, sequence in known.items() if not _is_settled(probe, key)}
         return _joined(probe, await _read_each(dicom, study, rest))
     instances, unreadable = by_instance(study.study_instance_uid, datasets or [])
     if not unreadable:
         return Truth(instances, is_whole=True)
-    missing = [key for key in {*listed, *stored} if key not in instances]
+    known = {**dict.fromkeys(stored, 0), **listed}
+    missing = {key: sequence for key, sequence in known.items() if key not in instances}
     return _joined(Truth(instances), await _read_each(dicom, study, missing))
 
 
-async def read_some(dicom: DicomClient, study: StudyKey, keys: Collection[InstanceKey]) -> Truth:
-    """These instances, each by a request of its own. Raises Unavailable when the service answers for none of them."""
+async def read_some(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceKey, int]) -> Truth:
+    """These instances, with the sequences known of them, each by a request of its own.
+
+    Raises Unavailable when the service answers for none of them.
+    """
     truth = await _read_each(dicom, study, keys)
     if truth.unanswered and len(truth.unanswered) == len(keys):
         raise Unavailable("the DICOM service fails to answer for the instances of the study", code=SERVER_ERROR)
     return truth
 
 
-async def _read_each(dicom: DicomClient, study: StudyKey, keys: Collection[InstanceKey]) -> Truth:
+async def _read_each(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceKey, int]) -> Truth:
     slots = asyncio.Semaphore(SINGLE_READS)
 
     async def read(key: InstanceKey) -> Dataset | Unavailable | None:
         async with slots:
             try:
-                datasets = await dicom.instance_metadata(study, key)
+                datasets = await dicom.instance_metadata(study, key, keys.get(key, 0))
             except Unavailable as error:
                 if error.code not in (UNREADABLE, SERVER_ERROR):
                     raise

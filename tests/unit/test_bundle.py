@@ -47,7 +47,7 @@ def test_each_create_has_a_full_url_of_its_own():
 )
 def test_update_is_of_the_version_that_was_read(version, if_match):
     stored = STORED | {"meta": {"versionId": version}}
-    entry = Entry.update(stored)
+    entry = Entry.update(stored, stored)
     assert (entry.target, entry.to_json()) == (
         "ImagingStudy/s1",
         {"resource": stored, "request": {"method": "PUT", "url": "ImagingStudy/s1", "ifMatch": if_match}},

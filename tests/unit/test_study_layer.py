@@ -18,6 +18,7 @@ from shared.mapping.study_layer import (
     mend_dicom_cast,
     new_study,
     without_our_part,
+    without_series,
 )
 from shared.model import Finding
 from shared.sync.truth import Truth
@@ -333,11 +334,25 @@ def test_findings_are_those_of_each_instance():
 
 
 def test_without_our_part():
+    theirs = {"text": "theirs", "authorString": "Dr B"}
     stored = _study(_series(1, 1), endpoint=[FOREIGN_ENDPOINT, *ENDPOINT])
-    assert without_our_part(stored, "Endpoint/e1") == _study(
-        endpoint=[FOREIGN_ENDPOINT], series=None, modality=None, numberOfSeries=0, numberOfInstances=0
+    stored["note"] = [theirs, *stored["note"]]
+    left = without_our_part(without_series(stored), "Endpoint/e1")
+    expected = _study(
+        endpoint=[FOREIGN_ENDPOINT], series=None, modality=None, numberOfSeries=0, numberOfInstances=0, note=[theirs]
     )
+    for name in ("started", "description"):
+        expected.pop(name, None)
+    expected["identifier"] = [row for row in expected["identifier"] if row.get("system")]
+    assert left == expected
     assert len(stored["series"]) == 1
+
+
+def test_modality_of_others_stays():
+    theirs = {"system": "http://snomed.info/sct", "code": "77477000"}
+    laid = _lay(_study(_series(1, 1), modality=[theirs]), _content(instance_dataset(1, 1, **OF_STUDY))).resource
+    assert theirs in laid["modality"]
+    assert len(laid["modality"]) == 2
 
 
 def _cast(**elements):
@@ -356,7 +371,8 @@ def _cast(**elements):
 def test_study_of_dicom_cast_becomes_ours():
     content = _content(instance_dataset(1, 1, **OF_STUDY))
     laid = _lay(mend_dicom_cast(_cast()), content).resource
-    assert laid == _study(_series(1, 1))
+    # an old description cannot be told from a remark that somebody wrote: it stays
+    assert laid == _study(_series(1, 1), note=[{"text": "CT haed"}, {"text": "CT head"}])
 
 
 def test_mending_changes_nothing_of_its_argument_and_needs_to_be_done_once():
@@ -390,7 +406,7 @@ def test_modality_of_dicom_cast(system, mended):
 
 def test_notes_of_others_survive_the_mending():
     theirs = {"text": "CT head", "authorString": "Dr B"}
-    assert mend_dicom_cast(_cast(note=[{"text": "CT head"}, theirs]))["note"] == [theirs]
+    assert mend_dicom_cast(_cast(note=[{"text": "CT head"}, theirs]))["note"] == [{"text": "CT head"}, theirs]
 
 
 def test_notes_beside_a_description_are_not_those_of_dicom_cast():
