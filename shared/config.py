@@ -33,7 +33,7 @@ from shared.text_forms import parse_boolean, parse_time_span, parse_url, schedul
 
 DEFAULT_SCHEDULE = "0 * * * * *"
 DEFAULT_QUEUE_NAME = "study-changes"
-SECTIONS = "dicomweb fhir dicomcast dicomcastworker patient retryconfiguration tablestore keyvault".split()
+SECTIONS = ("dicomweb", "fhir", "dicomcast", "dicomcastworker", "patient", "retryconfiguration", "tablestore")
 ZONE_OFFSET = re.compile(r"[+-]((0\d|1[0-3]):?[0-5]\d|14:?00)", re.ASCII)
 
 
@@ -174,7 +174,7 @@ class AppSettings(PydanticBaseSettingsSource):
                 level = level.setdefault(section, {})
             if value.strip():
                 level.setdefault(last, value)
-        for section in SECTIONS:
+        for section in (*SECTIONS, "keyvault"):
             if isinstance(nested.get(section), str):
                 del nested[section]
         for section in ("dicomweb", "fhir"):  # their absence is reported setting by setting

@@ -1,5 +1,7 @@
 """The local stack for tests: real processes, started once, emptied for each test."""
 
+from datetime import timedelta
+
 import httpx
 import pytest
 
@@ -45,6 +47,8 @@ def _empty(dicom, *fhir_servers):
 
 @pytest.fixture
 async def stack(monkeypatch, azurite, dicom_service, fhir_server):
+    # whoever died is waited for; the servers here answer within milliseconds, not minutes
+    monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=2))
     _empty(dicom_service, fhir_server)
     stack = Stack(monkeypatch, azurite, dicom_service, fhir_server)
     yield stack

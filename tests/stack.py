@@ -92,7 +92,7 @@ class Stack:
         raise AssertionError("the update did not end")
 
     async def dicom_dev(self, path, body=None):
-        answer = await self.http.post(f"{self.dicom}/_dev/{path}", json=body or {})
+        answer = await self.http.post(f"{self.dicom}/_dev/{path}", json={} if body is None else body)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 

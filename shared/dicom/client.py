@@ -123,6 +123,6 @@ def check_reset(latest: int, seen_at: int) -> None:
     if latest < seen_at:
         raise Misconfigured(
             f"the change feed ends at {latest}, before {seen_at}, which it once had: this is another or a re-created "
-            "DICOM service; check DicomWeb__Endpoint, or delete the checkpoint to begin anew",
+            "DICOM service; check DicomWeb__Endpoint, or delete the state tables to begin anew",
             code="feed-reset",
         )

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
@@ -94,9 +94,13 @@ class FhirClient:
         return resource
 
     def _next_page(self, found: Resource) -> str | None:
-        """The next link, as the server gave it; only within the configured server."""
-        links = [str(link.get("url")) for link in _mappings(found, "link") if link.get("relation") == "next"]
-        return next((link for link in links if link.startswith(str(self._client.base_url))), None)
+        """The next link, on the configured server: behind a gateway, servers give links that lead past it."""
+        links = [urlsplit(str(link.get("url"))) for link in _mappings(found, "link") if link.get("relation") == "next"]
+        if not links:
+            return None
+        base = self._client.base_url.path.rstrip("/")
+        path = links[0].path.removeprefix(base).lstrip("/") if links[0].path.startswith(base) else "ImagingStudy"
+        return f"{self._client.base_url}{path}?{links[0].query}"
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")

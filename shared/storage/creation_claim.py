@@ -7,15 +7,15 @@ request can still be under way at the server.
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.errors import VersionConflict
 from shared.storage.table import Table
 
 TABLE_NAME = "CreationClaimTable"
-# a request is given up after 60 s; Microsoft's FHIR server ends a bundle after 100 s
-EXPIRES_AFTER = timedelta(seconds=120)
+# Microsoft's FHIR server ends a bundle after 100 s; the rest is for clocks that differ
+EXPIRES_AFTER = timedelta(seconds=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,16 @@ class CreationClaimStore:
             # an answer that was lost and asked for again looks like somebody else's row
             found = await self._table.get(resource_type, key)
             return CreationClaim(resource_type, key, found[1]) if found and found[0]["Owner"] == owner else None
+
+    async def renew(self, claim: CreationClaim) -> CreationClaim:
+        """Hold it from now on for the whole time again; VersionConflict when it was taken over."""
+        entity = {
+            "PartitionKey": claim.resource_type,
+            "RowKey": claim.key,
+            "Owner": uuid.uuid4().hex,
+            "ExpiresAt": self._now() + EXPIRES_AFTER,
+        }
+        return replace(claim, etag=await self._table.save(entity, claim.etag))
 
     async def release(self, claim: CreationClaim) -> None:
         """Give the claim back; one that was taken over since stays."""

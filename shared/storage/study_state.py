@@ -40,6 +40,11 @@ class StudyStateStore:
             etag=etag,
         )
 
+    async def partitions_of(self, study_instance_uid: str) -> list[StudyKey]:
+        """The study in every data partition that anything is remembered of."""
+        rows = self._table.rows(study_instance_uid)
+        return [StudyKey(str(row["RowKey"]), study_instance_uid) async for row in rows]
+
     async def save(self, study: StudyKey, state: StudyState) -> StudyState:
         """Write it under its ETag and return it with the new one; VersionConflict when another worker was faster."""
         entity = {

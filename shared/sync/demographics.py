@@ -6,7 +6,6 @@ instance deleted, its study moved to another Patient), the Patient's other studi
 may have written over the newest change before it found itself overtaken sends the study of that change once more.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from shared.dicom.values import Attributes
@@ -18,23 +17,18 @@ from shared.mapping.patient import PatientRules, demographics, lay_patient
 from shared.model import PatientState
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.claiming import Claims
-
-LookAgain = Callable[[], Awaitable[None]]
+from shared.sync.others import OtherStudies
 
 
 @dataclass(frozen=True, slots=True)
 class PatientPlan:
-    """What to do about a study's Patient: the entry to write, if any, and the state to save once it is written.
-
-    left_to: the other study whose newer change has the word, empty when this one has.
-    """
+    """What to do about a study's Patient: the entry to write, if any, and the state to save once it is written."""
 
     key: str
     target: str
     entry: Entry | None
     state: PatientState
     state_changes: bool
-    left_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +48,8 @@ async def plan_patient(
     stored = await claims.find(identity, likely_new=state.etag is None)
     ours = demographics(speaker.attributes)
     spoke = state.study_instance_uid == speaker.study_instance_uid
-    steps_back = spoke and (speaker.sequence < state.sequence or state.is_open)
-    state_now = PatientState(speaker.sequence, speaker.study_instance_uid, is_open=steps_back, etag=state.etag)
+    is_open = state.is_open or (spoke and speaker.sequence < state.sequence)
+    state_now = PatientState(speaker.sequence, speaker.study_instance_uid, is_open=is_open, etag=state.etag)
     if stored is None:
         creation = Entry.create(identity, lay_patient(None, identity, ours))
         state_now = replace(state_now, birth_date_is_ours="birthDate" in ours, is_open=False)
@@ -63,20 +57,21 @@ async def plan_patient(
     if not rules.demographics_follow:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
     if speaker.sequence < state.sequence and not spoke:
-        left_to = state.study_instance_uid
-        return PatientPlan(identity.key, reference(stored), None, state, state_changes=False, left_to=left_to)
-    birth_date_is_ours = state.birth_date_is_ours or "birthDate" not in stored
+        return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
+    # without a row its creator may have died before it could say that the birth date is ours
+    unclaimed = "birthDate" not in stored or (state.etag is None and stored["birthDate"] == ours.get("birthDate"))
+    birth_date_is_ours = state.birth_date_is_ours or unclaimed
     if not birth_date_is_ours:
         ours.pop("birthDate", None)
     laid = lay_patient(stored, identity, ours)
     entry = None if same_content(laid, stored) else Entry.update(laid, stored)
     state_now = replace(state_now, birth_date_is_ours=birth_date_is_ours and "birthDate" in laid)
-    return PatientPlan(identity.key, reference(stored), entry, state_now, entry is not None or state_now != state)
+    changes = entry is not None or is_open or state_now != state
+    return PatientPlan(identity.key, reference(stored), entry, state_now, state_changes=changes)
 
 
-async def save_state(states: PatientStateStore, plan: PatientPlan, look_again: LookAgain) -> None:
-    """Remember the change that was written. Where the study stepped back behind an earlier one of its own, the other
-    studies may have something newer to say.
+async def save_state(states: PatientStateStore, plan: PatientPlan, others: OtherStudies) -> None:
+    """Remember the change that was written. While it is open who has the word, the other studies are asked.
 
     A study that left the Patient alone, because of a newer change, looks whether that change still counts: whoever took
     it back may have asked the other studies before this one was linked.
@@ -87,17 +82,31 @@ async def save_state(states: PatientStateStore, plan: PatientPlan, look_again: L
         return
     saved = await states.save(plan.key, plan.state)
     if saved.is_open:
-        await look_again()
+        await others.of_patient(plan.target)
         await states.save(plan.key, replace(saved, is_open=False))
 
 
-async def let_go(states: PatientStateStore, patient: str, study_instance_uid: str, look_again: LookAgain) -> None:
-    """A study left this Patient. If its demographics came from that study, the others have to speak for it again."""
+async def let_go(
+    states: PatientStateStore, patient: str, study_instance_uid: str, subject: str, others: OtherStudies
+) -> None:
+    """A study leaves this Patient, whose reference is `subject`. If its demographics came from that study, the others
+    have to speak for it. Done before the study is written: afterwards nobody would know where it came from.
+    """
     state = await states.get(patient)
     if state.etag is None or state.study_instance_uid != study_instance_uid:
         return
-    await states.save(patient, replace(state, sequence=-1))
-    await look_again()
+    saved = await states.save(patient, replace(state, sequence=-1, is_open=True))
+    await others.of_patient(subject)
+    await states.save(patient, replace(saved, is_open=False))
+
+
+async def give_word_back(
+    states: PatientStateStore, patient: str, study_instance_uid: str, others: OtherStudies
+) -> None:
+    """An earlier attempt may have written over the demographics of another study's newer change."""
+    owner = (await states.get(patient)).study_instance_uid
+    if owner and owner != study_instance_uid:
+        await others.study(owner)
 
 
 def subject_of(study: Resource) -> str:

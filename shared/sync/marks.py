@@ -78,8 +78,3 @@ def say_the_same(before: Marks, after: Marks) -> bool:
     now = speakers(after)
     newest = now.get(STUDY, b"")
     return speakers(before) == now and before.get(newest) == after.get(newest)
-
-
-def covers(marks: Marks, listed: Mapping[InstanceKey, int]) -> bool:
-    """Whether every instance of a message was looked at after its change."""
-    return all(sequence_of(marks.get(digest(key), -1)) >= sequence > 0 for key, sequence in listed.items())

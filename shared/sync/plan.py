@@ -13,6 +13,7 @@ from shared.mapping.patient import PatientRules, patient_identity
 from shared.mapping.study_layer import (
     Laid,
     Links,
+    keys_of,
     lay_study,
     mend_dicom_cast,
     new_study,
@@ -76,6 +77,8 @@ class Planner:
         """What to write. Nothing is written here."""
         if stored is None and not view.content.series:
             return Plan(Outcome.UNCHANGED)
+        if stored is not None and not view.content.series and not self._concerns(stored, view):
+            return Plan(Outcome.UNCHANGED)
         found: list[Finding] = []
         patient = await self._patient(claims, study, view, found)
         endpoint = await self._endpoint_entry(claims)
@@ -89,6 +92,10 @@ class Planner:
         outcome = Outcome.CREATED if stored is None else Outcome.UPDATED
         entries = [entry for entry in linked if entry is not None]
         return Plan(outcome if entries else Outcome.UNCHANGED, entries, patient, _all_findings(laid, view, found))
+
+    def _concerns(self, stored: Resource, view: View) -> bool:
+        """Whether an ImagingStudy is ours, or holds what is to be taken out."""
+        return source_of(stored) == self._rules.source or not view.gone.isdisjoint(keys_of(stored))
 
     def _base(self, study: StudyKey, stored: Resource | None, *, adopted: bool) -> Resource:
         if stored is None:

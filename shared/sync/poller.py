@@ -8,7 +8,7 @@ the one that overtook it.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -107,10 +107,11 @@ class Poller:
             chunk = Chunk(checkpoint.sequence, list(checkpoint.holes))
 
     async def _late(self, checkpoint: Checkpoint) -> Chunk:
-        """The first chunk, with what has appeared in the young holes since."""
+        """The first chunk, with what has appeared in the holes since. Each is looked at at least once, however long ago
+        the last poll was.
+        """
         chunk = Chunk(checkpoint.sequence, [])
-        young = [hole for hole in checkpoint.holes if hole.seen_at > self._now() - GRACE]
-        for window in _windows(young):
+        for window in _windows(checkpoint.holes):
             after, width = window[0].first - 1, window[-1].last - window[0].first + 1
             rows = await self._rows(after, width)
             entries, malformed = parse_page(rows, after)
@@ -120,7 +121,8 @@ class Poller:
                 [entry for entry in malformed if entry.sequence in wanted],
             )
             for hole in window:
-                chunk.holes += _missing(hole.first - 1, hole.last, _sequences(entries, malformed), hole.seen_at)
+                there = dict.fromkeys(_sequences(entries, malformed), hole.seen_at)
+                chunk.holes += _missing(hole.first - 1, hole.last, there, hole.seen_at)
         return chunk
 
     async def _read(self, chunk: Chunk, latest: int, deadline: float) -> None:
@@ -129,12 +131,13 @@ class Poller:
             rows, width = await self._page(chunk.sequence, PAGE_LIMIT)
             entries, malformed = parse_page(rows, chunk.sequence)
             chunk.add(entries, malformed)
-            there = _sequences(entries, malformed)
+            now = self._now()
+            there = dict.fromkeys(_sequences(entries, malformed), now)
+            there |= {entry.sequence: min(now, entry.changed_at) for entry in entries if entry.changed_at}
             reached = max((*there, chunk.sequence))
             if reached == chunk.sequence:  # an empty page below the latest sequence is a hole, not the end
                 reached = min(chunk.sequence + width, latest)
-            seen_at = min([self._now(), *(entry.changed_at for entry in entries if entry.changed_at)])
-            chunk.holes += _missing(chunk.sequence, reached, there, seen_at)
+            chunk.holes += _missing(chunk.sequence, reached, there, now)
             chunk.sequence = reached
 
     async def _rows(self, after: int, width: int) -> list[Any]:
@@ -188,11 +191,13 @@ def _sequences(entries: Iterable[ChangeFeedEntry], malformed: Iterable[Malformed
     return {entry.sequence for entry in entries} | {row.sequence for row in malformed if row.sequence is not None}
 
 
-def _missing(after: int, last: int, there: set[int], seen_at: datetime) -> list[SequenceRange]:
-    """Ranges within (after, last] of which nothing is there."""
+def _missing(after: int, last: int, there: Mapping[int, datetime], now: datetime) -> list[SequenceRange]:
+    """Ranges within (after, last] of which nothing is there. `there` tells when what is there changed: a number that is
+    missing was taken before the entry behind it was written.
+    """
     found = sorted(sequence for sequence in there if after < sequence <= last)
     edges = [after, *found, last + 1]
-    return [SequenceRange(low + 1, high - 1, seen_at) for low, high in pairwise(edges) if high - low > 1]
+    return [SequenceRange(low + 1, high - 1, there.get(high, now)) for low, high in pairwise(edges) if high - low > 1]
 
 
 def _windows(holes: Sequence[SequenceRange]) -> list[list[SequenceRange]]:

@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 from shared.dicom.client import DicomClient
 from shared.dicom.study import Truth
 from shared.dicom.values import Attributes
-from shared.errors import Unavailable, VersionConflict
+from shared.errors import Rejected, Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
@@ -35,17 +35,18 @@ from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
 from shared.sync import findings, marks
 from shared.sync.claiming import Claims, claiming
-from shared.sync.demographics import LookAgain, let_go, save_state, subject_of
+from shared.sync.demographics import give_word_back, let_go, save_state, subject_of
+from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Rules
 from shared.sync.truth import SINGLE_READS, read_some, read_whole
 from shared.sync.view import View, unreadable, view_of
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
-STUDY_UID_PREFIX = "urn:oid:"
 # longer than a message can stay with a worker that died or was paused
 WRITERS_LAST_S = 24 * 3600
-LOOK_AGAIN = -1  # the part number of a message that no poll sent
+# more would not fit their column; beyond, deliveries have failed for days
+MOST_WRITERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,9 @@ class Reconciler:
                 except VersionConflict:
                     self._planner.forget()
                     await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
+                except Rejected:  # of a reference to an Endpoint that is gone, perhaps
+                    self._planner.forget()
+                    raise
             return await self._pass(attempt)
 
     async def _pass(self, attempt: Attempt) -> Result:
@@ -116,22 +120,21 @@ class Reconciler:
         earlier = [writer for writer in state.writers if writer.message_id == change.message_id]
         if not earlier and await self._is_overtaken(change, state):
             return Result(written[0] if written else Outcome.OVERTAKEN)
+        if state.etag is None and not change.instances:
+            return Result(Outcome.UNCHANGED)  # asked to look again at what was never ours
         async with claiming(self._fhir, self._stores.claims) as claims:
             identity = study_identity(change.study.study_instance_uid)
             stored = await claims.find(identity, likely_new=state.etag is None)
-            adopted = state.etag is None and stored is not None and source_of(stored) == self._rules.source
-            look = await self._look(change, state, stored, adopted=adopted)
+            adopted = await self._is_adopted(change, state, stored)
+            look = await self._look(change, state, stored, adopted=adopted, repeats=bool(earlier))
             plan = await self._planner.plan(claims, change.study, stored, look.view, adopted=adopted)
             if _changes_something(state, look, plan):
                 state = await self._announce(attempt, state, look, plan)
+                await self._leave_patients(change, state, earlier, stored, plan)
             await self._write(claims, plan)
         if plan.entries:
             written.append(plan.outcome)
-        for patient in {writer.patient for writer in earlier if writer.patient}:
-            await self._give_word_back(change, patient)
-        if change.part == LOOK_AGAIN and plan.patient is not None and plan.patient.left_to:
-            await self._send_again(change, plan.patient.left_to)
-        await self._confirm(attempt, state, stored, look, plan)
+        await self._confirm(attempt, state, earlier, look, plan)
         if look.truth.unanswered:
             count = len(look.truth.unanswered)
             raise Unavailable(
@@ -144,21 +147,30 @@ class Reconciler:
         """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
         instance speaks for the study once another one is gone.
         """
-        if not change.instances or state.parked:
+        if not change.instances or state.parked or change.poll > state.full_poll:
             return False
-        if marks.covers(state.marks, change.instances):
-            return True
         known = all(marks.digest(key) in state.marks for key in change.instances)
         learnt = marks.learn(state.marks, change.instances)
-        if change.poll > state.full_poll or not known or not marks.say_the_same(state.marks, learnt):
+        if not known or not marks.say_the_same(state.marks, learnt):
             return False
-        await self._stores.studies.save(change.study, replace(state, marks=learnt))
+        if learnt != state.marks:
+            await self._stores.studies.save(change.study, replace(state, marks=learnt))
         return True
 
-    async def _look(self, change: StudyChange, state: StudyState, stored: Resource | None, *, adopted: bool) -> Look:
+    async def _is_adopted(self, change: StudyChange, state: StudyState, stored: Resource | None) -> bool:
+        """Whether an ImagingStudy is ours and was written when nothing was remembered yet: by DICOM Cast, say."""
+        if state.full_poll or stored is None or source_of(stored) != self._rules.source:
+            return False
+        written_for = await self._stores.studies.partitions_of(change.study.study_instance_uid)
+        return set(written_for) <= {change.study}
+
+    async def _look(
+        self, change: StudyChange, state: StudyState, stored: Resource | None, *, adopted: bool, repeats: bool
+    ) -> Look:
         listed, stored_keys = change.instances, keys_of(stored)
-        is_few = 0 < len(listed) <= SINGLE_READS
-        if is_few and stored is not None and state.etag is not None and not state.parked:
+        # after an attempt that may have written, what is stored can come from instances that this message does not list
+        is_few = 0 < len(listed) <= SINGLE_READS and not repeats
+        if is_few and stored is not None and state.full_poll and not state.parked:
             truth = await read_some(self._dicom, change.study, listed)
             failed = _failed(truth, self._rules)
             view = view_of(truth, failed, state.marks, listed, stored_keys, adopted=adopted, final=False)
@@ -176,7 +188,7 @@ class Reconciler:
         announced = replace(
             state,
             marks=marks.announce(state.marks, look.truth.instances),
-            writers=(*state.writers, writer),
+            writers=tuple(_with(state.writers, writer)),
             has_records=state.has_records or bool(plan.findings or look.failed),
         )
         return await self._stores.studies.save(attempt.change.study, announced)
@@ -189,19 +201,38 @@ class Reconciler:
                 check_valid(entry.resource, entry.before)
         self._planner.learn(plan, await claims.transact(plan.entries))
 
+    async def _leave_patients(
+        self, change: StudyChange, state: StudyState, earlier: list[Writer], stored: Resource | None, plan: Plan
+    ) -> None:
+        """Before the study gets another Patient, or none: those that it had may take their demographics from it."""
+        if stored is None or not self._rules.patient.demographics_follow:
+            return
+        stays = state.patient if plan.outcome is not Outcome.REMOVED else ""
+        now = plan.patient.key if plan.patient is not None else stays
+        others = self._others(change)
+        for patient in {state.patient, *(writer.patient for writer in earlier)} - {"", now}:
+            uid = change.study.study_instance_uid
+            await let_go(self._stores.patients, patient, uid, subject_of(stored), others)
+
+    def _others(self, change: StudyChange) -> OtherStudies:
+        return OtherStudies(self._fhir, self._stores.studies, self._queue, change)
+
     async def _confirm(
-        self, attempt: Attempt, state: StudyState, stored: Resource | None, look: Look, plan: Plan
+        self, attempt: Attempt, state: StudyState, earlier: list[Writer], look: Look, plan: Plan
     ) -> None:
         """Everything that must be remembered, the study state last."""
         change, patient = attempt.change, state.patient
+        for written_to in {writer.patient for writer in earlier} - {""}:
+            uid = change.study.study_instance_uid
+            await give_word_back(self._stores.patients, written_to, uid, self._others(change))
+        if any(writer.attempt != attempt.name for writer in earlier):
+            # another delivery of this message may still write what it saw before
+            await self._others(change).this_one_later()
         if plan.patient is not None:
             patient = plan.patient.key
-            await save_state(self._stores.patients, plan.patient, self._look_again(change, plan.patient.target))
-        elif not any(marks.is_there(mark) for mark in look.view.marks.values()):
+            await save_state(self._stores.patients, plan.patient, self._others(change))
+        elif plan.outcome is Outcome.REMOVED:
             patient = ""
-        if stored is not None and state.patient not in ("", patient) and self._rules.patient.demographics_follow:
-            look_again = self._look_again(change, subject_of(stored))
-            await let_go(self._stores.patients, state.patient, change.study.study_instance_uid, look_again)
         left = await self._record(change, state, look, plan)
         if state.parked and look.truth.is_whole:
             await findings.clear_parked(self._stores.records, change.study)
@@ -219,26 +250,6 @@ class Reconciler:
             parked=state.parked and not look.truth.is_whole,
         )
         await self._stores.studies.save(change.study, confirmed)
-
-    def _look_again(self, change: StudyChange, patient: str) -> LookAgain:
-        """Send the other studies of a `Patient/id` through the queue once more."""
-
-        async def look_again() -> None:
-            for study in await self._fhir.studies_of(patient):
-                for uid in set(_study_uids(study)) - {change.study.study_instance_uid}:
-                    await self._send_again(change, uid)
-
-        return look_again
-
-    async def _give_word_back(self, change: StudyChange, patient: str) -> None:
-        """An earlier attempt may have written over the demographics of another study's newer change."""
-        owner = (await self._stores.patients.get(patient)).study_instance_uid
-        if owner and owner != change.study.study_instance_uid:
-            await self._send_again(change, owner)
-
-    async def _send_again(self, change: StudyChange, study_instance_uid: str) -> None:
-        other = StudyKey(change.study.partition_name, study_instance_uid)
-        await self._queue.send(StudyChange(other, change.poll, LOOK_AGAIN))
 
     async def _record(self, change: StudyChange, state: StudyState, look: Look, plan: Plan) -> bool:
         if not (state.has_records or plan.findings or look.failed):
@@ -276,9 +287,7 @@ def _failed(truth: Truth, rules: Rules) -> dict[InstanceKey, Collection[Finding]
     return failed
 
 
-def _study_uids(study: Resource) -> list[str]:
-    return [
-        identifier["value"].removeprefix(STUDY_UID_PREFIX)
-        for identifier in study.get("identifier", [])
-        if str(identifier.get("value", "")).startswith(STUDY_UID_PREFIX)
-    ]
+def _with(writers: Iterable[Writer], writer: Writer) -> list[Writer]:
+    """Announcements with one more; each attempt announces a Patient once, and old ones make room."""
+    kept = [one for one in writers if (one.attempt, one.patient) != (writer.attempt, writer.patient)]
+    return [*kept, writer][-MOST_WRITERS:]

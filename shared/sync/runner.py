@@ -91,6 +91,8 @@ class Runner:
 
     async def _defer(self, change: StudyChange, error: SyncError) -> Outcome:
         later = change.deferred(self._now())
+        if isinstance(error, Misconfigured):  # not the study's fault, and no reason to give it up
+            later = replace(later, first_failed_at=change.first_failed_at)
         asked = error.retry_after_s if isinstance(error, TransientError) else None
         await self._queue.send(later, delay_s(later.attempts, asked))
         if not isinstance(error, Misconfigured):
@@ -100,7 +102,7 @@ class Runner:
     async def _park_or_defer(self, change: StudyChange, error: SyncError, table: ErrorTable) -> Outcome:
         try:
             await self._park(change, error.code, str(error), table)
-        except TransientError as failure:
+        except (TransientError, Misconfigured) as failure:
             return await self._defer(change, failure)
         await self._clear_retries(change)
         return Outcome.PARKED

@@ -34,7 +34,9 @@ def test_repeated_failure_has_the_same_row(again):
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(ErrorRecord(STUDY, "invalid-date", "1.2.3", "1.2.3.4", 7, "SeriesDate"), id="attribute"),
+        pytest.param(
+            ErrorRecord(STUDY, "invalid-date", "1.2.3", "1.2.3.4", 7, "SeriesDate", key="SeriesDate"), id="attribute"
+        ),
         pytest.param(ErrorRecord(STUDY, "invalid-date", "1.2.3", "1.2.3.5", 7, "StudyDate"), id="instance"),
         pytest.param(ErrorRecord(STUDY, "invalid-date", "1.2.4", "1.2.3.4", 7, "StudyDate"), id="series"),
         pytest.param(

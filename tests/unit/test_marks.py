@@ -119,27 +119,16 @@ def test_learn(known, listed, expected):
 
 
 @pytest.mark.parametrize(
-    ("known", "listed", "covered"),
+    ("after", "same"),
     [
-        pytest.param(_marks(a=7), {A: 7}, True, id="same"),
-        pytest.param(_marks(a=7), {A: 6}, True, id="older"),
-        pytest.param(_marks(a=7), {A: 8}, False, id="newer"),
-        pytest.param(_marks(a=-8), {A: 7}, True, id="gone, same"),
-        pytest.param(_marks(a=-8), {A: 8}, False, id="gone, newer"),
-        pytest.param({}, {A: 1}, False, id="unknown"),
-        pytest.param(_marks(a=0), {A: 1}, False, id="no sequence told"),
-        pytest.param(_marks(a=7, b=3), {A: 7, B: 4}, False, id="one of two newer"),
-        pytest.param(_marks(a=7, b=3), {A: 7, B: 3}, True, id="both"),
-        pytest.param(_marks(a=0), {A: 0}, False, id="message without a sequence"),
+        pytest.param(_marks(a=7, b=3), True, id="nothing learnt"),
+        pytest.param(_marks(a=7, b=5), True, id="one that does not speak"),
+        pytest.param(_marks(a=9, b=3), False, id="a newer change of the one that speaks"),
+        pytest.param(_marks(a=7, b=8), False, id="another one speaks"),
     ],
 )
-def test_covers(known, listed, covered):
-    assert marks.covers(known, listed) is covered
-
-
-@given(TRUTH, LISTED)
-def test_a_message_is_covered_by_its_own_look(truth, listed):
-    assert marks.covers(_look(truth, {}, listed), listed)
+def test_who_speaks_after_learning(after, same):
+    assert marks.say_the_same(_marks(a=7, b=3), after) is same
 
 
 SERIES_1, SERIES_2 = marks.series_digest(A.series_instance_uid), marks.series_digest(C.series_instance_uid)

@@ -32,12 +32,12 @@ def _range(first, last, age_s=0):
     ],
 )
 def test_missing_numbers(after, last, there, missing):
-    assert _missing(after, last, there, NOW) == [_range(*ends) for ends in missing]
+    assert _missing(after, last, dict.fromkeys(there, NOW), NOW) == [_range(*ends) for ends in missing]
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.sets(st.integers(0, 120)))
 def test_every_number_is_there_or_missing(after, width, there):
-    found = _missing(after, after + width, there, NOW)
+    found = _missing(after, after + width, dict.fromkeys(there, NOW), NOW)
     numbers = [number for hole in found for number in range(hole.first, hole.last + 1)]
     assert numbers == [number for number in range(after + 1, after + width + 1) if number not in there]
 

@@ -1,0 +1,46 @@
+"""Send other studies through the queue once more, when a Patient's demographics have to be decided anew."""
+
+from shared.fhir.client import FhirClient
+from shared.fhir.identifiers import Resource
+from shared.model import StudyChange
+from shared.storage import creation_claim
+from shared.storage.study_queue import StudyQueue
+from shared.storage.study_state import StudyStateStore
+
+STUDY_UID_PREFIX = "urn:oid:"
+LOOK_AGAIN = -1  # the part number of a message that no poll sent
+
+
+class OtherStudies:
+    """The studies beside the one that a message is about."""
+
+    def __init__(self, fhir: FhirClient, states: StudyStateStore, queue: StudyQueue, change: StudyChange) -> None:
+        self._fhir = fhir
+        self._states = states
+        self._queue = queue
+        self._change = change
+
+    async def of_patient(self, patient: str) -> None:
+        """All that are linked to this `Patient/id`."""
+        for study in await self._fhir.studies_of(patient):
+            for uid in _study_uids(study):
+                await self.study(uid)
+
+    async def this_one_later(self) -> None:
+        """The study itself, when nothing that is under way now can still be written."""
+        again = StudyChange(self._change.study, self._change.poll, LOOK_AGAIN)
+        await self._queue.send(again, creation_claim.EXPIRES_AFTER.total_seconds())
+
+    async def study(self, study_instance_uid: str) -> None:
+        """One study, in every data partition that it was written for; somebody else's is left alone."""
+        if study_instance_uid != self._change.study.study_instance_uid:
+            for study in await self._states.partitions_of(study_instance_uid):
+                await self._queue.send(StudyChange(study, self._change.poll, LOOK_AGAIN))
+
+
+def _study_uids(study: Resource) -> set[str]:
+    return {
+        str(identifier["value"]).removeprefix(STUDY_UID_PREFIX)
+        for identifier in study.get("identifier", [])
+        if str(identifier.get("value", "")).startswith(STUDY_UID_PREFIX)
+    }
