@@ -14,6 +14,7 @@ from shared.telemetry import event, quiet_libraries
 
 if TYPE_CHECKING:
     from shared.sync.poller import PollResult
+    from shared.sync.runner import Runner
     from shared.wiring import App
 
 HEALTH_TIMEOUT_S = 10.0
@@ -55,24 +56,23 @@ class Worker:
         return result
 
     async def sync(self, text: str) -> None:
-        """One message of the queue. Wrong settings are not the study's fault: it waits until they are mended."""
-        try:
-            runner = self.app().runner
-        except Misconfigured as error:
-            event("study_set_aside", logging.ERROR, code=error.code, reason=error)
-            await _wait_for_settings(StudyChange.from_json(text))
-            return
-        await runner.run(text)
+        """One message of the queue."""
+        if runner := await self._runner_for(text):
+            await runner.run(text)
 
     async def record_poison(self, text: str) -> None:
-        """One message of the poison queue. While the settings are wrong it goes back to the queue: they may be why."""
+        """One message of the poison queue."""
+        if runner := await self._runner_for(text):
+            await runner.record_poison(text)
+
+    async def _runner_for(self, text: str) -> "Runner | None":
+        """The runner; None while the settings are wrong. That is not the study's fault: it goes back to the queue."""
         try:
-            runner = self.app().runner
+            return self.app().runner
         except Misconfigured as error:
             event("study_set_aside", logging.ERROR, code=error.code, reason=error)
             await _wait_for_settings(StudyChange.from_json(text))
-            return
-        await runner.record_poison(text)
+            return None
 
     async def health(self) -> dict[str, Any]:
         """Whether settings and services are as they should be, and how much is waiting.

@@ -11,23 +11,21 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from shared.dicom.client import DicomClient
-from shared.dicom.study import Truth
-from shared.dicom.values import Attributes
 from shared.errors import Rejected, Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.http import SERVER_ERROR
-from shared.mapping.imaging_study import lacks, study_identity
-from shared.mapping.study_layer import findings_of, keys_of
-from shared.model import Finding, InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
+from shared.mapping.imaging_study import study_identity
+from shared.mapping.study_layer import keys_of
+from shared.model import Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
 from shared.storage.patient_state import PatientStateStore
@@ -36,10 +34,9 @@ from shared.storage.study_state import StudyStateStore
 from shared.sync import findings, marks
 from shared.sync.claiming import Claims, claiming
 from shared.sync.demographics import give_word_back, let_go, save_state, subject_of
+from shared.sync.look import Look, Memory, look_at
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Rules
-from shared.sync.truth import SINGLE_READS, read_some, read_whole
-from shared.sync.view import View, unreadable, view_of
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
@@ -57,15 +54,6 @@ class Stores:
     patients: PatientStateStore
     claims: CreationClaimStore
     records: ErrorRecords
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look at DICOM showed. `failed` instances are kept out of FHIR."""
-
-    truth: Truth
-    failed: Mapping[InstanceKey, Collection[Finding]]
-    view: View
 
 
 class Result(NamedTuple):
@@ -126,7 +114,8 @@ class Reconciler:
             identity = study_identity(change.study.study_instance_uid)
             stored = await claims.find(identity, likely_new=state.etag is None)
             adopted = await self._is_adopted(change, state, stored)
-            look = await self._look(change, state, stored, adopted=adopted, repeats=bool(earlier))
+            memory = Memory(state, keys_of(stored), adopted=adopted, repeats=bool(earlier))
+            look = await look_at(self._dicom, change, memory, self._rules)
             plan = await self._planner.plan(claims, change.study, stored, look.view, adopted=adopted)
             if _changes_something(state, look, plan):
                 state = await self._announce(attempt, state, look, plan)
@@ -163,24 +152,6 @@ class Reconciler:
             return False
         written_for = await self._stores.studies.partitions_of(change.study.study_instance_uid)
         return set(written_for) <= {change.study}
-
-    async def _look(
-        self, change: StudyChange, state: StudyState, stored: Resource | None, *, adopted: bool, repeats: bool
-    ) -> Look:
-        listed, stored_keys = change.instances, keys_of(stored)
-        # after an attempt that may have written, what is stored can come from instances that this message does not list
-        is_few = 0 < len(listed) <= SINGLE_READS and not repeats
-        if is_few and stored is not None and state.full_poll and not state.parked:
-            truth = await read_some(self._dicom, change.study, listed)
-            failed = _failed(truth, self._rules)
-            view = view_of(truth, failed, state.marks, listed, stored_keys, adopted=adopted, final=False)
-            if view is not None:
-                return Look(truth, failed, view)
-        truth = await read_whole(self._dicom, change.study, listed, stored_keys)
-        failed = _failed(truth, self._rules)
-        view = view_of(truth, failed, state.marks, listed, stored_keys, adopted=adopted, final=True)
-        assert view is not None  # noqa: S101 - a final view always is
-        return Look(truth, failed, view)
 
     async def _announce(self, attempt: Attempt, state: StudyState, look: Look, plan: Plan) -> StudyState:
         patient = plan.patient.key if plan.patient is not None and plan.patient.entry is not None else ""
@@ -273,18 +244,6 @@ def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
         or (patient is not None and (patient.state_changes or patient.key != state.patient))
         or (not state.has_records and (plan.findings or look.failed))
     )
-
-
-def _failed(truth: Truth, rules: Rules) -> dict[InstanceKey, Collection[Finding]]:
-    """Instances that are kept out of FHIR, each with the reason."""
-    failed: dict[InstanceKey, Collection[Finding]] = dict(unreadable(truth))
-    for key, dataset in truth.instances.items():
-        keyword = lacks(Attributes(dataset))
-        if keyword is not None:
-            failed[key] = [Finding(keyword, "missing")]
-        elif rules.enforce_valid_values and (found := findings_of(dataset, rules.default_zone)):
-            failed[key] = found
-    return failed
 
 
 def _with(writers: Iterable[Writer], writer: Writer) -> list[Writer]:
