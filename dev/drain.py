@@ -37,7 +37,7 @@ def command(
     try:
         announce(part="drain", **asyncio.run(drain(timeout_s)))
     except SyncError as error:
-        sys.exit(f"drain: {error.code}: {error}")
+        sys.exit(f"drain: {error}")
     except TimeoutError:
         sys.exit(f"drain: the queue is not empty after {timeout_s:.0f} s")
 

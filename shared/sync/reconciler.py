@@ -117,6 +117,9 @@ class Reconciler:
             memory = Memory(state, keys_of(stored), adopted=adopted, repeats=bool(earlier))
             look = await look_at(self._dicom, change, memory, self._rules)
             plan = await self._planner.plan(claims, change.study, stored, look.view, adopted=adopted)
+            for entry in plan.entries:
+                if entry.resource is not None:
+                    check_valid(entry.resource, entry.before)
             if _changes_something(state, look, plan):
                 state = await self._announce(attempt, state, look, plan)
                 await self._leave_patients(change, state, earlier, stored, plan)
@@ -165,12 +168,8 @@ class Reconciler:
         return await self._stores.studies.save(attempt.change.study, announced)
 
     async def _write(self, claims: Claims, plan: Plan) -> None:
-        if not plan.entries:
-            return
-        for entry in plan.entries:
-            if entry.resource is not None:
-                check_valid(entry.resource, entry.before)
-        self._planner.learn(plan, await claims.transact(plan.entries))
+        if plan.entries:
+            self._planner.learn(plan, await claims.transact(plan.entries))
 
     async def _leave_patients(
         self, change: StudyChange, state: StudyState, earlier: list[Writer], stored: Resource | None, plan: Plan
