@@ -277,9 +277,8 @@ class StorageAccount(Section):
 
 
 def _problem(detail: ErrorDetails) -> str:
-    names = {
-        to_pascal(name).lower(): to_pascal(name) for section in _sections(Settings) for name in section.model_fields
-    }
+    sections = (*_sections(Settings), StorageAccount)
+    names = {to_pascal(name).lower(): to_pascal(name) for section in sections for name in section.model_fields}
     path = [str(part) for part in detail["loc"]]
     name = "__".join(names.get(part, part) for part in path)
     name = "STUDY_QUEUE_NAME" if name.lower().replace("_", "") == "studyqueuename" else name

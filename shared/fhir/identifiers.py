@@ -73,7 +73,8 @@ def by_identifier(resource_type: str, system: str, value: str) -> ByIdentifier:
 
 def endpoint_by_name(name: str, system: str, code: str) -> EndpointByName:
     """Identity of an Endpoint, which DICOM Cast finds by name and connection type."""
-    criteria = (("name:exact", _escape(name)), ("connection-type", f"{_escape(system)}|{_escape(code)}"))
+    # HAPI 8.8 refuses a conditional create whose criteria begin with a modifier
+    criteria = (("connection-type", f"{_escape(system)}|{_escape(code)}"), ("name:exact", _escape(name)))
     return EndpointByName("Endpoint", criteria, name, system, code)
 
 

@@ -51,8 +51,8 @@ def test_endpoint_is_found_by_name_and_type():
     assert (identity.resource_type, identity.criteria) == (
         "Endpoint",
         (
-            ("name:exact", "DICOM WADO-RS endpoint https://dicom.example.org/"),
             ("connection-type", f"{SYSTEM}|dicom-wado-rs"),
+            ("name:exact", "DICOM WADO-RS endpoint https://dicom.example.org/"),
         ),
     )
     assert identity.matches(new_endpoint("https://dicom.example.org"))

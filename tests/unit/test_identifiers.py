@@ -44,12 +44,12 @@ def test_criteria_of_a_conditional_create(system, value, text):
 def test_criteria_of_an_endpoint():
     identity = endpoint_by_name("DICOM, WADO-RS", SYSTEM, "dicom-wado-rs")
     assert identity.criteria == (
-        ("name:exact", "DICOM\\, WADO-RS"),
         ("connection-type", f"{SYSTEM}|dicom-wado-rs"),
+        ("name:exact", "DICOM\\, WADO-RS"),
     )
     assert identity.if_none_exist == (
-        "name:exact=DICOM%5C%2C%20WADO-RS&connection-type=http%3A%2F%2Fterminology.hl7.org%2FCodeSystem"
-        "%2Fendpoint-connection-type%7Cdicom-wado-rs"
+        "connection-type=http%3A%2F%2Fterminology.hl7.org%2FCodeSystem"
+        "%2Fendpoint-connection-type%7Cdicom-wado-rs&name:exact=DICOM%5C%2C%20WADO-RS"
     )
 
 
