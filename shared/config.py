@@ -277,7 +277,7 @@ class StorageAccount(Section):
 
 
 def _problem(detail: ErrorDetails) -> str:
-    sections = (*_sections(Settings), StorageAccount)
+    sections: list[type[BaseModel]] = [*_sections(Settings), StorageAccount]
     names = {to_pascal(name).lower(): to_pascal(name) for section in sections for name in section.model_fields}
     path = [str(part) for part in detail["loc"]]
     name = "__".join(names.get(part, part) for part in path)
