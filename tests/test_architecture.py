@@ -22,6 +22,8 @@ PURE = {
     "shared.fhir.identifiers",
     "shared.fhir.ownership",
     "shared.fhir.systems",
+    "shared.mapping.coding",
+    "shared.mapping.device",
     "shared.mapping.endpoint",
     "shared.mapping.imaging_study",
     "shared.mapping.patient",

@@ -16,3 +16,25 @@ CONNECTION_TYPE = "http://terminology.hl7.org/CodeSystem/endpoint-connection-typ
 DICOM_WADO_RS = "dicom-wado-rs"
 # https://hl7.org/fhir/R4/extension-iso21090-en-representation.html
 NAME_REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+# https://hl7.org/fhir/R4/snomedct.html, loinc.html, ucum.html
+SNOMED_CT = "http://snomed.info/sct"
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+# Coding Scheme Designator (PS3.16 table 8-1) -> system (https://hl7.org/fhir/R4/terminologies-systems.html)
+CODING_SCHEMES = {
+    "DCM": DCM,
+    "SCT": SNOMED_CT,
+    "LN": LOINC,
+    "UCUM": UCUM,
+    "RADLEX": "http://www.radlex.org",
+    "C4": "http://www.ama-assn.org/go/cpt",
+    "CPT4": "http://www.ama-assn.org/go/cpt",
+    "I9C": "http://hl7.org/fhir/sid/icd-9-cm",
+    "I10": "http://hl7.org/fhir/sid/icd-10",
+    "I10C": "http://hl7.org/fhir/sid/icd-10-cm",
+    "NCIt": "http://ncimeta.nci.nih.gov",
+    "UMLS": "http://www.nlm.nih.gov/research/umls",
+}
+# https://hl7.org/fhir/uv/radiation-dose-summary/STU1/CodeSystem-dicom-identifier-type.html
+DICOM_IDENTIFIER_TYPE = "http://hl7.org/fhir/uv/radiation-dose-summary/CodeSystem/dicom-identifier-type"
+SERIAL_NUMBER = "SNO"

@@ -1,0 +1,88 @@
+"""Pure: coded entries (PS3.3 8.8) as Coding and CodeableConcept (https://hl7.org/fhir/R4/datatypes.html#CodeableConcept).
+
+A code gets a system only where the system is known: what is written under a wrong one is worse than a text.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from shared.dicom.values import Attributes
+from shared.fhir.systems import CODING_SCHEMES
+
+Element = dict[str, Any]
+Systems = Mapping[str, str]
+
+NO_SYSTEMS: Systems = MappingProxyType({})
+CODE_KEYWORDS = ("CodeValue", "LongCodeValue", "URNCodeValue")
+# PS3.16 8.1: three designators of SNOMED RT, whose codes are not those of SNOMED CT
+SNOMED_RT = frozenset({"SRT", "SNM3", "99SDM"})
+# published in the same table of PS3.16 annex O, not in pydicom 3.0.2
+SNOMED_RT_ADDED = {"F-61FDB": "349358000"}
+# PS3.16 table 8-1: UIDs of coding schemes that have a FHIR system of their own
+UID_SYSTEMS = {
+    "1.2.840.10008.2.16.4": "DCM",
+    "2.16.840.1.113883.6.96": "SCT",
+    "2.16.840.1.113883.6.1": "LN",
+    "2.16.840.1.113883.6.8": "UCUM",
+    "2.16.840.1.113883.6.256": "RADLEX",
+}
+
+
+def concepts(attributes: Attributes, keyword: str, declared: Systems = NO_SYSTEMS) -> list[Element]:
+    """A Code Sequence as CodeableConcepts; items that say nothing are left out."""
+    found = (concept(item, declared) for item in attributes.items(keyword))
+    return [element for element in found if element is not None]
+
+
+def concept(item: Attributes, declared: Systems = NO_SYSTEMS) -> Element | None:
+    """One coded entry as CodeableConcept: its Coding where a code can be written, and Code Meaning as text."""
+    one = coding(item, declared)
+    text = item.text("CodeMeaning")
+    element = {"coding": [one] if one else None, "text": text}
+    return {name: value for name, value in element.items() if value} or None
+
+
+def coding(item: Attributes, declared: Systems = NO_SYSTEMS) -> Element | None:
+    """One coded entry as Coding.
+
+    SNOMED RT codes become SNOMED CT where the correspondence is published, otherwise there is none. A code of a scheme
+    that has no URI known here, nor one that the dataset declares, stands without a system.
+    """
+    code = next((" ".join(text.split()) for text in map(item.text, CODE_KEYWORDS) if text), None)
+    scheme = item.text("CodingSchemeDesignator") or ""
+    if code is None:
+        return None
+    if scheme in SNOMED_RT or (scheme == "SCT" and not code.isdecimal()):
+        code = snomed_ct_of(code)
+        scheme = "SCT"
+        if code is None:
+            item.find("CodeValue", "unknown-code")
+            return None
+    elements = {"system": CODING_SCHEMES.get(scheme) or declared.get(scheme), "code": code}
+    elements["display"] = item.text("CodeMeaning")
+    return {name: value for name, value in elements.items() if value}
+
+
+def declared_systems(attributes: Attributes) -> Systems:
+    """Designator -> system, by the Coding Scheme Identification Sequence (PS3.3 C.12.1) of a dataset."""
+    systems = {}
+    for item in attributes.items("CodingSchemeIdentificationSequence"):
+        designator, uid = item.text("CodingSchemeDesignator"), item.uid("CodingSchemeUID")
+        if designator and uid and designator not in SNOMED_RT:
+            systems[designator] = CODING_SCHEMES.get(UID_SYSTEMS.get(uid, "")) or f"urn:oid:{uid}"
+    return systems
+
+
+def snomed_ct_of(code: str) -> str | None:
+    """The SNOMED CT concept of a SNOMED RT code (PS3.16 annex O); None where none is published."""
+    return SNOMED_RT_ADDED.get(code) or _snomed_rt().get(code)
+
+
+@cache
+def _snomed_rt() -> Mapping[str, str]:
+    # large tables: loaded with the first such code, not when the app starts
+    table: Mapping[str, str] = import_module("pydicom.sr._snomed_dict").mapping["SRT"]
+    return table
