@@ -99,6 +99,7 @@ class Features(Section):
 
     enforce_validation_of_tag_values: Boolean = False
     generate_observations: Boolean = True
+    generate_irradiation_events: Boolean = True
     ignore_json_parsing_errors: Boolean = False
 
 

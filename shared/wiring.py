@@ -21,9 +21,9 @@ from shared.storage import checkpoint, creation_claim, patient_state, study_stat
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_queue import ENCODE_POLICY, StudyQueue
 from shared.storage.table import Table
-from shared.sync.plan import Rules
 from shared.sync.poller import Poller
 from shared.sync.reconciler import Reconciler, Stores
+from shared.sync.rules import Rules
 from shared.sync.runner import Runner
 
 C = TypeVar("C")
@@ -77,18 +77,22 @@ def build(settings: Settings, account: StorageAccount) -> App:
     reconciler = Reconciler(dicom, fhir, stores, queue, _rules(settings))
     retry = settings.retry_configuration.total_retry_duration
     runner = Runner(reconciler, stores.studies, queue, records, retry, _now)
-    poller = Poller(dicom, checkpoints, queue, records, _now)
+    record_malformed = not settings.dicom_cast.features.ignore_json_parsing_errors
+    poller = Poller(dicom, checkpoints, queue, records, _now, record_malformed=record_malformed)
     return App(poller, runner, queue, poison_queue, checkpoints, dicom, fhir, resources)
 
 
 def _rules(settings: Settings) -> Rules:
-    patient = settings.patient
+    patient, features = settings.patient, settings.dicom_cast.features
     follow = patient.demographics is Demographics.SYNC
     return Rules(
         settings.dicom_web.endpoint,
         PatientRules(patient.patient_system_id, patient.is_issuer_id_used, follow),
         settings.dicom_web.default_time_zone,
-        settings.dicom_cast.features.enforce_validation_of_tag_values,
+        enforce_valid_values=features.enforce_validation_of_tag_values,
+        record_unreadable=not features.ignore_json_parsing_errors,
+        generate_observations=features.generate_observations,
+        generate_events=features.generate_irradiation_events,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from shared.model import Finding
 
@@ -23,6 +23,9 @@ TIME = re.compile(r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?
 OFFSET = re.compile(r"([+-])(0\d|1[0-3]|14(?=00))([0-5]\d)", re.ASCII)
 UNUSABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 INTEGER = re.compile(r"[+-]?\d{1,12}(\.0*)?", re.ASCII)
+# characters that a value may have (PS3.5 table 6.2-1); the others have no bound, or one that is checked by their form
+MAX_LENGTHS = {"AE": 16, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "LT": 10240, "SH": 16, "ST": 1024}
+PERSON_NAME_MAX_LENGTH = 64
 
 
 class PersonName(NamedTuple):
@@ -42,6 +45,12 @@ def tag_of(keyword: str) -> str:
     if tag is None:
         raise KeyError(keyword)
     return f"{tag:08X}"
+
+
+@lru_cache(maxsize=512)
+def max_length(keyword: str) -> int | None:
+    """Characters that a value of this attribute may have; None where its VR sets no bound."""
+    return MAX_LENGTHS.get(dictionary_VR(keyword))
 
 
 @dataclass(slots=True)
@@ -66,8 +75,10 @@ class Attributes:
         """Values as text, trimmed of padding (spaces and NUL, PS3.5 6.2)."""
         texts = []
         for value in self.values(keyword):
-            if isinstance(value, str | int | float) and not isinstance(value, bool):
-                texts.append(self._clean(keyword, str(value)))
+            if isinstance(value, str):
+                texts.append(self._clean(keyword, value, max_length(keyword)))
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                texts.append(str(value))
             else:
                 self.find(keyword, "not-text")
         return [text for text in texts if text]
@@ -138,13 +149,18 @@ class Attributes:
         return f"{found[1]}{found[2]}:{found[3]}"
 
     def person_names(self, keyword: str) -> dict[str, PersonName]:
-        """The first PN value by component group: Alphabetic, Ideographic, Phonetic."""
-        values = self.values(keyword)
-        if not values:
-            return {}
-        if len(values) > 1:
+        """The first PN value by component group; more than one is a finding."""
+        names = self.names(keyword)
+        if len(names) > 1:
             self.find(keyword, "several-values")
-        value = {"Alphabetic": values[0]} if isinstance(values[0], str) else values[0]
+        return names[0] if names else {}
+
+    def names(self, keyword: str) -> list[dict[str, PersonName]]:
+        """PN values, each by component group: Alphabetic, Ideographic, Phonetic."""
+        return [self._groups(keyword, value) for value in self.values(keyword)]
+
+    def _groups(self, keyword: str, value: Any) -> dict[str, PersonName]:
+        value = {"Alphabetic": value} if isinstance(value, str) else value
         if not isinstance(value, Mapping):
             self.find(keyword, "invalid-name")
             return {}
@@ -163,14 +179,21 @@ class Attributes:
                 self.find(keyword, "malformed-item")
 
     def _person_name(self, keyword: str, text: str) -> PersonName:
+        if len(text) > PERSON_NAME_MAX_LENGTH:
+            self.find(keyword, "too-long")
         components = [self._clean(keyword, component) for component in text.split("^")]
         if len(components) > COMPONENTS:
             self.find(keyword, "too-many-components")
         return PersonName(*(components + [""] * COMPONENTS)[:COMPONENTS])
 
-    def _clean(self, keyword: str, text: str) -> str:
-        """Without padding, and without characters that FHIR's string cannot hold (R4, datatypes.html#string)."""
+    def _clean(self, keyword: str, text: str, longest: int | None = None) -> str:
+        """Without padding, and without characters that FHIR's string cannot hold (R4, datatypes.html#string).
+
+        A text that is longer than its VR allows is kept as it is, with a finding.
+        """
         text = text.strip("\0").strip()
+        if longest is not None and len(text) > longest:
+            self.find(keyword, "too-long")
         if UNUSABLE.search(text):
             self.find(keyword, "invalid-characters")
             text = UNUSABLE.sub("", text).strip()

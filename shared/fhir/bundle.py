@@ -2,8 +2,8 @@
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from shared.errors import Unavailable, VersionConflict
@@ -12,6 +12,10 @@ from shared.fhir.identifiers import Identity, Resource
 STATUS = re.compile(r"\d{3}")
 CREATED = 201
 ENTRY_STATUSES = range(200, 300)
+# Medplum takes no more where one of them is a conditional create, and no more updates than that in one bundle
+MOST_WITH_CONDITION = 8
+MOST_UPDATES = 50
+MOST_ENTRIES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,11 @@ class Entry:
         return cls("POST", identity.resource_type, resource, full_url, if_none_exist=identity.if_none_exist)
 
     @classmethod
+    def add(cls, resource: Resource) -> Self:
+        """A create without a condition, for what only the holder of a claim writes."""
+        return cls("POST", resource["resourceType"], resource, f"urn:uuid:{uuid.uuid4()}")
+
+    @classmethod
     def update(cls, resource: Resource, before: Resource) -> Self:
         """An update of exactly the version that was read."""
         version = resource["meta"]["versionId"]
@@ -47,6 +56,11 @@ class Entry:
     def target(self) -> str:
         """What other resources of the bundle refer to."""
         return self.full_url or self.url
+
+    @property
+    def resource_type(self) -> str:
+        """Type of the resource that is written."""
+        return self.url.partition("/")[0]
 
     def to_json(self) -> Resource:
         """BundleEntryComponent (R4, bundle.html)."""
@@ -73,6 +87,21 @@ def transaction(entries: Sequence[Entry]) -> Resource:
     return {"resourceType": "Bundle", "type": "transaction", "entry": [entry.to_json() for entry in entries]}
 
 
+def bundles(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """The entries in their order, in as few bundles as servers take."""
+    result: list[list[Entry]] = []
+    for entry in entries:
+        if not result or not _fits([*result[-1], entry]):
+            result.append([])
+        result[-1].append(entry)
+    return result
+
+
+def resolved(entry: Entry, references: Mapping[str, str]) -> Entry:
+    """The entry with references to what earlier bundles created; `references` is by full URL."""
+    return replace(entry, resource=_resolved(entry.resource, references)) if entry.resource and references else entry
+
+
 def check_answer(entries: Sequence[Entry], answer: Any) -> list[str]:
     """`Type/id` per entry of an accepted transaction; empty for a delete.
 
@@ -83,6 +112,22 @@ def check_answer(entries: Sequence[Entry], answer: Any) -> list[str]:
     if not isinstance(answers, list) or len(answers) < len(entries):
         raise Unavailable("the FHIR server answered a transaction with fewer entries than it was sent")
     return [_checked(entry, response) for entry, response in zip(entries, answers, strict=False)]
+
+
+def _fits(entries: Sequence[Entry]) -> bool:
+    most = MOST_WITH_CONDITION if any(entry.if_none_exist for entry in entries) else MOST_ENTRIES
+    return len(entries) <= most and sum(entry.method == "PUT" for entry in entries) <= MOST_UPDATES
+
+
+def _resolved(value: Any, references: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: references.get(part, part)
+            if name == "reference" and isinstance(part, str)
+            else _resolved(part, references)
+            for name, part in value.items()
+        }
+    return [_resolved(part, references) for part in value] if isinstance(value, list) else value
 
 
 def _checked(entry: Entry, answer: Any) -> str:

@@ -5,19 +5,20 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
 from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Unavailable, VersionConflict
-from shared.fhir.bundle import Entry, check_answer, transaction
-from shared.fhir.identifiers import Identity, Resource
+from shared.fhir.bundle import Entry, bundles, check_answer, resolved, transaction
+from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
 from shared.http import error_for, json_of, repeated, send
 
 SERVICE = "the FHIR server"
 FHIR_JSON = "application/fhir+json"
 FHIR_VERSION = "4.0"
-SEARCH_COUNT = 50
+SEARCH_COUNT = 100
+MOST_VALUES = 50  # identifiers that one search asks for
 ISSUE_CODE = re.compile(r"[a-z-]{1,40}")
 
 
@@ -47,39 +48,58 @@ class FhirClient:
 
     async def find(self, identity: Identity) -> Resource | None:
         """The one resource with this identity, or None; AmbiguousMatch when there are several."""
-        await self.check_capable()
-        body = urlencode([*identity.criteria, ("_count", str(SEARCH_COUNT))])
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Cache-Control": "no-cache",  # HAPI answers repeated searches from a cache otherwise
-            "Prefer": "handling=strict",  # a parameter that is ignored matches everything
-        }
-        found = await repeated(lambda: self._read("POST", f"{identity.resource_type}/_search", body, headers))
-        matches = {hit["id"]: hit for hit in _hits(found, identity.resource_type) if identity.matches(hit)}
+        hits = await self._search(identity.resource_type, identity.criteria)
+        matches = {hit["id"]: hit for hit in hits if identity.matches(hit)}
         if len(matches) > 1:
             raise AmbiguousMatch(f"{len(matches)} {identity.resource_type} resources have the same identity")
         return next(iter(matches.values()), None)
 
+    async def find_any(self, identities: Sequence[ByIdentifier]) -> list[Resource]:
+        """Every resource that has one of these identities, which are of one type."""
+        hits: list[Resource] = []
+        for some in (identities[place : place + MOST_VALUES] for place in range(0, len(identities), MOST_VALUES)):
+            hits += await self._search(some[0].resource_type, any_of(some))
+        return [hit for hit in hits if any(identity.matches(hit) for identity in identities)]
+
     async def studies_of(self, patient: str) -> list[Resource]:
         """ImagingStudy resources whose subject is this `Patient/id`."""
-        await self.check_capable()
-        path: str | None = f"ImagingStudy?patient={quote(patient)}&_count={SEARCH_COUNT}"
-        studies: list[Resource] = []
-        while path is not None:
-            found = await repeated(partial(self._read, "GET", path, None, {"Cache-Control": "no-cache"}))
-            hits = _hits(found, "ImagingStudy")
-            studies += [hit for hit in hits if (hit.get("subject") or {}).get("reference") == patient]
-            path = self._next_page(found)
-        return studies
+        hits = await self._search("ImagingStudy", (("patient", patient),))
+        return [hit for hit in hits if (hit.get("subject") or {}).get("reference") == patient]
 
     async def transact(self, entries: Sequence[Entry]) -> list[str]:
-        """Carry out all entries or none; `Type/id` per entry."""
+        """Carry out all entries, in order; `Type/id` per entry. Those of one bundle all or none."""
+        answers: list[str] = []
+        created: dict[str, str] = {}
+        for bundle in bundles(entries):
+            some = [resolved(entry, created) for entry in bundle]
+            answer = await self._transact(some)
+            created |= {entry.full_url: one for entry, one in zip(some, answer, strict=True) if entry.full_url}
+            answers += answer
+        return answers
+
+    async def _transact(self, entries: Sequence[Entry]) -> list[str]:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
         response = await send(self._client, SERVICE, request)
         if not response.is_success:
             raise self._refusal(response)
         return check_answer(entries, json_of(SERVICE, response))
+
+    async def _search(self, resource_type: str, criteria: Sequence[tuple[str, str]]) -> list[Resource]:
+        """Every hit of a search, page by page."""
+        await self.check_capable()
+        headers = {
+            "Cache-Control": "no-cache",  # HAPI answers repeated searches from a cache otherwise
+            "Prefer": "handling=strict",  # a parameter that is ignored matches everything
+        }
+        form = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+        body = urlencode([*criteria, ("_count", str(SEARCH_COUNT))])
+        found = await repeated(partial(self._read, "POST", f"{resource_type}/_search", body, form))
+        hits = _hits(found, resource_type)
+        while (path := self._next_page(found, resource_type)) is not None:
+            found = await repeated(partial(self._read, "GET", path, None, headers))
+            hits += _hits(found, resource_type)
+        return hits
 
     async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
         response = await send(self._client, SERVICE, self._request(method, path, body, headers))
@@ -93,13 +113,13 @@ class FhirClient:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
         return resource
 
-    def _next_page(self, found: Resource) -> str | None:
+    def _next_page(self, found: Resource, resource_type: str) -> str | None:
         """The next link, on the configured server: behind a gateway, servers give links that lead past it."""
         links = [urlsplit(str(link.get("url"))) for link in _mappings(found, "link") if link.get("relation") == "next"]
         if not links:
             return None
         base = self._client.base_url.path.rstrip("/")
-        path = links[0].path.removeprefix(base).lstrip("/") if links[0].path.startswith(base) else "ImagingStudy"
+        path = links[0].path.removeprefix(base).lstrip("/") if links[0].path.startswith(base) else resource_type
         return f"{self._client.base_url}{path}?{links[0].query}"
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:

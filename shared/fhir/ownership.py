@@ -24,6 +24,22 @@ def replace_owned(stored: Iterable[Any], ours: Iterable[Any], is_ours: Callable[
     return kept + [item for item in ours if item not in kept]
 
 
+def lay_shared(stored: Any, ours: Any, mark: str) -> Any:
+    """An element, or a list of them, where others may write too.
+
+    What is ours carries an `id` (R4, element.html) that begins with the first word of `mark`, and is replaced or
+    removed. A single element of somebody else stays; of a list all of theirs stay, and what they have is not doubled.
+    """
+    owner = mark.split("-", maxsplit=1)[0] + "-"
+    if not isinstance(stored if ours is None else ours, list):
+        if stored and not _is_marked(stored, owner):
+            return stored
+        return {"id": mark, **ours} if ours else None
+    theirs = [item for item in stored or [] if not _is_marked(item, owner)]
+    new = [item for item in ours or [] if item not in theirs]
+    return [*theirs, *({"id": f"{mark}-{place}", **item} for place, item in enumerate(new, start=1))]
+
+
 def put(element: Element, name: str, value: Any) -> None:
     """Set a value, or drop the name where there is none: FHIR has no empty elements (R4, json.html)."""
     if value in (None, "", [], {}):
@@ -40,6 +56,10 @@ def same_content(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def source_of(resource: Mapping[str, Any]) -> str:
     """`meta.source` without the request id that HAPI appends to it."""
     return str(resource.get("meta", {}).get("source", "")).split("#")[0]
+
+
+def _is_marked(item: Any, owner: str) -> bool:
+    return isinstance(item, Mapping) and str(item.get("id", "")).startswith(owner)
 
 
 def _content(resource: Mapping[str, Any]) -> Element:

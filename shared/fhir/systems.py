@@ -38,3 +38,5 @@ CODING_SCHEMES = {
 # https://hl7.org/fhir/uv/radiation-dose-summary/STU1/CodeSystem-dicom-identifier-type.html
 DICOM_IDENTIFIER_TYPE = "http://hl7.org/fhir/uv/radiation-dose-summary/CodeSystem/dicom-identifier-type"
 SERIAL_NUMBER = "SNO"
+# https://hl7.org/fhir/R4/valueset-series-performer-function.html
+PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"

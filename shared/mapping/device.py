@@ -2,15 +2,6 @@
 
 A Device stands for one equipment as it was: whatever distinguishes it is part of its identity. So it never changes, it
 does not matter which study is seen first, and a study of last year keeps the software that made it.
-
-| keyword | element |
-|---|---|
-| Manufacturer | manufacturer |
-| ManufacturerModelName | deviceName, type model-name |
-| DeviceSerialNumber | serialNumber, identifier of type SNO |
-| DeviceUID | identifier, system urn:dicom:uid |
-| StationName | deviceName, type user-friendly-name |
-| SoftwareVersions | version |
 """
 
 import json
@@ -21,6 +12,7 @@ from typing import Any
 from shared.dicom.values import Attributes
 from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier
 from shared.fhir.systems import DICOM_IDENTIFIER_TYPE, DICOM_UID, IDENTIFIER_TYPE, SERIAL_NUMBER, URI
+from shared.mapping.table import Row
 
 # an identity is a UUID of version 5 in this namespace, over the JSON list of what distinguishes the equipment
 NAMESPACE = uuid.UUID("6f3b4c0e-5f0a-5d57-9f0e-2f1f6a1d7c11")
@@ -88,3 +80,13 @@ def _type(system: str, code: str) -> dict[str, Any]:
 
 def _text(attributes: Attributes, keyword: str) -> str:
     return " ".join((attributes.text(keyword) or "").split())
+
+
+DEVICE_ROWS = (
+    Row("Device.manufacturer", "Manufacturer", "PS3.3 C.7.5.1"),
+    Row("Device.deviceName", "ManufacturerModelName", "PS3.3 C.7.5.1", note="type `model-name`"),
+    Row("Device.deviceName", "StationName", "PS3.3 C.7.5.1", note="type `user-friendly-name`"),
+    Row("Device.serialNumber", "DeviceSerialNumber", "PS3.3 C.7.5.1", note="also an identifier of type SNO"),
+    Row("Device.identifier", "DeviceUID", "PS3.3 C.7.5.1", note="system `urn:dicom:uid`, type `device-uid`"),
+    Row("Device.version", "SoftwareVersions", "PS3.3 C.7.5.1", note="one each"),
+)

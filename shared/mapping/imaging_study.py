@@ -1,81 +1,63 @@
 """Pure: ImagingStudy, by the DICOM Tag Mapping of https://hl7.org/fhir/R4/imagingstudy-mappings.html#dicom.
 
-| keyword | element |
-|---|---|
-| StudyInstanceUID | identifier, system urn:dicom:uid |
-| AccessionNumber | identifier, type ACSN |
-| StudyDate, StudyTime, TimezoneOffsetFromUTC | started |
-| StudyDescription | description, note |
-| Modality | series.modality, modality |
-| SeriesInstanceUID, SeriesNumber, SeriesDescription | series.uid, number, description |
-| SeriesDate, SeriesTime | series.started |
-| SOPInstanceUID, SOPClassUID, InstanceNumber | series.instance.uid, sopClass, number |
+The tables are what is mapped; docs/mapping.md is printed from them.
 """
 
-from typing import Any
-
 from shared.dicom.values import Attributes
-from shared.fhir.identifiers import ByIdentifier, by_identifier
-from shared.fhir.systems import ACCESSION_ID, DCM, DICOM_UID, IDENTIFIER_TYPE, URI
+from shared.fhir.systems import DCM, PARTICIPATION, URI
+from shared.mapping.body_part import body_site
+from shared.mapping.coding import concepts, declared_systems
+from shared.mapping.laterality import laterality
+from shared.mapping.people import practitioner, practitioners
+from shared.mapping.specimen import specimens
 from shared.mapping.started import date_time
+from shared.mapping.study_identifiers import accession_identifiers
+from shared.mapping.table import Element, Row, Value
+from shared.mapping.title import title
 
 OTHER_MODALITY = "OT"  # PS3.3 C.7.3.1.1.1: what is none of the others
 MAX_UNSIGNED_INT = 2**31 - 1
 
-STUDY_ELEMENTS = ("started", "description")
-SERIES_ELEMENTS = ("number", "modality", "description", "started")
-INSTANCE_ELEMENTS = ("sopClass", "number")
+
+def _based_on(attributes: Attributes, _zone: str) -> list[Element]:
+    return [{"type": "ServiceRequest", "identifier": identifier} for identifier in accession_identifiers(attributes)]
 
 
-def study_identity(study_instance_uid: str) -> ByIdentifier:
-    """`urn:dicom:uid` | `urn:oid:<StudyInstanceUID>`."""
-    return by_identifier("ImagingStudy", DICOM_UID, f"urn:oid:{study_instance_uid}")
+def _procedure_codes(attributes: Attributes, _zone: str) -> list[Element]:
+    return concepts(attributes, "ProcedureCodeSequence", declared_systems(attributes))
 
 
-def study_elements(attributes: Attributes, default_zone: str) -> dict[str, Any]:
-    """STUDY_ELEMENTS as far as the dataset says them."""
-    return _present(
-        started=date_time(attributes, "StudyDate", "StudyTime", default_zone),
-        description=attributes.text("StudyDescription"),
-    )
+def _reasons(attributes: Attributes, _zone: str) -> list[Element]:
+    declared = declared_systems(attributes)
+    reasons: list[Element] = []
+    for request in attributes.items("RequestAttributesSequence"):
+        coded = concepts(request, "ReasonForRequestedProcedureCodeSequence", declared)
+        text = request.text("ReasonForTheRequestedProcedure")
+        said = [*coded, {"text": text}] if text and all(text != reason.get("text") for reason in coded) else coded
+        reasons += [reason for reason in said if reason not in reasons]
+    return reasons
 
 
-def accession_identifiers(attributes: Attributes) -> list[dict[str, Any]]:
-    """The accession number as identifier, typed and without a system, as DICOM Cast wrote it."""
-    number = attributes.text("AccessionNumber")
-    if number is None:
-        return []
-    return [{"type": {"coding": [{"system": IDENTIFIER_TYPE, "code": ACCESSION_ID}]}, "value": number}]
+def _location(attributes: Attributes, _zone: str) -> Element | None:
+    department = attributes.text("InstitutionalDepartmentName")
+    return {"type": "Location", "display": department} if department else None
 
 
-def series_elements(attributes: Attributes, default_zone: str) -> dict[str, Any]:
-    """SERIES_ELEMENTS as far as the dataset says them; modality is required by R4."""
+def _modality(attributes: Attributes, _zone: str) -> Element:
     modality = " ".join((attributes.text("Modality") or "").split())  # a FHIR code has single spaces
     if not modality:
         attributes.find("Modality", "missing")
-    return _present(
-        number=_unsigned(attributes, "SeriesNumber"),
-        modality={"system": DCM, "code": modality or OTHER_MODALITY},
-        description=attributes.text("SeriesDescription"),
-        started=date_time(attributes, "SeriesDate", "SeriesTime", default_zone),
-    )
+    return {"system": DCM, "code": modality or OTHER_MODALITY}
 
 
-def instance_elements(attributes: Attributes) -> dict[str, Any]:
-    """INSTANCE_ELEMENTS as far as the dataset says them."""
-    return _present(
-        sopClass={"system": URI, "code": f"urn:oid:{attributes.uid('SOPClassUID')}"},
-        number=_unsigned(attributes, "InstanceNumber"),
-    )
-
-
-def lacks(attributes: Attributes) -> str | None:
-    """The keyword that an instance cannot be mapped without and does not have."""
-    if attributes.text("PatientID") is None:
-        return "PatientID"
-    if attributes.uid("SOPClassUID") is None:
-        return "SOPClassUID"
-    return None
+def _performers(attributes: Attributes, _zone: str) -> list[Element]:
+    physicians = practitioners(attributes, "PerformingPhysicianName", "PerformingPhysicianIdentificationSequence")
+    operators = practitioners(attributes, "OperatorsName", "OperatorIdentificationSequence")
+    return [
+        {"function": {"coding": [{"system": PARTICIPATION, "code": function}]}, "actor": actor}
+        for function, actors in (("PRF", physicians), ("SPRF", operators))
+        for actor in actors
+    ]
 
 
 def _unsigned(attributes: Attributes, keyword: str) -> int | None:
@@ -87,5 +69,138 @@ def _unsigned(attributes: Attributes, keyword: str) -> int | None:
     return number
 
 
-def _present(**elements: Any) -> dict[str, Any]:
-    return {name: value for name, value in elements.items() if value is not None}
+def _sop_class(attributes: Attributes, _zone: str) -> Element:
+    return {"system": URI, "code": f"urn:oid:{attributes.uid('SOPClassUID')}"}
+
+
+def _text(keyword: str) -> Value:
+    return lambda attributes, _zone: attributes.text(keyword)
+
+
+def _number(keyword: str) -> Value:
+    return lambda attributes, _zone: _unsigned(attributes, keyword)
+
+
+def _started(date: str, time: str) -> Value:
+    return lambda attributes, zone: date_time(attributes, date, time, zone)
+
+
+STUDY_ROWS = (
+    Row(
+        "ImagingStudy.started",
+        "StudyDate, StudyTime, TimezoneOffsetFromUTC",
+        "PS3.3 C.7.2.1, C.12.1.1.8",
+        _started("StudyDate", "StudyTime"),
+        "a time without any zone is left out: the zone is that of the dataset, else the default zone of the settings",
+    ),
+    Row("ImagingStudy.description", "StudyDescription", "PS3.3 C.7.2.1", _text("StudyDescription")),
+    Row(
+        "ImagingStudy.basedOn",
+        "AccessionNumber, IssuerOfAccessionNumberSequence",
+        "PS3.3 C.7.2.1",
+        _based_on,
+        "a ServiceRequest by its identifier of type ACSN",
+        is_shared=True,
+    ),
+    Row(
+        "ImagingStudy.referrer",
+        "ReferringPhysicianName, ReferringPhysicianIdentificationSequence",
+        "PS3.3 C.7.2.1",
+        lambda attributes, _zone: practitioner(
+            attributes, "ReferringPhysicianName", "ReferringPhysicianIdentificationSequence"
+        ),
+        "a Practitioner by display, and by identifier where the sequence gives one",
+        is_shared=True,
+    ),
+    Row(
+        "ImagingStudy.interpreter",
+        "NameOfPhysiciansReadingStudy, PhysiciansReadingStudyIdentificationSequence",
+        "PS3.3 C.7.2.2",
+        lambda attributes, _zone: practitioners(
+            attributes, "NameOfPhysiciansReadingStudy", "PhysiciansReadingStudyIdentificationSequence"
+        ),
+        "as the referrer",
+        is_shared=True,
+    ),
+    Row("ImagingStudy.procedureCode", "ProcedureCodeSequence", "PS3.3 C.7.2.2", _procedure_codes, is_shared=True),
+    Row(
+        "ImagingStudy.location",
+        "InstitutionalDepartmentName",
+        "PS3.3 C.7.5.1",
+        _location,
+        "a Location by display",
+        is_shared=True,
+    ),
+    Row(
+        "ImagingStudy.reasonCode",
+        "RequestAttributesSequence > ReasonForRequestedProcedureCodeSequence, ReasonForTheRequestedProcedure",
+        "PS3.3 10.6",
+        _reasons,
+        "the text by itself where no code has it as its meaning",
+        is_shared=True,
+    ),
+)
+
+SERIES_ROWS = (
+    Row("ImagingStudy.series.number", "SeriesNumber", "PS3.3 C.7.3.1", _number("SeriesNumber")),
+    Row(
+        "ImagingStudy.series.modality",
+        "Modality",
+        "PS3.3 C.7.3.1.1.1",
+        _modality,
+        "`OT` where DICOM has none, since R4 requires one; the set of them is `ImagingStudy.modality`",
+    ),
+    Row("ImagingStudy.series.description", "SeriesDescription", "PS3.3 C.7.3.1", _text("SeriesDescription")),
+    Row(
+        "ImagingStudy.series.bodySite",
+        "AnatomicRegionSequence, BodyPartExamined",
+        "PS3.3 10.5, PS3.16 annex L",
+        lambda attributes, _zone: body_site(attributes),
+        "SNOMED RT codes and defined terms become SNOMED CT where that is published, otherwise the text stands alone",
+        is_shared=True,
+    ),
+    Row(
+        "ImagingStudy.series.laterality",
+        "Laterality, ImageLaterality",
+        "PS3.3 C.7.3.1, C.8.11.3",
+        lambda attributes, _zone: laterality(attributes),
+        "also from the frames' anatomy or the modifier of the region",
+        is_shared=True,
+    ),
+    Row(
+        "ImagingStudy.series.started",
+        "SeriesDate, SeriesTime, TimezoneOffsetFromUTC",
+        "PS3.3 C.7.3.1",
+        _started("SeriesDate", "SeriesTime"),
+    ),
+    Row(
+        "ImagingStudy.series.performer",
+        "PerformingPhysicianName, PerformingPhysicianIdentificationSequence, OperatorsName, "
+        "OperatorIdentificationSequence",
+        "PS3.3 C.7.3.1",
+        _performers,
+        "physicians as PRF, operators as SPRF, and the Device of the equipment",
+        is_shared=True,
+    ),
+    Row(
+        "ImagingStudy.series.specimen",
+        "SpecimenDescriptionSequence > SpecimenIdentifier, IssuerOfTheSpecimenIdentifierSequence, SpecimenUID",
+        "PS3.3 C.7.6.22",
+        specimens,
+        "a Specimen by its identifier",
+        is_shared=True,
+    ),
+)
+
+INSTANCE_ROWS = (
+    Row("ImagingStudy.series.instance.sopClass", "SOPClassUID", "PS3.3 C.12.1", _sop_class),
+    Row("ImagingStudy.series.instance.number", "InstanceNumber", "PS3.3 C.7.6.1", _number("InstanceNumber")),
+    Row(
+        "ImagingStudy.series.instance.title",
+        "ConceptNameCodeSequence, ContentLabel, DocumentTitle, RTPlanLabel, StructureSetLabel, RTImageLabel, "
+        "ImageType, SOPClassUID",
+        "PS3.3 C.17.3, 10.9, C.24.2, C.8.8, C.7.6.1.1.2",
+        title,
+        "the first that there is; of the SOP class its name",
+    ),
+)

@@ -1,11 +1,7 @@
 """Pure: Patient. DICOM Patient Module (PS3.3 C.7.1.1) to https://hl7.org/fhir/R4/patient.html.
 
-| keyword | element |
-|---|---|
-| PatientID | identifier (required) |
-| PatientName | name, use usual; further groups by representation |
-| PatientSex | gender |
-| PatientBirthDate | birthDate |
+Other Patient IDs are left out: they say which further numbers a person has somewhere, seldom who gave them, and a
+Patient that carries them would be found, and merged, as somebody else.
 """
 
 from collections.abc import Mapping
@@ -14,12 +10,15 @@ from typing import Any
 
 from shared.dicom.values import Attributes, PersonName
 from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier
-from shared.fhir.ownership import overlay
-from shared.fhir.systems import NAME_REPRESENTATION
+from shared.fhir.ownership import lay_shared, overlay, put
+from shared.fhir.systems import IDENTIFIER_TYPE, NAME_REPRESENTATION
+from shared.mapping.issuer import assigner
+from shared.mapping.table import Element, Row
 
 GENDERS = {"M": "male", "F": "female", "O": "other"}  # PS3.3 C.7.1.1
 REPRESENTATIONS = {"Ideographic": "IDE", "Phonetic": "SYL"}  # PS3.5 6.2.1.2, ISO 21090
 USUAL = "usual"
+MARK = "dicom-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +46,47 @@ def lay_patient(stored: Resource | None, identity: ByIdentifier, ours: Mapping[s
             {"system": identity.system, "value": identity.value} if identity.system else {"value": identity.value}
         )
         stored = {"resourceType": "Patient", "identifier": [identifier]}
-    names = ours.get("name")
-    laid = {name: value for name, value in ours.items() if name != "name"}
-    if names:
-        kept = [name for name in stored.get("name", []) if name.get("use") != USUAL]
-        laid["name"] = [*names, *kept]
+    laid = dict(ours)
+    if names := ours.get("name"):
+        laid["name"] = [*names, *(name for name in stored.get("name", []) if name.get("use") != USUAL)]
+    if parts := ours.get("identifier"):
+        laid["identifier"] = [
+            _lay_identifier(row, parts) if _is(row, identity) else row for row in stored["identifier"]
+        ]
     return overlay(stored, laid, laid)
 
 
 def demographics(attributes: Attributes) -> dict[str, Any]:
-    """name, gender and birthDate as far as DICOM says them."""
+    """name, gender and birthDate as far as DICOM says them; of the identifier, its type and who gave it."""
     elements = {
+        "identifier": _identifier_parts(attributes),
         "name": _human_names(attributes.person_names("PatientName")),
         "gender": _gender(attributes),
         "birthDate": attributes.date("PatientBirthDate"),
     }
     return {name: value for name, value in elements.items() if value}
+
+
+def _is(identifier: Element, identity: ByIdentifier) -> bool:
+    return (identifier.get("system") or "", identifier.get("value")) == (identity.system, identity.value)
+
+
+def _lay_identifier(stored: Element, parts: Mapping[str, Any]) -> Element:
+    result = dict(stored)
+    for name, value in parts.items():
+        put(result, name, lay_shared(stored.get(name), value, MARK + name))
+    return result
+
+
+def _identifier_parts(attributes: Attributes) -> Element:
+    """Issuer of Patient ID and its qualifiers (PS3.3 10.18): they describe the identifier, and do not change it."""
+    qualifiers = next(iter(attributes.items("IssuerOfPatientIDQualifiersSequence")), None)
+    code = qualifiers.text("IdentifierTypeCode") if qualifiers else None
+    parts = {
+        "type": {"coding": [{"system": IDENTIFIER_TYPE, "code": code}]} if code else None,
+        "assigner": assigner(qualifiers, attributes.text("IssuerOfPatientID")),
+    }
+    return {name: value for name, value in parts.items() if value}
 
 
 def _gender(attributes: Attributes) -> str | None:
@@ -87,3 +111,28 @@ def _human_name(name: PersonName, representation: str | None) -> dict[str, Any]:
         "suffix": [name.suffix] if name.suffix else [],
     }
     return elements | {element: value for element, value in parts.items() if value}
+
+
+PATIENT_ROWS = (
+    Row(
+        "Patient.identifier",
+        "PatientID, IssuerOfPatientID, IssuerOfPatientIDQualifiersSequence > IdentifierTypeCode, UniversalEntityID, "
+        "UniversalEntityIDType",
+        "PS3.3 C.7.1.1, 10.18",
+        note="required; the system by the Patient settings; the issuer as assigner, its qualifiers as type",
+        is_shared=True,
+    ),
+    Row(
+        "Patient.name",
+        "PatientName",
+        "PS3.3 C.7.1.1, PS3.5 6.2.1",
+        note="use `usual`: family, given and middle, prefix, suffix; ideographic and phonetic groups as further names",
+    ),
+    Row("Patient.gender", "PatientSex", "PS3.3 C.7.1.1", note="M male, F female, O other; nothing else changes it"),
+    Row(
+        "Patient.birthDate",
+        "PatientBirthDate",
+        "PS3.3 C.7.1.1",
+        note="whole or partial; one that somebody else set stays",
+    ),
+)

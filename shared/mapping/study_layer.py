@@ -6,27 +6,24 @@ they arrived is not seen.
 
 from collections.abc import Collection, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.dicom.study import SeriesContent, StudyContent
 from shared.dicom.values import Attributes
 from shared.fhir.identifiers import ByIdentifier, Resource
-from shared.fhir.ownership import Element, overlay, put, replace_owned
-from shared.fhir.systems import ACCESSION_ID, DCM, DCM_OF_DICOM_CAST, IDENTIFIER_TYPE, URI
-from shared.mapping.imaging_study import (
-    INSTANCE_ELEMENTS,
-    SERIES_ELEMENTS,
-    STUDY_ELEMENTS,
-    accession_identifiers,
-    instance_elements,
-    series_elements,
-    study_elements,
-)
+from shared.fhir.ownership import Element, lay_shared, overlay, put, replace_owned
+from shared.fhir.systems import ACCESSION_ID, IDENTIFIER_TYPE
+from shared.mapping.device import Equipment, equipment_of
+from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS, STUDY_ROWS
 from shared.mapping.patient import demographics
+from shared.mapping.study_identifiers import accession_identifiers, study_id_identifiers
+from shared.mapping.table import Row, elements
 from shared.model import Finding, InstanceKey
 
 LAST = 2**31
+MARK = "dicom-"
+INSTANCE_NAMES = [row.name for row in INSTANCE_ROWS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,7 @@ class Links:
 
     subject: str | None
     endpoint: str
+    devices: Mapping[Equipment, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +75,9 @@ def lay_study(
 
 def without_our_part(stored: Resource, endpoint: str) -> Resource:
     """An ImagingStudy in which no instance of ours is left, and what others put there: our elements go as well."""
-    result = overlay(stored, {}, STUDY_ELEMENTS)
-    put(result, "identifier", [row for row in stored.get("identifier", []) if not _is_our_accession(row)])
+    result = _lay_rows(stored, STUDY_ROWS, {}, MARK)
+    identifiers = [row for row in stored.get("identifier", []) if not _is_our_accession(row)]
+    put(result, "identifier", lay_shared(identifiers, None, MARK))
     put(result, "note", [note for note in stored.get("note", []) if not _is_our_note(stored, note)])
     put(result, "endpoint", [row for row in stored.get("endpoint", []) if row.get("reference") != endpoint])
     return result
@@ -92,21 +91,6 @@ def without_series(stored: Resource) -> Resource:
     return result
 
 
-def mend_dicom_cast(stored: Resource) -> Resource:
-    """Wrong systems that DICOM Cast wrote, corrected: the bare word DCM, and SOP classes without a system."""
-    result = deepcopy(stored)
-    modalities = [row for row in result.get("modality", []) if row.get("system") != DCM_OF_DICOM_CAST]
-    put(result, "modality", modalities)
-    for series in result.get("series", []):
-        if series.get("modality", {}).get("system") == DCM_OF_DICOM_CAST:
-            series["modality"]["system"] = DCM
-        for instance in series.get("instance", []):
-            sop_class = instance.get("sopClass", {})
-            if "system" not in sop_class and sop_class.get("code"):
-                instance["sopClass"] = {"system": URI, "code": "urn:oid:" + sop_class["code"].removeprefix("urn:oid:")}
-    return result
-
-
 def keys_of(stored: Mapping[str, Any] | None) -> list[InstanceKey]:
     """The instances that an ImagingStudy lists."""
     return [
@@ -116,24 +100,55 @@ def keys_of(stored: Mapping[str, Any] | None) -> list[InstanceKey]:
     ]
 
 
+def classes_of(stored: Mapping[str, Any] | None) -> dict[InstanceKey, str]:
+    """SOP Class UID of each instance that an ImagingStudy lists; DICOM Cast wrote some without `urn:oid:`."""
+    return {
+        InstanceKey(series["uid"], instance["uid"]): instance.get("sopClass", {})
+        .get("code", "")
+        .removeprefix("urn:oid:")
+        for series in (stored or {}).get("series", [])
+        for instance in series.get("instance", [])
+    }
+
+
 def findings_of(dataset: Mapping[str, Any], default_zone: str) -> list[Finding]:
     """What is found when everything that an instance says is mapped."""
     attributes = Attributes(dataset)
     demographics(attributes)
-    study_elements(attributes, default_zone)
     accession_identifiers(attributes)
-    series_elements(attributes, default_zone)
-    instance_elements(attributes)
+    study_id_identifiers(attributes)
+    equipment_of(attributes)
+    elements((*STUDY_ROWS, *SERIES_ROWS, *INSTANCE_ROWS), attributes, default_zone)
     return attributes.findings
 
 
+def equipment_by_series(content: StudyContent) -> dict[str, Equipment]:
+    """The equipment of each series, by the instance that speaks for it."""
+    found = {
+        uid: equipment_of(Attributes(series.newest))
+        for uid, series in content.series.items()
+        if series.newest is not None
+    }
+    return {uid: equipment for uid, equipment in found.items() if equipment is not None}
+
+
+def _lay_rows(stored: Element, rows: Collection[Row], ours: Mapping[str, Any], mark: str) -> Element:
+    """What is ours alone is replaced; of what others write too, only that which carries our mark."""
+    shared = [row.name for row in rows if row.is_shared]
+    alone = [row.name for row in rows if not row.is_shared]
+    result = overlay(stored, {name: value for name, value in ours.items() if name in alone}, alone)
+    for name in shared:
+        put(result, name, lay_shared(stored.get(name), ours.get(name), f"{mark}{name}"))
+    return result
+
+
 def _lay_study_level(stored: Resource, attributes: Attributes, default_zone: str) -> Resource:
-    elements = study_elements(attributes, default_zone)
-    result = overlay(stored, elements, STUDY_ELEMENTS)
+    ours = elements(STUDY_ROWS, attributes, default_zone)
+    result = _lay_rows(stored, STUDY_ROWS, ours, MARK)
     result["status"] = "available"
     identifiers = replace_owned(stored.get("identifier", []), accession_identifiers(attributes), _is_our_accession)
-    result["identifier"] = identifiers
-    description = elements.get("description")
+    result["identifier"] = lay_shared(identifiers, study_id_identifiers(attributes), f"{MARK}study-id")
+    description = ours.get("description")
     notes = [{"text": description}] if description else []
     put(result, "note", replace_owned(stored.get("note", []), notes, lambda note: _is_our_note(stored, note)))
     return result
@@ -160,13 +175,17 @@ def _lay_series(
 ) -> Element:
     result = stored
     if content.newest is not None:
-        elements = series_elements(_attributes(content.newest, findings), default_zone)
-        result = overlay(stored, elements, SERIES_ELEMENTS)
+        attributes = _attributes(content.newest, findings)
+        ours = elements(SERIES_ROWS, attributes, default_zone)
+        device = links.devices.get(equipment) if (equipment := equipment_of(attributes)) else None
+        if device is not None:
+            ours["performer"] = [*ours.get("performer", []), {"actor": {"type": "Device", "reference": device}}]
+        result = _lay_rows(stored, SERIES_ROWS, ours, f"{MARK}{stored['uid']}-")
     put(result, "endpoint", _endpoints(result.get("endpoint", []), links.endpoint))
     instances = {row["uid"]: row for row in result.get("instance", [])}
     for uid, dataset in content.instances.items():
-        ours = instance_elements(_attributes(dataset, findings))
-        instances[uid] = overlay(instances.get(uid, {"uid": uid}), ours, INSTANCE_ELEMENTS)
+        ours = elements(INSTANCE_ROWS, _attributes(dataset, findings), default_zone)
+        instances[uid] = overlay(instances.get(uid, {"uid": uid}), ours, INSTANCE_NAMES)
     put(result, "instance", list(instances.values()))
     return result
 

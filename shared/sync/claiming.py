@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from shared.errors import TransientError, Unavailable
 from shared.fhir.bundle import Entry
 from shared.fhir.client import FhirClient
-from shared.fhir.identifiers import Identity, Resource
+from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.storage import creation_claim
 from shared.storage.creation_claim import CreationClaim, CreationClaimStore
 
@@ -37,20 +37,57 @@ class Claims:
         for _ in range(TRIES):
             if found is not None:
                 return found
-            claim = await self._store.take(identity.resource_type, identity.key)
+            is_ours = await self._hold(identity.resource_type, [identity.key])
+            # only with the claim is a search that finds nothing worth anything
+            found = await self._fhir.find(identity)
+            if is_ours:
+                return found
+        raise _claimed(identity.resource_type)
+
+    async def find_any(
+        self, identities: Sequence[ByIdentifier], *, likely_new: bool = False
+    ) -> dict[ByIdentifier, Resource]:
+        """The resources that are there, of one type; nobody else creates the others until the claims are released.
+
+        Of twins, which nobody here makes, the one with the lowest id.
+        """
+        found = {} if likely_new else await self._any(identities)
+        for _ in range(TRIES):
+            missing = [identity for identity in identities if identity not in found]
+            if not missing:
+                return found
+            are_ours = await self._hold(missing[0].resource_type, [identity.key for identity in missing])
+            found |= await self._any(missing)
+            if are_ours:
+                return found
+        raise _claimed(identities[0].resource_type)
+
+    async def hold(self, identity: Identity, resource_type: str) -> None:
+        """Nobody else creates resources of this type that belong to `identity` until the claims are released."""
+        for _ in range(TRIES):
+            if await self._hold(resource_type, [identity.key]):
+                return
+        raise _claimed(resource_type)
+
+    async def having(self, identity: ByIdentifier) -> list[Resource]:
+        """Every resource with this identifier, which several may share."""
+        return await self._fhir.find_any([identity])
+
+    async def _any(self, identities: Sequence[ByIdentifier]) -> dict[ByIdentifier, Resource]:
+        hits = sorted(await self._fhir.find_any(identities), key=lambda hit: str(hit["id"]), reverse=True)
+        return {identity: hit for hit in hits for identity in identities if identity.matches(hit)}
+
+    async def _hold(self, resource_type: str, keys: Sequence[str]) -> bool:
+        """Whether all of these are claimed by this pass now; waits a little otherwise."""
+        held = {(claim.resource_type, claim.key) for claim in self._held}
+        for key in sorted(key for key in keys if (resource_type, key) not in held):  # in one order, against deadlock
+            claim = await self._store.take(resource_type, key)
             if claim is None:
                 await asyncio.sleep(WAIT_S * random.uniform(0.5, 1.5))
-                found = await self._fhir.find(identity)
-                continue
+                return False
             self._taken_at = self._taken_at if self._held else time.monotonic()
             self._held.append(claim)
-            # only now is a search that finds nothing worth anything
-            return await self._fhir.find(identity)
-        raise TransientError(
-            f"another worker creates the {identity.resource_type}, or died at it: its claim ends within three minutes",
-            code="claimed",
-            retry_after_s=DEFER_S,
-        )
+        return True
 
     async def transact(self, entries: Sequence[Entry]) -> list[str]:
         """Carry out the transaction. While its outcome is unknown it may still be under way at the server: the claims
@@ -84,3 +121,11 @@ async def claiming(fhir: FhirClient, store: CreationClaimStore) -> AsyncIterator
         yield claims
     finally:
         await claims.release()
+
+
+def _claimed(resource_type: str) -> TransientError:
+    return TransientError(
+        f"another worker creates the {resource_type}, or died at it: its claim ends within three minutes",
+        code="claimed",
+        retry_after_s=DEFER_S,
+    )

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from shared.dicom.client import DicomClient
 from shared.dicom.study import Truth
-from shared.dicom.values import Attributes
-from shared.mapping.imaging_study import lacks
+from shared.dicom.values import Attributes, Dataset
+from shared.mapping.dose.observations import is_dose_report, map_reports, may_be_dose_report
+from shared.mapping.study_identifiers import lacks
 from shared.mapping.study_layer import findings_of
 from shared.model import Finding, InstanceKey, StudyChange, StudyState
-from shared.sync.plan import Rules
-from shared.sync.truth import SINGLE_READS, read_some, read_whole
+from shared.sync.rules import Rules
+from shared.sync.truth import SINGLE_READS, joined, read_some, read_whole
 from shared.sync.view import View, unreadable, view_of
 
 
@@ -18,12 +19,13 @@ from shared.sync.view import View, unreadable, view_of
 class Memory:
     """What is known before a look: the study state and the instances that FHIR lists.
 
-    adopted: all of these count as ours. repeats: an earlier attempt may have written, so what is stored can come from
-    instances that the message does not list.
+    reports: those of them that are ours and may be dose reports. adopted: all of these count as ours. repeats: an
+    earlier attempt may have written, so what is stored can come from instances that the message does not list.
     """
 
     state: StudyState
     stored: Collection[InstanceKey]
+    reports: Collection[InstanceKey]
     adopted: bool
     repeats: bool
 
@@ -35,40 +37,86 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at DICOM showed. `failed` instances are kept out of FHIR."""
+    """What one look at DICOM showed. `failed` instances are kept out of FHIR.
+
+    reports: whatever may be a dose report of the study; None where nothing about them changed.
+    """
 
     truth: Truth
     failed: Mapping[InstanceKey, Collection[Finding]]
     view: View
+    reports: Mapping[InstanceKey, Dataset] | None
+
+    @property
+    def unknown_reports(self) -> frozenset[str]:
+        """SOP Instance UIDs of instances about which nothing is concluded."""
+        return frozenset(key.sop_instance_uid for key in self.truth.unknown)
 
 
 async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules) -> Look:
     """Read as little as shows what changed."""
     if 0 < len(change.instances) <= SINGLE_READS and not memory.needs_whole:
-        look = _look(await read_some(dicom, change.study, change.instances), change, memory, rules, final=False)
+        look = await _look_at_some(dicom, change, memory, rules)
         if look is not None:
             return look
     truth = await read_whole(dicom, change.study, change.instances, memory.stored)
-    look = _look(truth, change, memory, rules, final=True)
+    look = _look(truth, change.instances, memory, rules, final=True)
     assert look is not None  # noqa: S101 - a final view always is
     return look
 
 
-def _look(truth: Truth, change: StudyChange, memory: Memory, rules: Rules, *, final: bool) -> Look | None:
-    failed = _failed(truth, rules)
-    view = view_of(
-        truth, failed, memory.state.marks, change.instances, memory.stored, adopted=memory.adopted, final=final
+async def _look_at_some(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules) -> Look | None:
+    """The instances listed. Dose reports of a study are looked at together: one may take the place of another."""
+    truth = await read_some(dicom, change.study, change.instances)
+    concerned = any(key in memory.reports for key in change.instances) or any(
+        map(_may_be_report, truth.instances.values())
     )
-    return Look(truth, failed, view) if view is not None else None
+    others = dict.fromkeys(key for key in memory.reports if key not in change.instances) if concerned else {}
+    if len(others) > SINGLE_READS:
+        return None
+    listed = {**dict.fromkeys(others, 0), **change.instances}
+    if others:
+        truth = joined(truth, await read_some(dicom, change.study, dict.fromkeys(others, 0)))
+    return _look(truth, listed, memory, rules, final=False, with_reports=concerned)
+
+
+def _look(
+    truth: Truth,
+    listed: Mapping[InstanceKey, int],
+    memory: Memory,
+    rules: Rules,
+    *,
+    final: bool,
+    with_reports: bool = True,
+) -> Look | None:
+    failed = _failed(truth, rules)
+    view = view_of(truth, failed, memory.state.marks, listed, memory.stored, adopted=memory.adopted, final=final)
+    if view is None:
+        return None
+    rows = truth.instances.items() if with_reports else ()
+    reports = {key: dataset for key, dataset in rows if key not in failed and _may_be_report(dataset)}
+    return Look(truth, failed, view, reports if with_reports else None)
+
+
+def _may_be_report(dataset: Dataset) -> bool:
+    return may_be_dose_report(Attributes(dataset).text("SOPClassUID") or "")
 
 
 def _failed(truth: Truth, rules: Rules) -> dict[InstanceKey, Collection[Finding]]:
     """Instances that are kept out of FHIR, each with the reason."""
-    failed: dict[InstanceKey, Collection[Finding]] = dict(unreadable(truth))
+    failed: dict[InstanceKey, Collection[Finding]] = dict(unreadable(truth)) if rules.record_unreadable else {}
     for key, dataset in truth.instances.items():
         keyword = lacks(Attributes(dataset))
         if keyword is not None:
             failed[key] = [Finding(keyword, "missing")]
-        elif rules.enforce_valid_values and (found := findings_of(dataset, rules.default_zone)):
+        elif rules.enforce_valid_values and (found := _findings(dataset, rules)):
             failed[key] = found
     return failed
+
+
+def _findings(dataset: Dataset, rules: Rules) -> Collection[Finding]:
+    found = findings_of(dataset, rules.default_zone)
+    if rules.generate_observations and is_dose_report(dataset):
+        content = map_reports([dataset], "", rules.default_zone, with_events=rules.generate_events)
+        found = [*found, *(finding for some in content.findings.values() for finding in some)]
+    return found

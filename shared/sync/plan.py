@@ -1,21 +1,25 @@
-"""The transaction that makes FHIR say what a view shows: Endpoint, Patient and ImagingStudy, as far as they differ."""
+"""What makes FHIR say what a look shows: Endpoint, Devices, Patient, ImagingStudy and Observations, as they differ."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from shared.dicom.values import Attributes
-from shared.fhir.bundle import Entry, reference
+from shared.fhir.bundle import Entry
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import same_content, source_of
-from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint, printed_url
-from shared.mapping.imaging_study import study_identity
-from shared.mapping.patient import PatientRules, patient_identity
+from shared.mapping.device import Equipment
+from shared.mapping.dicom_cast import mend_dicom_cast
+from shared.mapping.dose.observations import DoseContent, map_reports, may_be_dose_report
+from shared.mapping.observation_layer import DoseLinks
+from shared.mapping.patient import patient_identity
+from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
     Laid,
     Links,
+    classes_of,
+    equipment_by_series,
     keys_of,
     lay_study,
-    mend_dicom_cast,
     new_study,
     without_our_part,
     without_series,
@@ -24,92 +28,112 @@ from shared.model import Finding, InstanceKey, Outcome, StudyKey
 from shared.storage.patient_state import PatientStateStore
 from shared.sync import marks
 from shared.sync.claiming import Claims
-from shared.sync.demographics import PatientPlan, Speaker, plan_patient
+from shared.sync.demographics import PatientPlan, Speaker, plan_patient, subject_of
+from shared.sync.look import Look
+from shared.sync.observations import OBSERVATION, ObservationPlan, plan_observations, plan_relink, plan_removal
+from shared.sync.rules import Rules
+from shared.sync.shared_resources import SharedResources
 from shared.sync.view import View
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What the settings say about the content."""
-
-    dicom_endpoint: str
-    patient: PatientRules = field(default_factory=PatientRules)
-    default_zone: str = ""
-    enforce_valid_values: bool = False
-
-    @property
-    def source(self) -> str:
-        """`meta.source` of what this app creates."""
-        return printed_url(self.dicom_endpoint)
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """Entries to carry out together, what the study then was, the Patient it belongs to, and what was found."""
+    """Entries to carry out in this order, what the study then was, the Patient it belongs to, and what was found.
+
+    devices: what the Devices are referred to as; endpoint: the same of the Endpoint.
+    """
 
     outcome: Outcome
     entries: list[Entry] = field(default_factory=list)
     patient: PatientPlan | None = None
     findings: Mapping[InstanceKey, Collection[Finding]] = field(default_factory=dict)
+    devices: Mapping[Equipment, str] = field(default_factory=dict)
+    endpoint: str = ""
+
+    @property
+    def without_observations(self) -> list[Entry]:
+        """The entries without those that depend on dose reports."""
+        return [entry for entry in self.entries if entry.resource_type != OBSERVATION]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The study as FHIR has it. adopted: written when nothing was remembered yet. is_new: never written by anybody."""
+
+    study: StudyKey
+    resource: Resource | None
+    adopted: bool
+    is_new: bool
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether Observations of it may exist."""
+        return any(map(may_be_dose_report, classes_of(self.resource).values()))
 
 
 class Planner:
-    """Remembers the Endpoint once it is known; everything else is read for each plan."""
+    """Remembers the Endpoint and the Devices; everything else is read for each plan."""
 
     def __init__(self, patients: PatientStateStore, rules: Rules) -> None:
         self._patients = patients
         self._rules = rules
-        self._endpoint: str | None = None
+        self._shared = SharedResources(rules.dicom_endpoint)
 
     def forget(self) -> None:
-        """Look for the Endpoint again: a write was refused, it may be gone."""
-        self._endpoint = None
+        """Look for everything again: a write was refused, something may be gone."""
+        self._shared.forget()
 
     def learn(self, plan: Plan, references: list[str]) -> None:
-        """Remember the Endpoint that a transaction created."""
-        for entry, created in zip(plan.entries, references, strict=True):
-            if entry.url == "Endpoint":
-                self._endpoint = created
+        """Remember what a transaction created."""
+        answered = zip(plan.entries, references, strict=False)
+        created = {entry.full_url: reference for entry, reference in answered if entry.full_url}
+        self._shared.learn(plan.devices, plan.endpoint, created)
 
-    async def plan(
-        self, claims: Claims, study: StudyKey, stored: Resource | None, view: View, *, adopted: bool
-    ) -> Plan:
+    async def plan(self, claims: Claims, stored: Stored, look: Look) -> Plan:
         """What to write. Nothing is written here."""
-        if stored is None and not view.content.series:
-            return Plan(Outcome.UNCHANGED)
-        if stored is not None and not view.content.series and not self._concerns(stored, view):
+        view, resource = look.view, stored.resource
+        if not view.content.series and (resource is None or not self._concerns(resource, view)):
             return Plan(Outcome.UNCHANGED)
         found: list[Finding] = []
-        patient = await self._patient(claims, study, view, found)
-        endpoint = await self._endpoint_entry(claims)
-        links = Links(patient.target if patient else None, endpoint.target if endpoint else self._endpoint or "")
-        base = self._base(study, stored, adopted=adopted)
-        laid = lay_study(base, view.content, view.gone, links, self._rules.default_zone)
+        patient = await self._patient(claims, stored.study, view, found)
+        endpoint, entries = await self._shared.endpoint(claims)
+        dose = self._dose(stored.study, look)
+        wanted = _equipment(view, dose)
+        # where even the Endpoint is missing, the server knows no Device
+        devices, new_devices = await self._shared.devices(claims, wanted, likely_new=bool(entries))
+        links = Links(patient.target if patient else None, endpoint, devices)
+        laid = lay_study(self._base(stored), view.content, view.gone, links, self._rules.default_zone)
         if laid.resource is None or not any(marks.is_there(mark) for mark in view.marks.values()):
-            return self._removal(stored, laid.resource, links)
-        entry = _study_entry(study, stored, laid.resource)
-        linked = [endpoint, patient.entry if patient else None, entry]
-        outcome = Outcome.CREATED if stored is None else Outcome.UPDATED
-        entries = [entry for entry in linked if entry is not None]
-        return Plan(outcome if entries else Outcome.UNCHANGED, entries, patient, _all_findings(laid, view, found))
+            return await self._removal(claims, stored, laid.resource, links)
+        study = _study_entry(stored.study, resource, laid.resource)
+        target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
+        dose_links = DoseLinks(target, subject_of(laid.resource), devices)
+        observations = await self._observations(claims, stored, look, dose, dose_links)
+        linked = [patient.entry if patient else None, study]
+        entries = [*entries, *new_devices, *(entry for entry in linked if entry), *observations.entries]
+        outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
+        return Plan(outcome, entries, patient, _all_findings(laid, look, found, observations), devices, endpoint)
 
     def _concerns(self, stored: Resource, view: View) -> bool:
         """Whether an ImagingStudy is ours, or holds what is to be taken out."""
         return source_of(stored) == self._rules.source or not view.gone.isdisjoint(keys_of(stored))
 
-    def _base(self, study: StudyKey, stored: Resource | None, *, adopted: bool) -> Resource:
-        if stored is None:
-            return new_study(study_identity(study.study_instance_uid), self._rules.source)
-        return mend_dicom_cast(stored) if adopted else stored
+    def _base(self, stored: Stored) -> Resource:
+        if stored.resource is None:
+            return new_study(study_identity(stored.study.study_instance_uid), self._rules.source)
+        return mend_dicom_cast(stored.resource) if stored.adopted else stored.resource
 
-    def _removal(self, stored: Resource | None, rest: Resource | None, links: Links) -> Plan:
+    async def _removal(self, claims: Claims, stored: Stored, rest: Resource | None, links: Links) -> Plan:
         """No instance of ours is left: what we created goes, of what holds something of others only our part."""
-        if stored is None:
+        resource = stored.resource
+        if resource is None:
             return Plan(Outcome.UNCHANGED)
-        if rest is None and source_of(stored) == self._rules.source:
-            return Plan(Outcome.REMOVED, [Entry.delete(stored)])
-        rest = without_our_part(rest or without_series(stored), links.endpoint)
-        entries = [] if same_content(rest, stored) else [Entry.update(rest, stored)]
+        identity = study_identity(stored.study.study_instance_uid)
+        entries = await plan_removal(claims, identity) if stored.has_reports else []
+        if rest is None and source_of(resource) == self._rules.source:
+            return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
+        rest = without_our_part(rest or without_series(resource), links.endpoint)
+        entries += [] if same_content(rest, resource) else [Entry.update(rest, resource)]
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
     async def _patient(self, claims: Claims, study: StudyKey, view: View, found: list[Finding]) -> PatientPlan | None:
@@ -122,17 +146,29 @@ class Planner:
         speaker = Speaker(attributes, view.sequence, study.study_instance_uid)
         return await plan_patient(claims, self._patients, identity, speaker, self._rules.patient)
 
-    async def _endpoint_entry(self, claims: Claims) -> Entry | None:
-        """The Endpoint's creation; None when it is there, and remembered then."""
-        if self._endpoint is not None:
+    def _dose(self, study: StudyKey, look: Look) -> DoseContent | None:
+        """What the reports say; None where nothing about them changed or nobody asks."""
+        if look.reports is None or not self._rules.generate_observations:
             return None
-        identity = endpoint_identity(self._rules.dicom_endpoint)
-        stored = await claims.find(identity, likely_new=False)
-        if stored is None:
-            return Entry.create(identity, new_endpoint(self._rules.dicom_endpoint))
-        check_address(stored, self._rules.dicom_endpoint)
-        self._endpoint = reference(stored)
-        return None
+        rules, uid = self._rules, study.study_instance_uid
+        return map_reports(look.reports.values(), uid, rules.default_zone, with_events=rules.generate_events)
+
+    async def _observations(
+        self, claims: Claims, stored: Stored, look: Look, dose: DoseContent | None, links: DoseLinks
+    ) -> ObservationPlan:
+        identity = study_identity(stored.study.study_instance_uid)
+        if dose is not None and (dose.observations or stored.has_reports):
+            return await plan_observations(claims, identity, dose, look.unknown_reports, links, is_new=stored.is_new)
+        moved = stored.resource is not None and subject_of(stored.resource) != links.subject
+        if moved and stored.has_reports and self._rules.generate_observations:
+            return ObservationPlan(await plan_relink(claims, identity, links))
+        return ObservationPlan()
+
+
+def _equipment(view: View, dose: DoseContent | None) -> list[Equipment]:
+    """Every equipment that something refers to."""
+    of_reports = [one.equipment for one in (dose.observations if dose else ()) if one.equipment]
+    return list(dict.fromkeys([*equipment_by_series(view.content).values(), *of_reports]))
 
 
 def _study_entry(study: StudyKey, stored: Resource | None, laid: Resource) -> Entry | None:
@@ -141,8 +177,13 @@ def _study_entry(study: StudyKey, stored: Resource | None, laid: Resource) -> En
     return None if same_content(laid, stored) else Entry.update(laid, stored)
 
 
-def _all_findings(laid: Laid, view: View, of_patient: list[Finding]) -> dict[InstanceKey, Collection[Finding]]:
+def _all_findings(
+    laid: Laid, look: Look, of_patient: list[Finding], of_reports: ObservationPlan
+) -> dict[InstanceKey, Collection[Finding]]:
     found = {key: set(some) for key, some in laid.findings.items() if some}
-    if of_patient and view.newest is not None:
-        found.setdefault(view.newest, set()).update(of_patient)
+    if of_patient and look.view.newest is not None:
+        found.setdefault(look.view.newest, set()).update(of_patient)
+    for key in look.reports or ():
+        if some := of_reports.findings.get(key.sop_instance_uid):
+            found.setdefault(key, set()).update(some)
     return {key: sorted(some) for key, some in found.items()}

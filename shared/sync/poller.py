@@ -80,8 +80,11 @@ class Poller:
         queue: StudyQueue,
         records: ErrorRecords,
         now: Callable[[], datetime],
+        *,
+        record_malformed: bool = True,
     ) -> None:
         self._dicom = dicom
+        self._record_malformed = record_malformed
         self._checkpoints = checkpoints
         self._queue = queue
         self._records = records
@@ -167,7 +170,7 @@ class Poller:
             poll = max(checkpoint.poll + 1, int(self._now().timestamp() * 1000))
             checkpoint = await self._checkpoints.save(replace(checkpoint, poll=poll))
             sent = await self._send(chunk.changes.messages(poll))
-        for entry in chunk.malformed:
+        for entry in chunk.malformed if self._record_malformed else ():
             await self._records.put(ErrorTable.DICOM, _record_of(entry))
         holes = tuple(_kept(chunk.holes, self._now()))
         if (chunk.sequence, holes) != (checkpoint.sequence, checkpoint.holes):

@@ -23,9 +23,10 @@ from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.http import SERVER_ERROR
-from shared.mapping.imaging_study import study_identity
-from shared.mapping.study_layer import keys_of
-from shared.model import Outcome, StudyChange, StudyKey, StudyState, Writer
+from shared.mapping.dose.observations import may_be_dose_report
+from shared.mapping.study_identifiers import study_identity
+from shared.mapping.study_layer import classes_of, keys_of
+from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
 from shared.storage.patient_state import PatientStateStore
@@ -36,7 +37,8 @@ from shared.sync.claiming import Claims, claiming
 from shared.sync.demographics import give_word_back, let_go, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at
 from shared.sync.others import OtherStudies
-from shared.sync.plan import Plan, Planner, Rules
+from shared.sync.plan import Plan, Planner, Stored
+from shared.sync.rules import Rules
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
@@ -114,10 +116,12 @@ class Reconciler:
             identity = study_identity(change.study.study_instance_uid)
             stored = await claims.find(identity, likely_new=state.etag is None)
             adopted = await self._is_adopted(change, state, stored)
-            memory = Memory(state, keys_of(stored), adopted=adopted, repeats=bool(earlier))
+            reports = _reports(stored, state)
+            memory = Memory(state, keys_of(stored), reports, adopted=adopted, repeats=bool(earlier))
             look = await look_at(self._dicom, change, memory, self._rules)
-            plan = await self._planner.plan(claims, change.study, stored, look.view, adopted=adopted)
-            for entry in plan.entries:
+            is_new = stored is None and state.etag is None
+            plan = await self._planner.plan(claims, Stored(change.study, stored, adopted, is_new), look)
+            for entry in plan.without_observations:
                 if entry.resource is not None:
                     check_valid(entry.resource, entry.before)
             if _changes_something(state, look, plan):
@@ -168,8 +172,16 @@ class Reconciler:
         return await self._stores.studies.save(attempt.change.study, announced)
 
     async def _write(self, claims: Claims, plan: Plan) -> None:
-        if plan.entries:
-            self._planner.learn(plan, await claims.transact(plan.entries))
+        """Carry the plan out. Where the server refuses it because of an Observation, the study is written without."""
+        if not plan.entries:
+            return
+        try:
+            references = await claims.transact(plan.entries)
+        except Rejected:
+            if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
+                await claims.transact(plan.without_observations)
+            raise
+        self._planner.learn(plan, references)
 
     async def _leave_patients(
         self, change: StudyChange, state: StudyState, earlier: list[Writer], stored: Resource | None, plan: Plan
@@ -233,6 +245,12 @@ class Reconciler:
             change.instances,
             may_have_records=state.has_records,
         )
+
+
+def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
+    """Instances of ours in an ImagingStudy that may be dose reports."""
+    classes = classes_of(stored).items()
+    return [key for key, uid in classes if may_be_dose_report(uid) and marks.digest(key) in state.marks]
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:

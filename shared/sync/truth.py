@@ -30,13 +30,13 @@ async def read_whole(
         probe = await read_some(dicom, study, dict(list(listed.items())[:PROBES]))
         known = {**dict.fromkeys(stored if error.code == UNREADABLE else (), 0), **listed}
         rest = {key: sequence for key, sequence in known.items() if not _is_settled(probe, key)}
-        return _joined(probe, await _read_each(dicom, study, rest))
+        return joined(probe, await _read_each(dicom, study, rest))
     instances, unreadable = by_instance(study.study_instance_uid, datasets or [])
     if not unreadable:
         return Truth(instances, is_whole=True)
     known = {**dict.fromkeys(stored, 0), **listed}
     missing = {key: sequence for key, sequence in known.items() if key not in instances}
-    return _joined(Truth(instances), await _read_each(dicom, study, missing))
+    return joined(Truth(instances), await _read_each(dicom, study, missing))
 
 
 async def read_some(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceKey, int]) -> Truth:
@@ -78,7 +78,8 @@ def _is_settled(truth: Truth, key: InstanceKey) -> bool:
     return key in truth.instances or key in truth.unreadable
 
 
-def _joined(one: Truth, other: Truth) -> Truth:
+def joined(one: Truth, other: Truth) -> Truth:
+    """What two reads of a study showed together."""
     instances = {**one.instances, **other.instances}
     unanswered = (one.unanswered | other.unanswered) - instances.keys() - other.unreadable
     return Truth(instances, one.unreadable | other.unreadable, unanswered)

@@ -5,6 +5,9 @@ import json
 from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
 
 
+ACSN = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]}
+
+
 async def test_a_stored_study_becomes_its_resources(stack):
     await stack.store(*make_series(instances=2, TimezoneOffsetFromUTC="+0100"))
     assert await stack.drain() == {"created": 1}
@@ -36,15 +39,15 @@ async def test_a_stored_study_becomes_its_resources(stack):
             "source": source,
             "identifier": [
                 {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"},
-                {
-                    "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]},
-                    "value": "ACC1",
-                },
+                {"type": ACSN, "value": "ACC1"},
             ],
             "status": "available",
             "modality": [{"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}],
             "subject": {"reference": "Patient MRN-0001"},
             "started": "2021-03-01T10:15:30+01:00",
+            "basedOn": [
+                {"id": "dicom-basedOn-1", "type": "ServiceRequest", "identifier": {"type": ACSN, "value": "ACC1"}}
+            ],
             "endpoint": [{"reference": f"Endpoint DICOM WADO-RS endpoint {source}"}],
             "numberOfSeries": 1,
             "numberOfInstances": 2,
@@ -66,6 +69,7 @@ async def test_a_stored_study_becomes_its_resources(stack):
                                 "code": "urn:oid:1.2.840.10008.5.1.4.1.1.2",
                             },
                             "number": number,
+                            "title": "CT Image",
                         }
                         for number in (1, 2)
                     ],

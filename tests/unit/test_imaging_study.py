@@ -3,18 +3,25 @@
 import pytest
 
 from shared.dicom.values import Attributes
-from shared.mapping.imaging_study import (
-    accession_identifiers,
-    instance_elements,
-    lacks,
-    series_elements,
-    study_elements,
-    study_identity,
-)
+from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS, STUDY_ROWS
+from shared.mapping.study_identifiers import accession_identifiers, lacks, study_identity
+from shared.mapping.table import elements
 from tests.unit.datasets import CT, codes, dataset
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 CT_CODING = {"system": DCM, "code": "CT"}
+
+
+def study_elements(attributes, zone):
+    return elements(STUDY_ROWS, attributes, zone)
+
+
+def series_elements(attributes, zone):
+    return elements(SERIES_ROWS, attributes, zone)
+
+
+def instance_elements(attributes):
+    return elements(INSTANCE_ROWS, attributes, "")
 
 
 def _mapped(function, attributes, *args):
@@ -140,16 +147,16 @@ SOP_CLASS = {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{CT}"}
 @pytest.mark.parametrize(
     ("attributes", "expected", "found"),
     [
-        pytest.param({"SOPClassUID": CT}, {"sopClass": SOP_CLASS}, [], id="SOPClassUID"),
+        pytest.param({"SOPClassUID": CT}, {"title": "CT Image", "sopClass": SOP_CLASS}, [], id="SOPClassUID"),
         pytest.param(
             {"SOPClassUID": CT, "InstanceNumber": "12"},
-            {"sopClass": SOP_CLASS, "number": 12},
+            {"title": "CT Image", "sopClass": SOP_CLASS, "number": 12},
             [],
             id="InstanceNumber as text",
         ),
         pytest.param(
             {"SOPClassUID": CT, "InstanceNumber": "1.5"},
-            {"sopClass": SOP_CLASS},
+            {"title": "CT Image", "sopClass": SOP_CLASS},
             [("InstanceNumber", "invalid-integer")],
             id="InstanceNumber invalid",
         ),

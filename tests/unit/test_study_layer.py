@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from shared.dicom.study import SeriesContent, StudyContent
 from shared.fhir.validation import check_valid
-from shared.mapping.imaging_study import study_identity
+from shared.mapping.dicom_cast import mend_dicom_cast
+from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
     Laid,
     Links,
     keys_of,
     lay_study,
-    mend_dicom_cast,
     new_study,
     without_our_part,
     without_series,
@@ -53,6 +53,7 @@ def _instance(series=1, instance=1):
         "uid": key(series, instance).sop_instance_uid,
         "sopClass": {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{CT}"},
         "number": instance,
+        "title": "CT Image",
     }
 
 
@@ -67,6 +68,11 @@ def _series(series=1, *instances):
     }
 
 
+def _based_on(number):
+    identifier = {"type": ACSN, "value": number}
+    return [{"id": "dicom-basedOn-1", "type": "ServiceRequest", "identifier": identifier}]
+
+
 def _study(*series, **elements):
     study = {
         "resourceType": "ImagingStudy",
@@ -75,6 +81,7 @@ def _study(*series, **elements):
         "status": "available",
         "subject": {"reference": "Patient/p1"},
         "started": "2021-03-01",
+        "basedOn": _based_on("ACC1"),
         "description": "CT head",
         "note": [{"text": "CT head"}],
         "endpoint": ENDPOINT,
@@ -167,13 +174,17 @@ STORED = _study(_series(1, 1, 2))
         pytest.param(
             _content(instance_dataset(1, 1, **OF_STUDY | {"AccessionNumber": "ACC2"})),
             [],
-            _study(_series(1, 1, 2), identifier=[STORED["identifier"][0], {"type": ACSN, "value": "ACC2"}]),
+            _study(
+                _series(1, 1, 2),
+                identifier=[STORED["identifier"][0], {"type": ACSN, "value": "ACC2"}],
+                basedOn=_based_on("ACC2"),
+            ),
             id="AccessionNumber corrected",
         ),
         pytest.param(
             _content(instance_dataset(1, 1, **OF_STUDY | {"AccessionNumber": None})),
             [],
-            _study(_series(1, 1, 2), identifier=[STORED["identifier"][0]]),
+            _study(_series(1, 1, 2), identifier=[STORED["identifier"][0]], basedOn=None),
             id="AccessionNumber emptied",
         ),
         pytest.param(
@@ -256,21 +267,24 @@ def test_what_others_wrote_stays():
         "extension": [{"url": "urn:x", "valueString": "y"}],
         "description": None,
         "started": None,
+        "basedOn": [{"reference": "ServiceRequest/1"}],
+        "referrer": {"reference": "Practitioner/1"},
+        "reasonCode": [{"text": "fall"}],
     }
     foreign_instance = THEIRS | {"number": 0, "title": "theirs"}
     shared = _series(1, 1) | {
         "endpoint": [FOREIGN_ENDPOINT],
         "laterality": {"code": "left"},
-        "instance": [foreign_instance, _instance(1, 1) | {"title": "key image"}],
+        "instance": [foreign_instance, _instance(1, 1)],
     }
     stored = _study(shared, _foreign_series(numberOfInstances=1), **foreign)
-    laid = _lay(stored, _content(instance_dataset(1, 1, **OF_STUDY))).resource
+    laid = _lay(stored, _content(instance_dataset(1, 1, **OF_STUDY, ReferringPhysicianName="Ito"))).resource
     expected = _study(
         shared
         | {
             "endpoint": [FOREIGN_ENDPOINT, *ENDPOINT],
             "numberOfInstances": 2,
-            "instance": [foreign_instance, _instance(1, 1) | {"title": "key image"}],
+            "instance": [foreign_instance, _instance(1, 1)],
         },
         _foreign_series(numberOfInstances=1),
         **foreign
@@ -281,11 +295,12 @@ def test_what_others_wrote_stays():
             "modality": [{"system": DCM, "code": "CT"}, {"system": DCM, "code": "US"}],
             "description": "CT head",
             "started": "2021-03-01",
+            "basedOn": [{"reference": "ServiceRequest/1"}, *_based_on("ACC1")],
         },
     )
     assert laid == expected
     check_valid(laid)
-    assert _lay(laid, _content(instance_dataset(1, 1, **OF_STUDY))).resource == laid
+    assert _lay(laid, _content(instance_dataset(1, 1, **OF_STUDY, ReferringPhysicianName="Ito"))).resource == laid
 
 
 def test_series_of_others_keeps_the_study_when_ours_is_gone():
@@ -341,7 +356,7 @@ def test_without_our_part():
     expected = _study(
         endpoint=[FOREIGN_ENDPOINT], series=None, modality=None, numberOfSeries=0, numberOfInstances=0, note=[theirs]
     )
-    for name in ("started", "description"):
+    for name in ("started", "description", "basedOn"):
         expected.pop(name, None)
     expected["identifier"] = [row for row in expected["identifier"] if row.get("system")]
     assert left == expected

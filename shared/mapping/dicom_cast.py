@@ -1,0 +1,22 @@
+"""Pure: what DICOM Cast wrote differently, recognised and corrected."""
+
+from copy import deepcopy
+
+from shared.fhir.identifiers import Resource
+from shared.fhir.ownership import put
+from shared.fhir.systems import DCM, DCM_OF_DICOM_CAST, URI
+
+
+def mend_dicom_cast(stored: Resource) -> Resource:
+    """Wrong systems that DICOM Cast wrote, corrected: the bare word DCM, and SOP classes without a system."""
+    result = deepcopy(stored)
+    modalities = [row for row in result.get("modality", []) if row.get("system") != DCM_OF_DICOM_CAST]
+    put(result, "modality", modalities)
+    for series in result.get("series", []):
+        if series.get("modality", {}).get("system") == DCM_OF_DICOM_CAST:
+            series["modality"]["system"] = DCM
+        for instance in series.get("instance", []):
+            sop_class = instance.get("sopClass", {})
+            if "system" not in sop_class and sop_class.get("code"):
+                instance["sopClass"] = {"system": URI, "code": "urn:oid:" + sop_class["code"].removeprefix("urn:oid:")}
+    return result

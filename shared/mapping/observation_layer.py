@@ -1,0 +1,152 @@
+"""Pure: lay what the dose reports of a study say over its stored Observations.
+
+All Observations of a study carry its Study Instance UID as identifier, and are told apart by that of the report or
+event. Those of DICOM Cast, which have the former only, are taken over where it is clear which one it is, and replaced
+otherwise.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.fhir.identifiers import ByIdentifiers, Resource, by_identifier, by_identifiers
+from shared.fhir.ownership import Element, overlay, put, replace_owned
+from shared.fhir.systems import ACCESSION_ID, DICOM_IDENTIFIER_TYPE, DICOM_UID, IDENTIFIER_TYPE
+from shared.mapping.device import Equipment
+from shared.mapping.dose.observations import COMPONENT_CODES, EVENT, SUMMARY, DoseObservation
+
+KINDS = {"sop-instance-uid": SUMMARY, "irradiation-event-uid": EVENT}
+CODES_OF_DICOM_CAST = {"73569-6": SUMMARY, "113852": EVENT}
+# ours whatever they hold; the other elements are lists in which others may have items
+ALONE = ("status", "code", "effectiveDateTime", "valueString", "bodySite", "device")
+LISTS = ("identifier", "partOf", "basedOn", "focus", "performer", "component", "hasMember")
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DoseLinks:
+    """References of every Observation of a study."""
+
+    study: str
+    subject: str
+    devices: Mapping[Equipment, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObservations:
+    """What is stored for one study. ours: by kind and UID, the first of twins; surplus: what doubles them."""
+
+    ours: Mapping[Key, Resource]
+    surplus: Sequence[Resource]
+    of_dicom_cast: Sequence[Resource]
+
+    @property
+    def everything(self) -> list[Resource]:
+        """All that this app or DICOM Cast wrote for the study."""
+        return [*self.ours.values(), *self.surplus, *self.of_dicom_cast]
+
+    def targets(self) -> set[str]:
+        """`Observation/id` of each."""
+        return {f"Observation/{resource['id']}" for resource in self.everything}
+
+
+def observation_identity(key: Key, study_instance_uid: str) -> ByIdentifiers:
+    """The UID of the report or event together with that of the study: after a merge two studies may hold one report."""
+    return by_identifiers(
+        by_identifier("Observation", DICOM_UID, f"urn:oid:{key[1]}"),
+        by_identifier("Observation", DICOM_UID, f"urn:oid:{study_instance_uid}"),
+    )
+
+
+def sorted_out(resources: Iterable[Resource]) -> StoredObservations:
+    """The Observations that carry the identifier of a study, by whose they are; those of others are left out."""
+    ours: dict[Key, Resource] = {}
+    surplus, of_dicom_cast = [], []
+    for resource in sorted(resources, key=lambda one: str(one["id"])):
+        key = _key_of(resource)
+        if key is not None:
+            if key in ours:
+                surplus.append(resource)
+            ours.setdefault(key, resource)
+        elif _is_of_dicom_cast(resource):
+            of_dicom_cast.append(resource)
+    return StoredObservations(ours, surplus, of_dicom_cast)
+
+
+def taken_over(stored: StoredObservations, wanted: Collection[Key]) -> dict[Key, Resource]:
+    """The summary of DICOM Cast that becomes ours: where there is one of it and one report. Its id is kept."""
+    summaries = [key for key in wanted if key[0] == SUMMARY]
+    theirs = [resource for resource in stored.of_dicom_cast if _code_of(resource) == SUMMARY]
+    if len(summaries) != 1 or len(theirs) != 1 or summaries[0] in stored.ours:
+        return {}
+    return {summaries[0]: theirs[0]}
+
+
+def lay_observation(
+    stored: Resource | None, observation: DoseObservation, links: DoseLinks, members: Sequence[str], ours: set[str]
+) -> Resource:
+    """The Observation as it should be. `members` are the targets of its events, `ours` those of all that are ours."""
+    base = stored or {"resourceType": "Observation"}
+    said = dict(observation.elements)
+    device = links.devices.get(observation.equipment) if observation.equipment else None
+    if device is not None:
+        said["device"] = {"reference": device}
+    said["partOf"] = [{**part, "reference": links.study} for part in said.get("partOf", [])]
+    said["focus"] = [{"reference": links.study}]
+    said["hasMember"] = [{"reference": member} for member in members]
+    result = overlay(base, {name: said[name] for name in ALONE if name in said}, ALONE)
+    result["subject"] = _subject(base, links)
+    for name in LISTS:
+        items = replace_owned(
+            base.get(name, []), said.get(name, []), lambda item, name=name: _is_ours(name, item, ours, links)
+        )
+        put(result, name, items)
+    return result
+
+
+def relinked(stored: Resource, links: DoseLinks) -> Resource:
+    """An Observation whose report was not looked at, of a study that has another Patient now."""
+    return {**stored, "subject": _subject(stored, links)}
+
+
+def _subject(stored: Resource, links: DoseLinks) -> Element:
+    subject = stored.get("subject")
+    return subject if subject and subject.get("reference") == links.subject else {"reference": links.subject}
+
+
+def _is_ours(name: str, ours: set[str], study: str, item: Element) -> bool:
+    if name == "identifier":
+        return item.get("system") == DICOM_UID or _is_bare_accession(item)
+    if name in ("partOf", "focus"):
+        return item.get("reference") == study or item.get("identifier", {}).get("system") == DICOM_UID
+    if name == "basedOn":
+        return "reference" not in item and _is_bare_accession(item.get("identifier", {}))
+    if name == "performer":
+        return "reference" not in item
+    if name == "hasMember":
+        return item.get("reference") in ours
+    return any(coding.get("code") in COMPONENT_CODES for coding in item.get("code", {}).get("coding", []))
+
+
+def _is_bare_accession(identifier: Mapping[str, Any]) -> bool:
+    codings = identifier.get("type", {}).get("coding", [])
+    types = {(coding.get("system"), coding.get("code")) for coding in codings}
+    return "system" not in identifier and (IDENTIFIER_TYPE, ACCESSION_ID) in types
+
+
+def _key_of(resource: Resource) -> Key | None:
+    for identifier in resource.get("identifier", []):
+        for coding in identifier.get("type", {}).get("coding", []):
+            kind = KINDS.get(coding.get("code"))
+            if kind and coding.get("system") == DICOM_IDENTIFIER_TYPE and identifier.get("value"):
+                return kind, str(identifier["value"]).removeprefix("urn:oid:")
+    return None
+
+
+def _is_of_dicom_cast(resource: Resource) -> bool:
+    return resource.get("status") == "preliminary" and _code_of(resource) is not None
+
+
+def _code_of(resource: Resource) -> str | None:
+    codings = resource.get("code", {}).get("coding", [])
+    return next((CODES_OF_DICOM_CAST[row["code"]] for row in codings if row.get("code") in CODES_OF_DICOM_CAST), None)

@@ -1,0 +1,49 @@
+"""Pure: persons that a dataset names, as references without a target: nobody here knows their Practitioner."""
+
+from shared.dicom.values import Attributes, PersonName
+from shared.fhir.systems import CODING_SCHEMES
+from shared.mapping.coding import declared_systems
+from shared.mapping.table import Element
+
+PRACTITIONER = "Practitioner"
+
+
+def practitioners(attributes: Attributes, names: str, identifications: str) -> list[Element]:
+    """Persons by a PN attribute and the Person Identification sequence beside it, item by item (PS3.3 10.1)."""
+    displays = [_display(groups) for groups in attributes.names(names)]
+    identifiers = [_identifier(item, attributes) for item in attributes.items(identifications)]
+    found = []
+    for place in range(max(len(displays), len(identifiers))):
+        person: Element = {
+            "identifier": identifiers[place] if place < len(identifiers) else None,
+            "display": displays[place] if place < len(displays) else None,
+        }
+        person = {name: value for name, value in person.items() if value}
+        if person:
+            found.append({"type": PRACTITIONER, **person})
+    return found
+
+
+def practitioner(attributes: Attributes, names: str, identifications: str) -> Element | None:
+    """The first of them."""
+    return next(iter(practitioners(attributes, names, identifications)), None)
+
+
+def display_name(name: PersonName) -> str:
+    """One component group as it is written: prefix, given, middle, family, suffix."""
+    return " ".join(part for part in (name.prefix, name.given, name.middle, name.family, name.suffix) if part)
+
+
+def _display(groups: dict[str, PersonName]) -> str:
+    return next((display_name(name) for name in groups.values()), "")
+
+
+def _identifier(item: Attributes, dataset: Attributes) -> Element | None:
+    """Person Identification Code Sequence: the code is the person's id, its scheme that of who gave it."""
+    code = next(iter(item.items("PersonIdentificationCodeSequence")), None)
+    value = code.text("CodeValue") or code.text("LongCodeValue") if code else None
+    if code is None or value is None:
+        return None
+    scheme = code.text("CodingSchemeDesignator") or ""
+    system = CODING_SCHEMES.get(scheme) or declared_systems(dataset).get(scheme)
+    return {"system": system, "value": value} if system else {"value": value}

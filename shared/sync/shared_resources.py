@@ -1,0 +1,53 @@
+"""Resources that many studies refer to and that never change: the Endpoint and the Devices. Known ones are remembered
+for the life of the process.
+"""
+
+from collections.abc import Collection, Mapping
+
+from shared.fhir.bundle import Entry, reference
+from shared.mapping.device import Equipment, device_identity, new_device
+from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint
+from shared.sync.claiming import Claims
+
+
+class SharedResources:
+    """References by what they stand for."""
+
+    def __init__(self, dicom_endpoint: str) -> None:
+        self._dicom_endpoint = dicom_endpoint
+        self._endpoint: str | None = None
+        self._devices: dict[Equipment, str] = {}
+
+    def forget(self) -> None:
+        """Look for them again: a write was refused, one may be gone."""
+        self._endpoint = None
+        self._devices.clear()
+
+    async def endpoint(self, claims: Claims) -> tuple[str, list[Entry]]:
+        """Its reference, and the entry that creates it where it is missing."""
+        if self._endpoint is not None:
+            return self._endpoint, []
+        stored = await claims.find(endpoint_identity(self._dicom_endpoint), likely_new=False)
+        if stored is None:
+            entry = Entry.create(endpoint_identity(self._dicom_endpoint), new_endpoint(self._dicom_endpoint))
+            return entry.target, [entry]
+        check_address(stored, self._dicom_endpoint)
+        self._endpoint = reference(stored)
+        return self._endpoint, []
+
+    async def devices(
+        self, claims: Claims, wanted: Collection[Equipment], *, likely_new: bool
+    ) -> tuple[dict[Equipment, str], list[Entry]]:
+        """A reference for each equipment, and the entries that create those that are missing."""
+        identities = {one: device_identity(one) for one in wanted if one not in self._devices}
+        found = await claims.find_any(list(identities.values()), likely_new=likely_new) if identities else {}
+        self._devices |= {one: reference(found[key]) for one, key in identities.items() if key in found}
+        entries = {one: Entry.create(key, new_device(one)) for one, key in identities.items() if key not in found}
+        targets = {one: entry.target for one, entry in entries.items()}
+        known = {one: self._devices[one] for one in wanted if one in self._devices}
+        return known | targets, list(entries.values())
+
+    def learn(self, devices: Mapping[Equipment, str], endpoint: str, created: Mapping[str, str]) -> None:
+        """Remember what a transaction created; `created` is the reference by full URL."""
+        self._endpoint = created.get(endpoint, self._endpoint)
+        self._devices |= {one: created[target] for one, target in devices.items() if target in created}
