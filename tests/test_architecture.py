@@ -15,6 +15,8 @@ MAX_FUNCTION_LINES = 60
 
 # files that touch nothing but their arguments
 PURE = {
+    "shared.dicom.content_tree",
+    "shared.dicom.datetimes",
     "shared.dicom.feed",
     "shared.dicom.study",
     "shared.dicom.values",
@@ -24,6 +26,16 @@ PURE = {
     "shared.fhir.systems",
     "shared.mapping.coding",
     "shared.mapping.device",
+    "shared.mapping.dose",
+    "shared.mapping.dose.codes",
+    "shared.mapping.dose.components",
+    "shared.mapping.dose.equipment",
+    "shared.mapping.dose.observations",
+    "shared.mapping.dose.performer",
+    "shared.mapping.dose.quantity",
+    "shared.mapping.dose.report",
+    "shared.mapping.dose.several",
+    "shared.mapping.dose.times",
     "shared.mapping.endpoint",
     "shared.mapping.imaging_study",
     "shared.mapping.patient",

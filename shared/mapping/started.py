@@ -1,5 +1,6 @@
 """Pure: a date, a time and an offset as FHIR dateTime (https://hl7.org/fhir/R4/datatypes.html#dateTime)."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,15 @@ def date_time(attributes: Attributes, date_keyword: str, time_keyword: str, defa
         return date
     offset = attributes.utc_offset() or _offset_in(default_zone, f"{date}T{time[:5]}")
     return f"{date}T{time}{offset}" if offset else date
+
+
+def earliest(texts: Iterable[str]) -> str | None:
+    """The earliest of several dateTimes; as they are written, unless all have a time and so a zone."""
+    found = list(texts)
+    if all("T" in text for text in found):
+        # Python has no leap second
+        return min(found, key=lambda text: datetime.fromisoformat(text.replace(":60", ":59")), default=None)
+    return min(found)
 
 
 def _offset_in(zone: str, local: str) -> str | None:
