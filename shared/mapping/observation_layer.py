@@ -7,14 +7,19 @@ otherwise.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from shared.fhir.identifiers import ByIdentifiers, Resource, by_identifier, by_identifiers
 from shared.fhir.ownership import Element, overlay, put, replace_owned
 from shared.fhir.systems import ACCESSION_ID, DICOM_IDENTIFIER_TYPE, DICOM_UID, IDENTIFIER_TYPE
 from shared.mapping.device import Equipment
-from shared.mapping.dose.observations import COMPONENT_CODES, EVENT, SUMMARY, DoseObservation
+from shared.mapping.dose.codes import EVENT_VALUES, NUCLEAR_TOTALS, PROCEDURE_REPORTED, X_RAY_TOTALS
+from shared.mapping.dose.observations import EVENT, SUMMARY, DoseObservation
 
+COMPONENT_CODES = frozenset(
+    row.concepts[0].code for row in (*X_RAY_TOTALS, *NUCLEAR_TOTALS, *EVENT_VALUES, PROCEDURE_REPORTED)
+)
 KINDS = {"sop-instance-uid": SUMMARY, "irradiation-event-uid": EVENT}
 CODES_OF_DICOM_CAST = {"73569-6": SUMMARY, "113852": EVENT}
 # ours whatever they hold; the other elements are lists in which others may have items
@@ -97,10 +102,8 @@ def lay_observation(
     result = overlay(base, {name: said[name] for name in ALONE if name in said}, ALONE)
     result["subject"] = _subject(base, links)
     for name in LISTS:
-        items = replace_owned(
-            base.get(name, []), said.get(name, []), lambda item, name=name: _is_ours(name, item, ours, links)
-        )
-        put(result, name, items)
+        is_ours = partial(_is_ours, name, ours, links.study)
+        put(result, name, replace_owned(base.get(name, []), said.get(name, []), is_ours))
     return result
 
 
