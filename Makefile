@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 DICOM ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint type fmt bench clean pins
+.PHONY: help setup demo up test lint type fmt bench clean pins docs
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -44,6 +44,9 @@ fmt: setup ## format the code
 
 bench: setup ## measure, as ratios
 	@$(PY) -m bench
+
+docs: setup ## print docs/mapping.md from the tables of the code
+	@$(PY) -m dev docs
 
 pins: ## compile the pinned requirements (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

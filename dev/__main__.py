@@ -26,6 +26,7 @@ COMMANDS = {
     "drain": "dev.drain",
     "demo": "dev.demo",
     "npm-ci": "dev.node",
+    "docs": "dev.mapping_page",
 }
 
 

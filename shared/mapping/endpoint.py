@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from shared.errors import PermanentError
 from shared.fhir.identifiers import EndpointByName, Resource, endpoint_by_name
 from shared.fhir.systems import CONNECTION_TYPE, DICOM_WADO_RS
+from shared.mapping.table import Row
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -45,3 +46,12 @@ def check_address(stored: Resource, dicom_endpoint: str) -> None:
         raise PermanentError(
             "the Endpoint of this DICOM service has another address: correct it", code="endpoint-differs"
         )
+
+
+ENDPOINT_ROWS = (
+    Row("Endpoint.name", "the DICOM service", "DICOM Cast", note="`DICOM WADO-RS endpoint` and the address"),
+    Row("Endpoint.connectionType", "the DICOM service", "R4 endpoint.html", note="`dicom-wado-rs`"),
+    Row("Endpoint.address", "the DICOM service", "R4 endpoint.html", note="`DicomWeb__Endpoint`"),
+    Row("Endpoint.payloadType", "the DICOM service", "DICOM Cast", note="text `DICOM WADO-RS`"),
+    Row("Endpoint.payloadMimeType", "the DICOM service", "DICOM Cast", note="`application/dicom`"),
+)

@@ -16,6 +16,7 @@ from shared.fhir.systems import ACCESSION_ID, DICOM_IDENTIFIER_TYPE, DICOM_UID, 
 from shared.mapping.device import Equipment
 from shared.mapping.dose.codes import EVENT_VALUES, NUCLEAR_TOTALS, PROCEDURE_REPORTED, X_RAY_TOTALS
 from shared.mapping.dose.observations import EVENT, SUMMARY, DoseObservation
+from shared.mapping.table import Row
 
 COMPONENT_CODES = frozenset(
     row.concepts[0].code for row in (*X_RAY_TOTALS, *NUCLEAR_TOTALS, *EVENT_VALUES, PROCEDURE_REPORTED)
@@ -153,3 +154,51 @@ def _is_of_dicom_cast(resource: Resource) -> bool:
 def _code_of(resource: Resource) -> str | None:
     codings = resource.get("code", {}).get("coding", [])
     return next((CODES_OF_DICOM_CAST[row["code"]] for row in codings if row.get("code") in CODES_OF_DICOM_CAST), None)
+
+
+OBSERVATION_ROWS = (
+    Row(
+        "Observation.identifier",
+        "SOPInstanceUID, or the irradiation event's UID",
+        "PS3.16 TID 10003, 10013, 10022",
+        note="type `sop-instance-uid` or `irradiation-event-uid`",
+    ),
+    Row(
+        "Observation.identifier",
+        "StudyInstanceUID",
+        "PS3.3 C.7.2.1",
+        note="type `study-instance-uid`; so in `partOf`",
+    ),
+    Row(
+        "Observation.basedOn",
+        "AccessionNumber, ReferencedRequestSequence > AccessionNumber",
+        "PS3.3 C.7.2.1, C.17.2",
+        note="as identifier too",
+        is_shared=True,
+    ),
+    Row(
+        "Observation.status",
+        "CompletionFlag, PredecessorDocumentsSequence, the irradiation events",
+        "PS3.3 C.17.2",
+        note="`final`; `preliminary` where partial, or included in a later report of the study",
+    ),
+    Row("Observation.code", "ConceptNameCodeSequence", "PS3.16 TID 10001", note="LOINC 73569-6, DCM 113852"),
+    Row(
+        "Observation.effectiveDateTime",
+        "DCM 111526, 113809, 123003, SeriesDate, SeriesTime, ContentDate, ContentTime, StudyDate, StudyTime",
+        "PS3.16 TID 10003, 10011, 10022",
+        note="the first irradiation; else the first of the others that there is",
+    ),
+    Row("Observation.valueString", "the components", "HL7 guide", note="the values as a sentence"),
+    Row(
+        "Observation.performer",
+        "DCM 113870 in the role 113850, PerformingPhysicianName",
+        "PS3.16 TID 1020",
+        note="a Practitioner by display; `unknown` where nobody is named",
+        is_shared=True,
+    ),
+    Row("Observation.device", "DCM 113876 in the role 113859, 121012 to 121017, Manufacturer", "PS3.16 TID 1021, 1004"),
+    Row("Observation.bodySite", "DCM 123014", "PS3.16 TID 10013, 10003", note="of an event"),
+    Row("Observation.component", "see below", "PS3.16 TID 10004 to 10022", is_shared=True),
+    Row("Observation.hasMember", "the irradiation events", "PS3.16 TID 10003, 10013, 10022", is_shared=True),
+)

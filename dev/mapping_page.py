@@ -1,0 +1,107 @@
+"""docs/mapping.md, printed from the tables that the app maps by."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from shared.mapping.device import DEVICE_ROWS
+from shared.mapping.dose import codes
+from shared.mapping.endpoint import ENDPOINT_ROWS
+from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS, STUDY_ROWS
+from shared.mapping.observation_layer import OBSERVATION_ROWS
+from shared.mapping.patient import PATIENT_ROWS
+from shared.mapping.study_identifiers import IDENTIFIER_ROWS
+from shared.mapping.table import Row
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "mapping.md"
+
+HEAD = """# Mapping
+
+What of a DICOM study stands where in FHIR. `make docs` prints this page from the tables that the app itself maps by.
+The specification is the DICOM Tag Mapping of <https://hl7.org/fhir/R4/imagingstudy-mappings.html#dicom>; for dose, the HL7
+guide [Radiation Dose Summary](https://hl7.org/fhir/uv/radiation-dose-summary/) 1.0.0.
+
+**Shared** means that others may write there too. What this app writes there carries an element `id` that begins with
+`dicom-`; only that is replaced or removed, the rest stays. Everything else in these tables is the app's own.
+"""
+
+PATIENT = """A Patient is shared by studies. The newest change among all its studies wins. What DICOM leaves empty stays as it is, and a
+Patient is never deleted. `Patient__Demographics=CreateOnly` sets these elements only when the Patient is created.
+
+Other Patient IDs are left out: they say which further numbers a person has somewhere, seldom who gave them, and a Patient
+that carries them would be found, and merged, as somebody else.
+"""
+
+STUDY = """`status` is `available`; `modality` is the set of the series' modalities; `numberOfSeries`, `numberOfInstances` and
+`series.numberOfInstances` are counted from what is listed; `subject`, `endpoint` and `series.endpoint` are references. Series
+and instances are ordered by number and UID. Where instances disagree about their study or series, the one with the newest
+change speaks for all.
+
+When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`),
+otherwise only our part of it is taken out.
+"""
+
+CODES = """### Codes
+
+A Coding Scheme Designator becomes a system only where the system is known: those of FHIR, or one that the dataset declares in
+its Coding Scheme Identification Sequence. Codes of SNOMED RT (SRT, SNM3, 99SDM) become SNOMED CT where PS3.16 publishes the
+correspondence, otherwise the text stands alone. A code of an unknown scheme stands without a system.
+"""
+
+DEVICE = """One for each equipment that can be told from others: by manufacturer and serial number, or by a Device UID. What distinguishes
+it is part of its identity (an identifier `urn:uuid:` made of all of these), so a Device never changes, and a study of last
+year keeps the software that made it. It is the performer of series and the device of dose Observations.
+"""
+
+DOSE = """Dose reports are documents titled DCM 113701 or 113500. Each has one Observation, the summary, known by the SOP Instance UID;
+with `DicomCast__Features__GenerateIrradiationEvents` each irradiation event with a measured value has one too, known by its
+UID, as `hasMember` of the summary. All carry the Study Instance UID as a further identifier, so that one search finds all
+Observations of a study. Values are never summed, neither over reports nor over planes. A report that a later one includes or
+replaces stays `preliminary`; `status=final` finds each irradiation once.
+
+Units are converted exactly. An unknown unit is kept as text, without system and code. Zero is a value; what is empty is left
+out.
+"""
+
+
+STUDY_TABLES = (*IDENTIFIER_ROWS, *STUDY_ROWS, *SERIES_ROWS, *INSTANCE_ROWS)
+ROWS = (*PATIENT_ROWS, *ENDPOINT_ROWS, *STUDY_TABLES, *DEVICE_ROWS, *OBSERVATION_ROWS)
+
+
+def page() -> str:
+    """The whole text."""
+    parts = [
+        HEAD,
+        "## Patient\n\n" + PATIENT + "\n" + table(PATIENT_ROWS),
+        "## Endpoint\n\n" + table(ENDPOINT_ROWS),
+        "## ImagingStudy\n\n" + STUDY + "\n" + table(STUDY_TABLES),
+        CODES,
+        "## Device\n\n" + DEVICE + "\n" + table(DEVICE_ROWS),
+        "## Observation\n\n" + DOSE + "\n" + table(OBSERVATION_ROWS),
+        "### Components of a summary\n\n"
+        + components((codes.PROCEDURE_REPORTED, *codes.X_RAY_TOTALS, *codes.NUCLEAR_TOTALS)),
+        "### Components of an irradiation event\n\n" + components(codes.EVENT_VALUES),
+    ]
+    return "\n".join(parts)
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Rows as a Markdown table."""
+    lines = ["| DICOM | element | defined in | |", "|---|---|---|---|"]
+    for row in rows:
+        note = "; ".join(part for part in ("shared" if row.is_shared else "", row.note) if part)
+        lines.append(f"| {row.keywords} | `{row.element}` | {row.source} | {note} |")
+    return "\n".join(lines) + "\n"
+
+
+def components(rows: Iterable[codes.Row]) -> str:
+    """Values of dose reports as a Markdown table."""
+    lines = ["| concept | meaning | value | unit |", "|---|---|---|---|"]
+    for row in rows:
+        named = ", ".join(f"{concept.scheme} {concept.code}" for concept in row.concepts)
+        lines.append(f"| {named} | {row.display} | {row.kind.name.lower()} | {row.unit} |")
+    return "\n".join(lines) + "\n"
+
+
+def command() -> None:
+    """Print docs/mapping.md anew."""
+    PAGE.write_text(page(), encoding="utf-8")
