@@ -1,4 +1,4 @@
-"""Pure: what part of the body a series shows (https://hl7.org/fhir/R4/imagingstudy-definitions.html, series.bodySite)."""
+"""Pure: what part of the body a series shows (PS3.3 10.5, PS3.16 annex L)."""
 
 from shared.dicom.values import Attributes
 from shared.mapping.coding import coding
