@@ -324,6 +324,15 @@ def test_dose_checks_and_sources_are_no_doses():
     assert [row[2] for row in quantities(events(report)[event_uid(1)])] == [1, 2]
 
 
+def test_a_dose_that_is_said_twice():
+    assert [
+        row[2] for row in quantities(events(dose_report(ct_event(1, num("113838", 9, "mGy.cm"))))[event_uid(1)])
+    ] == [
+        1,
+        10,
+    ]
+
+
 @pytest.mark.parametrize(
     ("region", "expected", "findings"),
     [
