@@ -154,6 +154,16 @@ async def test_a_report_that_the_server_refuses_keeps_only_itself_out(stack):
     assert await stack.rows("FhirFailToStoreExceptionTable") == []
 
 
+async def test_requests_of_a_new_study(stack):
+    """Eight, the question for the server's abilities included, however many instances and events."""
+    images = [make_instance(7, 2, number, StudyInstanceUID=STUDY, **EQUIPMENT) for number in range(1, 101)]
+    await stack.store(report(ct_report(list(range(1, 151)))), *images)
+    before = await stack.fhir_requests()
+    await stack.drain()
+    assert await stack.fhir_requests() - before <= 8
+    assert len(await stack.resources("Observation")) == 151
+
+
 async def test_many_events(stack):
     """More than one bundle holds."""
     await stack.store(report(ct_report(list(range(1, 251)))))
