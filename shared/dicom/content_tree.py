@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from shared.dicom.values import UID, UID_MAX_LENGTH, Attributes, PersonName
 
-# PS3.16 8.1: three designators of SNOMED RT
+# PS3.16 8.1: three designators of SNOMED RT, whose codes are not those of SNOMED CT
 SNOMED_RT = frozenset({"SRT", "SNM3", "99SDM"})
 CODE_KEYWORDS = ("CodeValue", "LongCodeValue", "URNCodeValue")
 # PS3.5 6.2, DS; longer than its 16 characters and longer exponents are met

@@ -48,3 +48,5 @@ DICOM_IDENTIFIER_TYPE = "http://hl7.org/fhir/uv/radiation-dose-summary/CodeSyste
 SERIAL_NUMBER = "SNO"
 # https://hl7.org/fhir/R4/valueset-series-performer-function.html
 PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+# https://hl7.org/fhir/R4/extension-data-absent-reason.html
+DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"

@@ -10,6 +10,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from shared.dicom.content_tree import CODE_KEYWORDS, SNOMED_RT
 from shared.dicom.values import Attributes
 from shared.fhir.systems import CODING_SCHEMES, SNOMED_CT
 
@@ -17,9 +18,6 @@ Element = dict[str, Any]
 Systems = Mapping[str, str]
 
 NO_SYSTEMS: Systems = MappingProxyType({})
-CODE_KEYWORDS = ("CodeValue", "LongCodeValue", "URNCodeValue")
-# PS3.16 8.1: three designators of SNOMED RT, whose codes are not those of SNOMED CT
-SNOMED_RT = frozenset({"SRT", "SNM3", "99SDM"})
 # published in the same table of PS3.16 annex O, not in pydicom 3.0.2
 SNOMED_RT_ADDED = {"F-61FDB": "349358000"}
 # an SCTID has 6 to 18 digits (https://hl7.org/fhir/R4/snomedct.html); codes of SNOMED RT have letters

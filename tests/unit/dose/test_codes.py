@@ -74,8 +74,3 @@ def test_sop_classes_are_documents():
         "XRayRadiationDoseSRStorage",
         "RadiopharmaceuticalRadiationDoseSRStorage",
     }
-
-
-def test_designators_of_snomed_rt_are_the_same_everywhere():
-    assert content_tree.SNOMED_RT == coding.SNOMED_RT
-    assert content_tree.CODE_KEYWORDS == coding.CODE_KEYWORDS
