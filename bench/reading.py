@@ -44,19 +44,38 @@ KEYWORDS = {
 }
 # what files say of patient, study, series, instance and equipment
 ATTRIBUTES = (
-    *("PatientID", "PatientName", "PatientSex", "PatientBirthDate", "PatientWeight"),
+    *("PatientID", "PatientName", "PatientSex", "PatientBirthDate", "PatientWeight", "PatientSize"),
     *("StudyInstanceUID", "AccessionNumber", "StudyID", "StudyDescription", "StudyDate"),
     *("ReferringPhysicianName", "NameOfPhysiciansReadingStudy", "OperatorsName"),
-    *("SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "Modality"),
+    *("SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "Modality", "BodyPartExamined"),
     *("SOPInstanceUID", "SOPClassUID", "InstanceNumber", "ImageType"),
     *("KVP", "ExposureTime", "Exposure", "XRayTubeCurrent", "ScanningSequence", "SequenceVariant", "EchoTime"),
     *("RepetitionTime", "FlipAngle", "SliceThickness", "PixelSpacing", "PixelPaddingValue", "ContrastBolusAgent"),
     *("Manufacturer", "ManufacturerModelName", "StationName", "DeviceSerialNumber", "SoftwareVersions"),
     *("DateOfLastCalibration", "InstitutionName", "InstitutionalDepartmentName", "ProtocolName"),
 )
+# where the same value may stand for something else, the element in which it counts
+PLACES = {
+    "PatientID": "Patient.identifier.value",
+    "PatientName": "Patient.name",
+    "PatientSex": "Patient.gender",
+    "PatientBirthDate": "Patient.birthDate",
+    "BodyPartExamined": "ImagingStudy.series.bodySite",
+    "PatientSize": "Observation(8302-2).valueQuantity.value",
+    "PatientWeight": "Observation(29463-7).valueQuantity.value",
+    "StudyID": "ImagingStudy.identifier.value",
+    "StudyDate": "ImagingStudy.started",
+    "SeriesDate": "ImagingStudy.series.started",
+    "SeriesNumber": "ImagingStudy.series.number",
+    "InstanceNumber": "ImagingStudy.series.instance.number",
+    "PixelPaddingValue": "Device.note",
+    "DateOfLastCalibration": "Device.note",
+}
 SEXES = {"M": "male", "F": "female", "O": "other"}
 # PS3.16 annex O, as far as the files need it
 SNOMED_CT = {"T-D3000": "51185008", "P5-08000": "77477000"}
+# PS3.16 annex L, as far as the files need it
+BODY_PARTS = {"ABDOMEN": ("818981001", "Abdomen")}
 # https://hl7.org/fhir/R4/terminologies-systems.html, the HL7 guide on dose
 PUBLISHED = (
     "urn:dicom:uid",
@@ -75,7 +94,7 @@ PUBLISHED = (
 GERMAN = "https://www.medizininformatik-initiative.de/fhir/ext/modul-bildgebung/"
 # codes and words of FHIR and of the code systems, each looked up; what depends on the file has a rule instead
 WORDS = """available|active|final|usual|official|unknown|ACSN|SNO|PRF|SPRF|model-name|user-friendly-name|Practitioner
-ServiceRequest|ImagingStudy|Device|vital-signs|29463-7|8302-2|kg|m|mGy|mGy.cm|millimeter|kilovolt|milliseconds|tesla
+Location|ServiceRequest|ImagingStudy|Device|vital-signs|29463-7|8302-2|kg|m|mGy|mGy.cm|millimeter|kilovolt|milliseconds|tesla
 milliampere|milliampere second|plane angle degree|Body Weight|Body Height|73569-6|113852|Irradiation Event|Study ID
 Radiation exposure and protection information [Description] Document Diagnostic imaging|Accession ID|sop-instance-uid
 SOP Instance UID|study-instance-uid|Study Instance UID|irradiation-event-uid|Irradiation Event UID|dicom-wado-rs
@@ -102,17 +121,17 @@ def said(dataset: Dataset, path: str) -> set[Any]:
 
 
 def stands_in(element: DataElement, leaves: Iterable[tuple[str, Any]]) -> bool:
-    """Whether a leaf holds a value of this attribute: a birth or study date also as part of a time or note."""
-    wanted = set(forms(element))
+    """Whether a leaf holds a value of this attribute; dates also as part of a time or a note."""
+    place = PLACES.get(element.keyword, "")
+    values = [value for path, value in leaves if path.startswith(place) and not isinstance(value, bool)]
     if element.keyword == "PatientSex":
-        return any(path == "Patient.gender" and value == SEXES.get(element.value) for path, value in leaves)
-    if element.keyword == "PatientName":
-        family = name_parts(element.value, "family")
-        return any(path == "Patient.name.family" and value in family for path, value in leaves)
-    if element.VR == "DA" or element.keyword == "PixelPaddingValue":
-        texts = {str(form) for form in wanted}
-        return any(text in str(value) for path, value in leaves for text in texts if not path.endswith(".uid"))
-    return any(value in wanted for path, value in leaves if not isinstance(value, bool))
+        return SEXES.get(element.value) in values
+    if element.keyword == "BodyPartExamined":
+        return bool(values)  # as text or as a code
+    if element.VR == "DA" or element.keyword in ("ImageType", "PixelPaddingValue"):
+        wanted = ["\\".join(element.value)] if element.keyword == "ImageType" else []
+        return any(str(form) in str(value) for value in values for form in [*forms(element), *wanted])
+    return any(form in values for form in forms(element))
 
 
 def forms(element: DataElement) -> Iterator[Any]:
@@ -130,6 +149,7 @@ def forms(element: DataElement) -> Iterator[Any]:
         elif element.VR == "PN":
             family, given, middle, prefix, suffix = (*text.split("^"), *[""] * 4)[:5]
             yield " ".join(part for part in (prefix, given, middle, family, suffix) if part)
+            yield family
         elif element.VR in ("DS", "IS", "US", "SS", "FD", "FL"):
             yield float(value)
 
@@ -186,6 +206,7 @@ def _titles(dataset: Dataset) -> Iterator[str]:
 RULES: dict[str, Callable[[Dataset], Iterable[Any]]] = {
     "Patient.gender": lambda dataset: [SEXES.get(str(dataset.get("PatientSex") or ""), "unknown")],
     "(contrastBolus).valueBoolean": lambda dataset: [True] if dataset.get("ContrastBolusAgent") else [],
+    ".series.bodySite.": lambda dataset: [dataset.BodyPartExamined, *BODY_PARTS.get(dataset.BodyPartExamined, ())],
     ".numberOf": lambda _dataset: [1],
     ".instance.title": _titles,
     "Device.note.text": _calibration,
