@@ -71,6 +71,14 @@ class Attributes:
             return []
         return [value for value in values if value not in (None, "")]
 
+    def joined(self, keyword: str) -> str | None:
+        r"""All values in DICOM's own form, `A\B`, in which empty ones keep their place (PS3.5 6.4)."""
+        if not self.values(keyword):
+            return None
+        values = self.dataset[tag_of(keyword)]["Value"]
+        texts = [self._clean(keyword, value) if isinstance(value, str) else "" for value in values]
+        return "\\".join(texts) if any(texts) else None
+
     def texts(self, keyword: str) -> list[str]:
         """Values as text, trimmed of padding (spaces and NUL, PS3.5 6.2)."""
         texts = []

@@ -35,7 +35,9 @@ def display_name(name: PersonName) -> str:
 
 
 def _display(groups: dict[str, PersonName]) -> str:
-    return next((display_name(name) for name in groups.values()), "")
+    """The first group that names somebody: `----` does not."""
+    displays = (display_name(name) for name in groups.values())
+    return next((display for display in displays if any(map(str.isalnum, display))), "")
 
 
 def _identifier(item: Attributes, dataset: Attributes) -> Element | None:
