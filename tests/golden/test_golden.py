@@ -42,7 +42,7 @@ def _observations(dose, devices):
 
 def mapped(datasets):
     """What a pass that reads the whole study makes of it, as resources to create."""
-    uid = datasets[0]["0020000D"]["Value"][0]
+    uid = datasets[-1]["0020000D"]["Value"][0]
     instances, unreadable = by_instance(uid, datasets)
     assert unreadable == 0
     assert [lacks(Attributes(dataset)) for dataset in datasets] == [None] * len(datasets)
