@@ -62,6 +62,10 @@ class Attributes:
 
     def values(self, keyword: str) -> list[Any]:
         """The values that are there; nulls and empty texts are left out."""
+        return [value for value in self.places(keyword) if value not in (None, "")]
+
+    def places(self, keyword: str) -> Sequence[Any]:
+        """The values with nulls and empty texts, where their place says what they belong to."""
         element = self.dataset.get(tag_of(keyword))
         if element is None:
             return []
@@ -69,7 +73,7 @@ class Attributes:
         if not isinstance(values, Sequence) or isinstance(values, str):
             self.find(keyword, "malformed-element")
             return []
-        return [value for value in values if value not in (None, "")]
+        return values
 
     def texts(self, keyword: str) -> list[str]:
         """Values as text, trimmed of padding (spaces and NUL, PS3.5 6.2)."""
@@ -150,14 +154,14 @@ class Attributes:
 
     def person_names(self, keyword: str) -> dict[str, PersonName]:
         """The first PN value by component group; more than one is a finding."""
-        names = self.names(keyword)
+        names = [self._groups(keyword, value) for value in self.values(keyword)]
         if len(names) > 1:
             self.find(keyword, "several-values")
         return names[0] if names else {}
 
     def names(self, keyword: str) -> list[dict[str, PersonName]]:
-        """PN values, each by component group: Alphabetic, Ideographic, Phonetic."""
-        return [self._groups(keyword, value) for value in self.values(keyword)]
+        """PN values, each by component group: Alphabetic, Ideographic, Phonetic; nothing where one is empty."""
+        return [self._groups(keyword, {} if value in (None, "") else value) for value in self.places(keyword)]
 
     def _groups(self, keyword: str, value: Any) -> dict[str, PersonName]:
         value = {"Alphabetic": value} if isinstance(value, str) else value
