@@ -62,6 +62,10 @@ class Attributes:
 
     def values(self, keyword: str) -> list[Any]:
         """The values that are there; nulls and empty texts are left out."""
+        return [value for value in self.places(keyword) if value not in (None, "")]
+
+    def places(self, keyword: str) -> Sequence[Any]:
+        """The values with nulls and empty texts, where their place says what they belong to."""
         element = self.dataset.get(tag_of(keyword))
         if element is None:
             return []
@@ -69,27 +73,16 @@ class Attributes:
         if not isinstance(values, Sequence) or isinstance(values, str):
             self.find(keyword, "malformed-element")
             return []
-        return [value for value in values if value not in (None, "")]
+        return values
 
     def joined(self, keyword: str) -> str | None:
         r"""All values in DICOM's own form, `A\B`, in which empty ones keep their place (PS3.5 6.4)."""
-        if not self.values(keyword):
-            return None
-        values = self.dataset[tag_of(keyword)]["Value"]
-        texts = [self._clean(keyword, value) if isinstance(value, str) else "" for value in values]
+        texts = [self._text_of(keyword, value) for value in self.places(keyword)]
         return "\\".join(texts) if any(texts) else None
 
     def texts(self, keyword: str) -> list[str]:
         """Values as text, trimmed of padding (spaces and NUL, PS3.5 6.2)."""
-        texts = []
-        for value in self.values(keyword):
-            if isinstance(value, str):
-                texts.append(self._clean(keyword, value, max_length(keyword)))
-            elif isinstance(value, int | float) and not isinstance(value, bool):
-                texts.append(str(value))
-            else:
-                self.find(keyword, "not-text")
-        return [text for text in texts if text]
+        return [text for text in (self._text_of(keyword, value) for value in self.places(keyword)) if text]
 
     def text(self, keyword: str) -> str | None:
         """The first value as text; more than one is a finding."""
@@ -158,14 +151,14 @@ class Attributes:
 
     def person_names(self, keyword: str) -> dict[str, PersonName]:
         """The first PN value by component group; more than one is a finding."""
-        names = self.names(keyword)
+        names = [self._groups(keyword, value) for value in self.values(keyword)]
         if len(names) > 1:
             self.find(keyword, "several-values")
         return names[0] if names else {}
 
     def names(self, keyword: str) -> list[dict[str, PersonName]]:
-        """PN values, each by component group: Alphabetic, Ideographic, Phonetic."""
-        return [self._groups(keyword, value) for value in self.values(keyword)]
+        """PN values, each by component group: Alphabetic, Ideographic, Phonetic; nothing where one is empty."""
+        return [self._groups(keyword, {} if value in (None, "") else value) for value in self.places(keyword)]
 
     def _groups(self, keyword: str, value: Any) -> dict[str, PersonName]:
         value = {"Alphabetic": value} if isinstance(value, str) else value
@@ -185,6 +178,15 @@ class Attributes:
                 yield Attributes(value, self.findings)
             else:
                 self.find(keyword, "malformed-item")
+
+    def _text_of(self, keyword: str, value: Any) -> str:
+        if isinstance(value, str):
+            return self._clean(keyword, value, max_length(keyword))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        if value is not None:
+            self.find(keyword, "not-text")
+        return ""
 
     def _person_name(self, keyword: str, text: str) -> PersonName:
         if len(text) > PERSON_NAME_MAX_LENGTH:

@@ -1,5 +1,7 @@
 """Pure: persons that a dataset names, as references without a target: nobody here knows their Practitioner."""
 
+from collections.abc import Mapping
+
 from shared.dicom.values import Attributes, PersonName
 from shared.fhir.systems import CODING_SCHEMES
 from shared.mapping.coding import declared_systems
@@ -10,7 +12,7 @@ PRACTITIONER = "Practitioner"
 
 def practitioners(attributes: Attributes, names: str, identifications: str) -> list[Element]:
     """Persons by a PN attribute and the Person Identification sequence beside it, item by item (PS3.3 10.1)."""
-    displays = [_display(groups) for groups in attributes.names(names)]
+    displays = [display_name(groups) for groups in attributes.names(names)]
     identifiers = [_identifier(item, attributes) for item in attributes.items(identifications)]
     found = []
     for place in range(max(len(displays), len(identifiers))):
@@ -29,15 +31,18 @@ def practitioner(attributes: Attributes, names: str, identifications: str) -> El
     return next(iter(practitioners(attributes, names, identifications)), None)
 
 
-def display_name(name: PersonName) -> str:
-    """One component group as it is written: prefix, given, middle, family, suffix."""
-    return " ".join(part for part in (name.prefix, name.given, name.middle, name.family, name.suffix) if part)
+def display_name(groups: Mapping[str, PersonName]) -> str:
+    """The first component group that names somebody, as it is written: prefix, given, middle, family, suffix.
 
-
-def _display(groups: dict[str, PersonName]) -> str:
-    """The first group that names somebody: `----` does not."""
-    displays = (display_name(name) for name in groups.values())
+    Ideographic and phonetic names are written as they stand, the family name first. `----` names nobody.
+    """
+    displays = (_written(group, name) for group, name in groups.items())
     return next((display for display in displays if any(map(str.isalnum, display))), "")
+
+
+def _written(group: str, name: PersonName) -> str:
+    western = (name.prefix, name.given, name.middle, name.family, name.suffix)
+    return " ".join(part for part in (western if group == "Alphabetic" else name) if part)
 
 
 def _identifier(item: Attributes, dataset: Attributes) -> Element | None:

@@ -7,6 +7,7 @@ from shared.fhir.systems import DATA_ABSENT_REASON
 from shared.mapping.coding import Element
 from shared.mapping.dose.codes import IRRADIATION_AUTHORIZING, PERSON_ID, PERSON_NAME, PERSON_ROLE
 from shared.mapping.dose.report import DoseReport
+from shared.mapping.people import display_name
 
 NOBODY: Element = {"extension": [{"url": DATA_ABSENT_REASON, "valueCode": "unknown"}]}
 
@@ -31,9 +32,7 @@ def _authorising(report: DoseReport) -> Element | None:
 
 
 def _practitioner(names: Mapping[str, PersonName], number: str | None) -> Element | None:
-    name = next(iter(names.values()), None)
-    parts = (name.prefix, name.given, name.middle, name.family, name.suffix) if name else ()
-    display = " ".join(part for part in parts if part)
+    display = display_name(names)
     element: Element = {"display": display} if display else {}
     if number:
         element["identifier"] = {"value": number}

@@ -93,7 +93,7 @@ def _person(**elements):
         ([], {}, UNKNOWN),
         ([], ROE, _person(display="Jane Roe")),
         ([], {"PerformingPhysicianName": "Roe^Jane^^Prof"}, _person(display="Prof Jane Roe")),
-        ([], {"PerformingPhysicianName": {"Ideographic": "山田^太郎"}}, _person(display="太郎 山田")),
+        ([], {"PerformingPhysicianName": {"Ideographic": "山田^太郎"}}, _person(display="山田 太郎")),
         ([], {"PerformingPhysicianName": {"Alphabetic": "^^"}}, UNKNOWN),
         ([person("Nobody")], ROE, _person(display="Nobody")),
         ([person("Nobody", value_type="PERSON NAME")], ROE, _person(display="Nobody")),
