@@ -38,6 +38,7 @@ class App:
     queue: StudyQueue
     poison_queue: StudyQueue
     checkpoints: checkpoint.CheckpointStore
+    records: ErrorRecords
     dicom: DicomClient
     fhir: FhirClient
     resources: AsyncExitStack
@@ -79,7 +80,7 @@ def build(settings: Settings, account: StorageAccount) -> App:
     runner = Runner(reconciler, stores.studies, queue, records, retry, _now)
     record_malformed = not settings.dicom_cast.features.ignore_json_parsing_errors
     poller = Poller(dicom, checkpoints, queue, records, _now, record_malformed=record_malformed)
-    return App(poller, runner, queue, poison_queue, checkpoints, dicom, fhir, resources)
+    return App(poller, runner, queue, poison_queue, checkpoints, records, dicom, fhir, resources)
 
 
 def _rules(settings: Settings) -> Rules:

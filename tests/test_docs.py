@@ -11,9 +11,11 @@ from pydantic.alias_generators import to_pascal
 from pydicom.datadict import tag_for_keyword
 
 from dev import mapping_page
+from shared.advice import ADVICE
 from shared.config import Settings, StorageAccount
 from shared.storage import checkpoint, creation_claim, patient_state, study_state
 from shared.storage.error_records import ErrorTable
+from shared.sync.parked import CODE_OF_DICOM_CAST
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "shared").rglob("*.py"))}
@@ -93,7 +95,14 @@ def test_every_code_is_documented():
     raised = {*class_codes(), *named_codes(), *constants(ERRORS, keyword="code")}
     recorded = {text for text in constants({"ErrorRecord"}, position=1) if CODE.fullmatch(text)}
     of_instances = {text for text in constants({"Finding"}, position=1) if CODE.fullmatch(text)}
-    assert ticked(rows("operations.md", "## Codes")) == raised | recorded | of_instances
+    assert set(ADVICE) == raised | recorded | of_instances | {CODE_OF_DICOM_CAST}
+
+
+def test_the_page_says_of_every_code_what_the_command_line_says():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    table = page[page.index("## Codes") :].split("\n## ")[0]
+    written = re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \| (.+) \|$", table, re.MULTILINE)
+    assert {code: (outcome, text) for code, outcome, text in written} == ADVICE
 
 
 def test_every_finding_is_documented():

@@ -74,6 +74,10 @@ class ErrorRecords:
         for row_key in row_keys:
             await self._tables[table].delete(_partition_key(study), row_key)
 
+    async def remove(self, table: ErrorTable, partition_key: str, row_key: str) -> None:
+        """Remove one row by its keys, which may be DICOM Cast's."""
+        await self._tables[table].delete(partition_key, row_key)
+
     async def of_study(self, table: ErrorTable, study: StudyKey) -> list[Entity]:
         """The records of one study in one data partition."""
         rows = [row async for row in self._tables[table].rows(_partition_key(study))]

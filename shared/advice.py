@@ -1,0 +1,93 @@
+"""What each code means and what to do about it: for the operator's command line and for docs/operations.md.
+
+A code is stable: it stands in logs, in error tables and in alerts.
+"""
+
+from typing import NamedTuple
+
+
+class Advice(NamedTuple):
+    """What happens to the study, and what it means and asks for."""
+
+    outcome: str
+    text: str
+
+
+ADVICE = {
+    "throttled": Advice(
+        "deferred",
+        "The server asks for less (429). Nothing, unless it lasts: then raise its capacity or lower "
+        "`batchSize` in host.json.",
+    ),
+    "unavailable": Advice(
+        "deferred",
+        "The server cannot be reached, is too slow, or answers something else than JSON. Check the service "
+        "and the network.",
+    ),
+    "server-error": Advice(
+        "deferred",
+        "The server answers 5xx. If only for some instances of a study, their metadata is damaged in the "
+        "DICOM service.",
+    ),
+    "unreadable": Advice("deferred", "The server answers JSON that cannot be parsed."),
+    "transient": Advice("deferred", "Another passing failure."),
+    "claimed": Advice(
+        "deferred",
+        "Another worker is creating the same resource, or died at it, or its request went unanswered: its "
+        "claim expires after three minutes.",
+    ),
+    "version-conflict": Advice(
+        "deferred", "Somebody else keeps changing the same resources. Nothing, unless it lasts."
+    ),
+    "settings": Advice("deferred", "Settings are wrong or missing; the line names each."),
+    "access-refused": Advice(
+        "deferred",
+        "401 or 403. Check the app's identity, its role on that service and the audience.",
+    ),
+    "wrong-endpoint": Advice("deferred", "404 or a web page where the service should be. Check the endpoint."),
+    "wrong-fhir-version": Advice("deferred", "The server is not FHIR R4."),
+    "refused-request": Advice(
+        "deferred",
+        "A server refuses a request that says nothing about the study (400 on a search or a read), often a "
+        "gateway before it.",
+    ),
+    "no-transactions": Advice(
+        "deferred",
+        "The server does not carry out transaction bundles (Azure API for FHIR does not).",
+    ),
+    "feed-reset": Advice(
+        "nothing moves",
+        "The change feed ends before the checkpoint: another or a re-created DICOM service. Check the "
+        "endpoint; if it is right, delete the tables `SyncStateTable`, `StudyStateTable` and "
+        "`PatientStateTable` to begin anew: sequences start again, and what is remembered by sequence is "
+        "void.",
+    ),
+    "misconfigured": Advice("deferred", "Another fault of set-up."),
+    "ambiguous-match": Advice("parked", "Several resources carry the same identity. Merge or remove the extra ones."),
+    "endpoint-differs": Advice(
+        "parked",
+        "The Endpoint of this DICOM service exists and its address is another. Correct its address.",
+    ),
+    "invalid-study": Advice("parked", "DICOM lacks what FHIR requires."),
+    "invalid-resource": Advice(
+        "parked",
+        "The mapped resource is not valid R4; the line names the elements. Often an element that somebody else added.",
+    ),
+    "rejected": Advice("parked", "The FHIR server refuses the content (400, 422); the line holds its issue codes."),
+    "permanent": Advice("parked", "Another lasting failure."),
+    "bug": Advice("parked", "See `poison_message`."),
+    "malformed-entry": Advice("recorded", "A row of the change feed cannot be read. The rest of the page went on."),
+    "missing": Advice(
+        "recorded",
+        "The instance lacks PatientID or SOPClassUID and is not in FHIR. Mend it in the DICOM service; the "
+        "update brings it in.",
+    ),
+    "unreadable-metadata": Advice(
+        "recorded", "The metadata of the instance cannot be read; what FHIR says of it stays."
+    ),
+    "dicom-cast": Advice(
+        "recorded",
+        "DICOM Cast failed at these instances before this app took over. Release the study to try it again.",
+    ),
+    "error": Advice("deferred", "Not used by itself."),
+}
