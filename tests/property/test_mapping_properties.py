@@ -280,7 +280,44 @@ DOSE_REPORTS = [
     ),
 ]
 KEPT = [tag_of(keyword) for keyword in ("SOPClassUID", "SOPInstanceUID", "ConceptNameCodeSequence")]
-ANY_REPORTS = st.lists(mutilated(DOSE_REPORTS, keep=KEPT), min_size=1, max_size=3)
+NUMBERS = st.sampled_from(
+    (
+        1.5,
+        "1.5",
+        0,
+        "0",
+        -1,
+        "-1",
+        "1e400",
+        "1e-400",
+        1e308,
+        10**30,
+        float("nan"),
+        "NaN",
+        "1,5",
+        None,
+        True,
+        [1, "2"],
+        [],
+    )
+)
+UNITS = st.sampled_from(("mGy", "Gy", "mGy.cm", "Gy.m2", "{events}", "furlong", " ", "\x1b", "A  B"))
+
+
+def _measured(concept):
+    return st.builds(lambda value, unit: reports.num(concept, value, unit), NUMBERS, UNITS)
+
+
+ODD_REPORTS = st.builds(
+    lambda total, count, area, dlp, index: reports.dose_report(
+        reports.container("113811", total, count),
+        reports.accumulated(area),
+        reports.ct_event(1, reports.container("113829", dlp, index), dlp=None),
+        number=5,
+    ),
+    *map(_measured, ("113813", "113812", "113722", "113838", "113830")),
+)
+ANY_REPORTS = st.lists(ODD_REPORTS | mutilated(DOSE_REPORTS, keep=KEPT), min_size=1, max_size=3)
 DOSE_LINKS = DoseLinks("ImagingStudy/1", "Patient/1")
 
 
@@ -305,6 +342,10 @@ def _observations(rows, zone, stored=None):
     return laid, content
 
 
+def _components(observation):
+    return observation.get("component", [])
+
+
 @LAW
 @given(ANY_REPORTS, ZONES)
 def test_whatever_a_report_says_valid_observations_are_made(rows, zone):
@@ -312,6 +353,10 @@ def test_whatever_a_report_says_valid_observations_are_made(rows, zone):
     assert {uid for kind, uid in laid if kind == "summary"} == {_uid(row) for row in rows}
     for observation in laid.values():
         _check(observation)
+        values = [
+            part.get("valueInteger", part.get("valueQuantity", {}).get("value")) for part in _components(observation)
+        ]
+        assert all(value is None or (value >= 0 and not isinstance(value, bool)) for value in values)
     for found in content.findings.values():
         _check_findings(found)
     again, same = _observations(rows, zone, laid)
