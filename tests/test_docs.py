@@ -118,7 +118,20 @@ def test_every_table_is_documented():
 
 def keywords():
     """DICOM keywords that mapping/ reads."""
-    readers = {"text", "texts", "uid", "integer", "date", "time", "person_names", "names", "items", "_text", "_number"}
+    readers = {
+        "text",
+        "texts",
+        "uid",
+        "integer",
+        "date",
+        "time",
+        "person_names",
+        "names",
+        "items",
+        "joined",
+        "_text",
+        "_number",
+    }
     readers |= {"_unsigned", "_started", "date_time", "practitioner", "practitioners", "concepts"}
     for path, tree in SOURCES.items():
         if "mapping" not in path.parts:

@@ -29,9 +29,10 @@ export class Faults {
     this.#rules = rules.map((rule) => ({ ...rule, left: rule.times ?? Infinity, random: seeded(rule.seed ?? 1) }));
   }
 
-  pick(route) {
+  pick(route, body) {
     return this.#rules.find((rule) => {
-      const meant = ["*", undefined, route].includes(rule.route) && rule.left > 0;
+      const fits = ["*", undefined, route].includes(rule.route) && (!rule.holds || body.includes(rule.holds));
+      const meant = fits && rule.left > 0;
       const fires = meant && rule.random() < (rule.probability ?? 1);
       rule.left -= fires ? 1 : 0;
       return fires;

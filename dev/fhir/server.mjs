@@ -147,7 +147,7 @@ async function serve(request, response) {
   const path = pathname === ROOT || pathname.startsWith(`${ROOT}/`) ? pathname.slice(ROOT.length) : undefined;
   const route = routeOf(request.method, path, body);
   stats.received(route.label, bytes.length);
-  const fault = faults.pick(route.kind);
+  const fault = faults.pick(route.kind, bytes);
   if (fault?.seconds) {
     await sleep(fault.seconds * 1000);
   }

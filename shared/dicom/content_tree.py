@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 
 from shared.dicom.values import UID, UID_MAX_LENGTH, Attributes, PersonName
 
-# PS3.16 8.1: three designators of SNOMED RT
+# PS3.16 8.1: three designators of SNOMED RT, whose codes are not those of SNOMED CT
 SNOMED_RT = frozenset({"SRT", "SNM3", "99SDM"})
 CODE_KEYWORDS = ("CodeValue", "LongCodeValue", "URNCodeValue")
 # PS3.5 6.2, DS; longer than its 16 characters and longer exponents are met
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 DECIMAL_MAX_LENGTH = 64
-MAX_MAGNITUDE = 400
 OID = re.compile(r"[0-2](\.\d+)+", re.ASCII)
 
 
@@ -128,10 +127,8 @@ def _decimal(value: Any) -> Decimal | None:
     """A DS value, which DICOM JSON carries as a number or as text (PS3.18 F.2.3)."""
     if isinstance(value, str):
         text = value.strip("\0 ")
-        number = Decimal(text) if len(text) <= DECIMAL_MAX_LENGTH and DECIMAL.fullmatch(text) else None
-    elif isinstance(value, float):
+        return Decimal(text) if len(text) <= DECIMAL_MAX_LENGTH and DECIMAL.fullmatch(text) else None
+    if isinstance(value, float):
         # the shortest text of the float is what was sent
-        number = Decimal(repr(value)) if math.isfinite(value) else None
-    else:
-        number = Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else None
-    return number if number is not None and abs(number.adjusted()) <= MAX_MAGNITUDE else None
+        return Decimal(repr(value)) if math.isfinite(value) else None
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else None

@@ -75,17 +75,14 @@ class Attributes:
             return []
         return values
 
+    def joined(self, keyword: str) -> str | None:
+        r"""All values in DICOM's own form, `A\B`, in which empty ones keep their place (PS3.5 6.4)."""
+        texts = [self._text_of(keyword, value) for value in self.places(keyword)]
+        return "\\".join(texts) if any(texts) else None
+
     def texts(self, keyword: str) -> list[str]:
         """Values as text, trimmed of padding (spaces and NUL, PS3.5 6.2)."""
-        texts = []
-        for value in self.values(keyword):
-            if isinstance(value, str):
-                texts.append(self._clean(keyword, value, max_length(keyword)))
-            elif isinstance(value, int | float) and not isinstance(value, bool):
-                texts.append(str(value))
-            else:
-                self.find(keyword, "not-text")
-        return [text for text in texts if text]
+        return [text for text in (self._text_of(keyword, value) for value in self.places(keyword)) if text]
 
     def text(self, keyword: str) -> str | None:
         """The first value as text; more than one is a finding."""
@@ -181,6 +178,15 @@ class Attributes:
                 yield Attributes(value, self.findings)
             else:
                 self.find(keyword, "malformed-item")
+
+    def _text_of(self, keyword: str, value: Any) -> str:
+        if isinstance(value, str):
+            return self._clean(keyword, value, max_length(keyword))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        if value is not None:
+            self.find(keyword, "not-text")
+        return ""
 
     def _person_name(self, keyword: str, text: str) -> PersonName:
         if len(text) > PERSON_NAME_MAX_LENGTH:

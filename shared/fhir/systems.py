@@ -20,23 +20,33 @@ NAME_REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-repre
 SNOMED_CT = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
-# Coding Scheme Designator (PS3.16 table 8-1) -> system (https://hl7.org/fhir/R4/terminologies-systems.html)
+# Coding Scheme Designator (PS3.16 table 8-1, 2026d) -> system (https://hl7.org/fhir/R4/terminologies-systems.html; for
+# NCIt and UMLS, which R4 does not list, https://terminology.hl7.org). Only where both sides name the same OID and write
+# codes alike: MDC is left out, as DICOM writes partition:element and FHIR one number.
 CODING_SCHEMES = {
     "DCM": DCM,
+    "DCMUID": "http://dicom.nema.org/resources/ontology/DCMUID",
     "SCT": SNOMED_CT,
     "LN": LOINC,
     "UCUM": UCUM,
     "RADLEX": "http://www.radlex.org",
     "C4": "http://www.ama-assn.org/go/cpt",
-    "CPT4": "http://www.ama-assn.org/go/cpt",
     "I9C": "http://hl7.org/fhir/sid/icd-9-cm",
     "I10": "http://hl7.org/fhir/sid/icd-10",
     "I10C": "http://hl7.org/fhir/sid/icd-10-cm",
-    "NCIt": "http://ncimeta.nci.nih.gov",
-    "UMLS": "http://www.nlm.nih.gov/research/umls",
+    "ISO3166_1": "urn:iso:std:iso:3166",
+    "NCIt": "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl",
+    "NDC": "http://hl7.org/fhir/sid/ndc",
+    "RFC3066": "urn:ietf:bcp:47",
+    "IETF4646": "urn:ietf:bcp:47",
+    "RFC5646": "urn:ietf:bcp:47",
+    "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "UMLS": "http://terminology.hl7.org/CodeSystem/umls",
 }
 # https://hl7.org/fhir/uv/radiation-dose-summary/STU1/CodeSystem-dicom-identifier-type.html
 DICOM_IDENTIFIER_TYPE = "http://hl7.org/fhir/uv/radiation-dose-summary/CodeSystem/dicom-identifier-type"
 SERIAL_NUMBER = "SNO"
 # https://hl7.org/fhir/R4/valueset-series-performer-function.html
 PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+# https://hl7.org/fhir/R4/extension-data-absent-reason.html
+DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"

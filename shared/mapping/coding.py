@@ -3,31 +3,48 @@
 A code gets a system only where the system is known: what is written under a wrong one is worse than a text.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from shared.dicom.content_tree import CODE_KEYWORDS, SNOMED_RT
 from shared.dicom.values import Attributes
-from shared.fhir.systems import CODING_SCHEMES
+from shared.fhir.systems import CODING_SCHEMES, SNOMED_CT
 
 Element = dict[str, Any]
 Systems = Mapping[str, str]
 
 NO_SYSTEMS: Systems = MappingProxyType({})
-CODE_KEYWORDS = ("CodeValue", "LongCodeValue", "URNCodeValue")
-# PS3.16 8.1: three designators of SNOMED RT, whose codes are not those of SNOMED CT
-SNOMED_RT = frozenset({"SRT", "SNM3", "99SDM"})
 # published in the same table of PS3.16 annex O, not in pydicom 3.0.2
 SNOMED_RT_ADDED = {"F-61FDB": "349358000"}
+# an SCTID has 6 to 18 digits (https://hl7.org/fhir/R4/snomedct.html); codes of SNOMED RT have letters
+SNOMED_CT_ID = re.compile(r"[1-9]\d{5,17}", re.ASCII)
+# https://hl7.org/fhir/R4/datatypes.html#oid
+OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+", re.ASCII)
 # PS3.16 table 8-1: UIDs of coding schemes that have a FHIR system of their own
 UID_SYSTEMS = {
     "1.2.840.10008.2.16.4": "DCM",
+    # HL7's own for DCM, which the table calls deprecated
+    "2.16.840.1.113883.6.31": "DCM",
+    "1.2.840.10008.2.6.1": "DCMUID",
     "2.16.840.1.113883.6.96": "SCT",
     "2.16.840.1.113883.6.1": "LN",
     "2.16.840.1.113883.6.8": "UCUM",
     "2.16.840.1.113883.6.256": "RADLEX",
+    "2.16.840.1.113883.6.12": "C4",
+    "2.16.840.1.113883.6.2": "I9C",
+    "2.16.840.1.113883.6.3": "I10",
+    "2.16.840.1.113883.6.90": "I10C",
+    "2.16.1": "ISO3166_1",
+    "2.16.840.1.113883.3.26.1.1": "NCIt",
+    "2.16.840.1.113883.6.69": "NDC",
+    "2.16.840.1.113883.6.121": "RFC3066",
+    "2.16.840.1.113883.6.316": "RFC5646",
+    "2.16.840.1.113883.6.88": "RXNORM",
+    "2.16.840.1.113883.6.86": "UMLS",
 }
 
 
@@ -55,14 +72,13 @@ def coding(item: Attributes, declared: Systems = NO_SYSTEMS) -> Element | None:
     scheme = item.text("CodingSchemeDesignator") or ""
     if code is None:
         return None
-    if scheme in SNOMED_RT or (scheme == "SCT" and not code.isdecimal()):
+    system = SNOMED_CT if scheme in SNOMED_RT else CODING_SCHEMES.get(scheme) or declared.get(scheme)
+    if scheme in SNOMED_RT or (system == SNOMED_CT and not SNOMED_CT_ID.fullmatch(code)):
         code = snomed_ct_of(code)
-        scheme = "SCT"
         if code is None:
             item.find("CodeValue", "unknown-code")
             return None
-    elements = {"system": CODING_SCHEMES.get(scheme) or declared.get(scheme), "code": code}
-    elements["display"] = item.text("CodeMeaning")
+    elements = {"system": system, "code": code, "display": item.text("CodeMeaning")}
     return {name: value for name, value in elements.items() if value}
 
 
@@ -71,13 +87,16 @@ def declared_systems(attributes: Attributes) -> Systems:
     systems = {}
     for item in attributes.items("CodingSchemeIdentificationSequence"):
         designator, uid = item.text("CodingSchemeDesignator"), item.uid("CodingSchemeUID")
-        if designator and uid and designator not in SNOMED_RT:
+        if designator and uid and OID.fullmatch(uid) and designator not in SNOMED_RT:
             systems[designator] = CODING_SCHEMES.get(UID_SYSTEMS.get(uid, "")) or f"urn:oid:{uid}"
     return systems
 
 
 def snomed_ct_of(code: str) -> str | None:
-    """The SNOMED CT concept of a SNOMED RT code (PS3.16 annex O); None where none is published."""
+    """The SNOMED CT concept of a SNOMED RT code (PS3.16 annex O); None where none is published.
+
+    It is the concept that the code was of: T-D4000 is 113345001, although annex L now takes 818981001 for ABDOMEN.
+    """
     return SNOMED_RT_ADDED.get(code) or _snomed_rt().get(code)
 
 

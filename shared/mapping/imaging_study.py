@@ -153,7 +153,8 @@ SERIES_ROWS = (
     Row("ImagingStudy.series.description", "SeriesDescription", "PS3.3 C.7.3.1", _text("SeriesDescription")),
     Row(
         "ImagingStudy.series.bodySite",
-        "AnatomicRegionSequence, BodyPartExamined",
+        "AnatomicRegionSequence, SharedFunctionalGroupsSequence > FrameAnatomySequence > AnatomicRegionSequence, "
+        "BodyPartExamined",
         "PS3.3 10.5, PS3.16 annex L",
         lambda attributes, _zone: body_site(attributes),
         "SNOMED RT codes and defined terms become SNOMED CT where that is published, otherwise the text stands alone",
@@ -161,10 +162,11 @@ SERIES_ROWS = (
     ),
     Row(
         "ImagingStudy.series.laterality",
-        "Laterality, ImageLaterality",
+        "Laterality, ImageLaterality, SharedFunctionalGroupsSequence > FrameAnatomySequence > FrameLaterality, "
+        "AnatomicRegionSequence > AnatomicRegionModifierSequence",
         "PS3.3 C.7.3.1, C.8.11.3",
         lambda attributes, _zone: laterality(attributes),
-        "also from the frames' anatomy or the modifier of the region",
+        "the first that says one",
         is_shared=True,
     ),
     Row(

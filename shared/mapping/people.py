@@ -32,14 +32,17 @@ def practitioner(attributes: Attributes, names: str, identifications: str) -> El
 
 
 def display_name(groups: Mapping[str, PersonName]) -> str:
-    """The first component group that there is, as it is written: prefix, given, middle, family, suffix.
+    """The first component group that names somebody, as it is written: prefix, given, middle, family, suffix.
 
-    Ideographic and phonetic names are written as they stand, the family name first.
+    Ideographic and phonetic names are written as they stand, the family name first. `----` names nobody.
     """
-    for group, name in groups.items():
-        western = (name.prefix, name.given, name.middle, name.family, name.suffix)
-        return " ".join(part for part in (western if group == "Alphabetic" else name) if part)
-    return ""
+    displays = (_written(group, name) for group, name in groups.items())
+    return next((display for display in displays if any(map(str.isalnum, display))), "")
+
+
+def _written(group: str, name: PersonName) -> str:
+    western = (name.prefix, name.given, name.middle, name.family, name.suffix)
+    return " ".join(part for part in (western if group == "Alphabetic" else name) if part)
 
 
 def _identifier(item: Attributes, dataset: Attributes) -> Element | None:

@@ -28,7 +28,7 @@ def title(attributes: Attributes, _zone: str = "") -> str | None:
         label = attributes.text(keyword)
         if label:
             return label
-    return "\\".join(attributes.texts("ImageType")) or _name_of(attributes.text("SOPClassUID") or "")
+    return attributes.joined("ImageType") or _name_of(attributes.text("SOPClassUID") or "")
 
 
 @cache

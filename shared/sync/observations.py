@@ -1,7 +1,7 @@
 """Which Observations of a study to write: what its dose reports say, all of them together, against what is stored."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.errors import InvalidStudy
 from shared.fhir.bundle import Entry, reference
@@ -48,8 +48,9 @@ async def plan_observations(
     unknown: SOP Instance UIDs of reports about which nothing is concluded. is_new: nothing was written for the study
     before, and this pass holds the claim to create it.
     """
-    if is_new:
-        return _plan(sorted_out([]), content, unknown, links, study)
+    if is_new:  # the condition under which the study is created holds for all that is sent with it and after it
+        plan = _plan(sorted_out([]), content, unknown, links, study)
+        return replace(plan, entries=[replace(entry, if_none_exist=None) for entry in plan.entries])
     plan = _plan(await _stored(claims, study), content, unknown, links, study)
     if any(entry.method == "POST" for entry in plan.entries):
         await claims.hold(study, OBSERVATION)

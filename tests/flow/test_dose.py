@@ -141,6 +141,29 @@ async def test_a_bad_report_harms_nothing_else(stack):
     assert (await stack.one("ImagingStudy"))["numberOfInstances"] == 3
 
 
+async def test_a_report_that_the_server_refuses_keeps_only_itself_out(stack):
+    await stack.fhir_dev("faults", [{"route": "transaction", "status": 422, "holds": '"resourceType":"Observation"'}])
+    await stack.store(report(ct_report([1])), make_instance(7, 2, 1, StudyInstanceUID=STUDY))
+    assert dict(await stack.drain()) == {"parked": 1}
+    assert (await stack.one("ImagingStudy"))["numberOfInstances"] == 2
+    assert [row["StudyUid"] for row in await stack.rows("FhirFailToStoreExceptionTable")] == [STUDY]
+    await stack.fhir_dev("faults", [])
+    await stack.store(make_instance(7, 2, 2, StudyInstanceUID=STUDY))
+    await stack.drain()
+    assert set(await observations(stack)) == {report_uid(1), event_uid(1)}
+    assert await stack.rows("FhirFailToStoreExceptionTable") == []
+
+
+async def test_requests_of_a_new_study(stack):
+    """Eight, the question for the server's abilities included, however many instances and events."""
+    images = [make_instance(7, 2, number, StudyInstanceUID=STUDY, **EQUIPMENT) for number in range(1, 101)]
+    await stack.store(report(ct_report(list(range(1, 151)))), *images)
+    before = await stack.fhir_requests()
+    await stack.drain()
+    assert await stack.fhir_requests() - before <= 8
+    assert len(await stack.resources("Observation")) == 151
+
+
 async def test_many_events(stack):
     """More than one bundle holds."""
     await stack.store(report(ct_report(list(range(1, 251)))))

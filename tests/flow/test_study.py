@@ -4,7 +4,6 @@ import json
 
 from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
 
-
 ACSN = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]}
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 
 from shared.dicom.values import PersonName
+from shared.fhir.systems import DATA_ABSENT_REASON
 from shared.mapping.coding import Element
 from shared.mapping.dose.codes import IRRADIATION_AUTHORIZING, PERSON_ID, PERSON_NAME, PERSON_ROLE
 from shared.mapping.dose.report import DoseReport
 from shared.mapping.people import display_name
 
-# https://hl7.org/fhir/R4/extension-data-absent-reason.html
-DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 NOBODY: Element = {"extension": [{"url": DATA_ABSENT_REASON, "valueCode": "unknown"}]}
 
 

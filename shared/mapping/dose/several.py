@@ -46,4 +46,4 @@ def _closure(direct: dict[str, set[str]], uid: str) -> set[str]:
         new = direct[waiting.pop()] - found
         found |= new
         waiting.extend(new)
-    return found - {uid}
+    return found

@@ -1,0 +1,78 @@
+"""`python -m bench.mapping`: what mapping an instance costs, as a ratio to decoding the JSON that it came in."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pydicom
+from pydicom.data import get_testdata_file
+from rich.console import Console
+from rich.table import Table
+
+from shared.dicom.study import Truth, by_instance
+from shared.fhir.validation import check_valid
+from shared.mapping.study_identifiers import study_identity
+from shared.mapping.study_layer import Links, lay_study, new_study
+from shared.sync.view import view_of
+
+FILES = {"CT": "CT_small.dcm", "MR": "MR_small.dcm", "segmentation": "liver_1frame.dcm", "RT plan": "rtplan.dcm"}
+INSTANCES = 500
+RUNS = 5
+
+
+def metadata(name: str) -> str:
+    """The answer of a DICOM service for a study of many such instances."""
+    path = get_testdata_file(name)
+    dataset = pydicom.dcmread(str(path))
+    if "PixelData" in dataset:
+        del dataset.PixelData
+    one = dataset.to_json_dict(suppress_invalid_tags=True)
+    numbered = ({**one, "00080018": {"vr": "UI", "Value": [f"1.2.3.{number}"]}} for number in range(INSTANCES))
+    return json.dumps(list(numbered))
+
+
+def map_all(datasets: list[Any]) -> dict[str, Any]:
+    """The ImagingStudy of these datasets, by the way that a first look takes."""
+    uid = datasets[0]["0020000D"]["Value"][0]
+    instances, _ = by_instance(uid, datasets)
+    listed = dict.fromkeys(instances, 1)
+    view = view_of(Truth(instances, is_whole=True), [], {}, listed, [], adopted=False, final=True)
+    assert view is not None
+    study = new_study(study_identity(uid), "bench")
+    resource = lay_study(study, view.content, view.gone, Links("Patient/1", "Endpoint/1"), "").resource
+    assert resource is not None
+    return resource
+
+
+def fastest_s(work: Callable[[], Any]) -> float:
+    """Seconds of the fastest of several runs."""
+    times = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def main() -> None:
+    """One row for each kind of object."""
+    columns = ("object", "bytes", "decode µs", "map", "check R4", "encode", "all three")
+    table = Table(*columns, title="per instance; ratios to decoding")
+    for kind, name in FILES.items():
+        text = metadata(name)
+        datasets = json.loads(text)
+        resource = map_all(datasets)
+        decoding = fastest_s(lambda text=text: json.loads(text))  # type: ignore[misc]
+        steps = [
+            fastest_s(lambda datasets=datasets: map_all(datasets)),  # type: ignore[misc]
+            fastest_s(lambda resource=resource: check_valid(resource)),  # type: ignore[misc]
+            fastest_s(lambda resource=resource: json.dumps(resource)),  # type: ignore[misc]
+        ]
+        ratios = [f"{step / decoding:.2f}" for step in (*steps, sum(steps))]
+        table.add_row(kind, str(len(text) // INSTANCES), f"{decoding / INSTANCES * 1e6:.0f}", *ratios)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
