@@ -29,6 +29,9 @@ WITHIN = {
         "IssuerOfTheSpecimenIdentifierSequence",
         "SpecimenUID",
     ),
+    "SharedFunctionalGroupsSequence": ("FrameAnatomySequence",),
+    "FrameAnatomySequence": ("FrameLaterality", "AnatomicRegionSequence"),
+    "AnatomicRegionSequence": (*CODE, "AnatomicRegionModifierSequence"),
     "CodingSchemeIdentificationSequence": ("CodingSchemeDesignator", "CodingSchemeUID"),
 }
 FIXED = {"StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "PatientID"}
@@ -40,7 +43,7 @@ def _words(keywords):
 
 READ = set().union(*(_words(row.keywords) for row in ROWS)) | {"CodingSchemeIdentificationSequence"}
 INNER = {keyword for keywords in WITHIN.values() for keyword in keywords} | OF_CODES
-TOP = tuple(sorted(READ - FIXED - (INNER - {"AccessionNumber"})))
+TOP = tuple(sorted(READ - FIXED - (INNER - {"AccessionNumber", "AnatomicRegionSequence"})))
 
 TEXTS = (
     "CT head",
@@ -85,7 +88,12 @@ GOOD = {
     "IS": (0, 7, "7", -1, 2**31, 1.0, "1e3", "007"),
     "DS": (1.5, "1.5", "1e400", 0),
     "PN": NAMES,
-    # the only SH that has a form
+    # those whose values have a form beyond their VR
+    "Laterality": ("R", "L", "l", "B", "U", "x"),
+    "ImageLaterality": ("R", "L", "B", "U", "x"),
+    "FrameLaterality": ("R", "L", "B", "U", "x"),
+    "BodyPartExamined": ("HEAD", "head ", "C_SPINE", "Knie"),
+    "PatientSex": ("M", "F", "O", "f"),
     "TimezoneOffsetFromUTC": ("+0100", "-0330", "+1500", "-0000"),
 }
 SCALARS = (None, True, 0, -1, 10**40, 1e300, float("nan"), float("-inf"), "", "NaN", *TEXTS)
