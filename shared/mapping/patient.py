@@ -81,7 +81,7 @@ def _lay_identifier(stored: Element, parts: Mapping[str, Any]) -> Element:
 def _identifier_parts(attributes: Attributes) -> Element:
     """Issuer of Patient ID and its qualifiers (PS3.3 10.18): they describe the identifier, and do not change it."""
     qualifiers = next(iter(attributes.items("IssuerOfPatientIDQualifiersSequence")), None)
-    code = qualifiers.text("IdentifierTypeCode") if qualifiers else None
+    code = " ".join((qualifiers.text("IdentifierTypeCode") or "").split()) if qualifiers else None
     parts = {
         "type": {"coding": [{"system": IDENTIFIER_TYPE, "code": code}]} if code else None,
         "assigner": assigner(qualifiers, attributes.text("IssuerOfPatientID")),

@@ -189,3 +189,12 @@ def test_patient_is_laid_over_the_stored_one(stored, identity, ours, expected):
     assert laid == expected
     assert lay_patient(laid, identity, ours) == expected
     assert stored == before
+
+
+def test_identifier_type_is_a_code_with_single_spaces():
+    qualifiers = dataset(IdentifierTypeCode="M\t R")
+    read = Attributes(dataset(PatientID="MRN-0001", IssuerOfPatientIDQualifiersSequence=qualifiers))
+    patient = lay_patient(None, IDENTITY, demographics(read))
+    coding = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "M R"}
+    assert patient["identifier"][0]["type"] == {"id": "dicom-type", "coding": [coding]}
+    check_valid(patient)
