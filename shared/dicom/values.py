@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from math import isfinite
 from typing import Any, NamedTuple
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -15,9 +16,11 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from shared.model import Finding
 
 Dataset = Mapping[str, Any]
+GROUPS = ("Alphabetic", "Ideographic", "Phonetic")  # PS3.18 F.2.2, in the order of PS3.5 6.2.1
 COMPONENTS = 5
 UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*", re.ASCII)
 UID_MAX_LENGTH = 64
+PLAUSIBLE_FROM, PLAUSIBLE_TO = "1800", "2099"  # years of dates that are not whole
 DATE = re.compile(r"(\d{4})(?:\.?(\d{2})(?:\.?(\d{2}))?)?", re.ASCII)
 TIME = re.compile(r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII)
 OFFSET = re.compile(r"([+-])(0\d|1[0-3]|14(?=00))([0-5]\d)", re.ASCII)
@@ -96,7 +99,7 @@ class Attributes:
         text = self.text(keyword)
         if text is None:
             return None
-        if len(text) > UID_MAX_LENGTH or not re.fullmatch(r"[0-9.]*[0-9]", text):
+        if len(text) > UID_MAX_LENGTH or not re.fullmatch(r"[0-9]+(\.[0-9]+)*", text):
             self.find(keyword, "invalid-uid")
             return None
         if not UID.fullmatch(text):
@@ -114,13 +117,16 @@ class Attributes:
         return int(text.split(".")[0])
 
     def date(self, keyword: str) -> str | None:
-        """A DA value as YYYY, YYYY-MM or YYYY-MM-DD; the dotted form of ACR-NEMA is read too."""
+        """A DA value as YYYY-MM-DD; partial dates and the dotted form of ACR-NEMA are read too."""
         text = self.text(keyword)
         if text is None:
             return None
         found = DATE.fullmatch(text)
         if not found or not _is_calendar_date(*found.groups()):
             self.find(keyword, "invalid-date")
+            return None
+        if len(text) < len("20210301") and not PLAUSIBLE_FROM <= text[:4] <= PLAUSIBLE_TO:
+            self.find(keyword, "invalid-date")  # six digits of YYMMDD, likely
             return None
         if "." in text:
             self.find(keyword, "irregular-date")
@@ -161,11 +167,11 @@ class Attributes:
         return [self._groups(keyword, {} if value in (None, "") else value) for value in self.places(keyword)]
 
     def _groups(self, keyword: str, value: Any) -> dict[str, PersonName]:
-        value = {"Alphabetic": value} if isinstance(value, str) else value
+        value = dict(zip(GROUPS, value.split("="), strict=False)) if isinstance(value, str) else value
         if not isinstance(value, Mapping):
             self.find(keyword, "invalid-name")
             return {}
-        groups = {group: value.get(group) for group in ("Alphabetic", "Ideographic", "Phonetic")}
+        groups = {group: value.get(group) for group in GROUPS}
         if any(text is not None and not isinstance(text, str) for text in groups.values()):
             self.find(keyword, "invalid-name")
         names = {group: self._person_name(keyword, text) for group, text in groups.items() if isinstance(text, str)}
@@ -182,7 +188,7 @@ class Attributes:
     def _text_of(self, keyword: str, value: Any) -> str:
         if isinstance(value, str):
             return self._clean(keyword, value, max_length(keyword))
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
             return str(value)
         if value is not None:
             self.find(keyword, "not-text")

@@ -1,11 +1,17 @@
 """Pure: who gave an identifier, by the HL7v2 Hierarchic Designator Macro (PS3.3 10.14)."""
 
+import re
+
 from shared.dicom.values import Attributes
 from shared.fhir.systems import URI
 from shared.mapping.table import Element
 
-# Universal Entity ID Type -> how its values are written as a URI
-URI_FORMS = {"ISO": "urn:oid:", "UUID": "urn:uuid:", "URI": ""}
+# Universal Entity ID Type -> how its values are written as a URI, and what they look like
+URI_FORMS = {
+    "ISO": ("urn:oid:", re.compile(r"[0-2](\.(0|[1-9]\d*))+", re.ASCII)),
+    "UUID": ("urn:uuid:", re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")),
+    "URI": ("", re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")),
+}
 
 
 def assigner(item: Attributes | None, namespace: str | None = None) -> Element | None:
@@ -21,6 +27,7 @@ def _universal(item: Attributes) -> Element | None:
     value, kind = item.text("UniversalEntityID"), item.text("UniversalEntityIDType")
     if value is None:
         return None
-    if kind in URI_FORMS:
-        return {"system": URI, "value": URI_FORMS[kind] + value}
+    start, form = URI_FORMS.get(kind or "", ("", None))
+    if form and form.fullmatch(value):
+        return {"system": URI, "value": start + (value.lower() if kind == "UUID" else value)}
     return {"value": value}

@@ -17,7 +17,7 @@ from shared.fhir.systems import ACCESSION_ID, IDENTIFIER_TYPE
 from shared.mapping.device import Equipment, equipment_of
 from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS, STUDY_ROWS
 from shared.mapping.patient import demographics
-from shared.mapping.study_identifiers import accession_identifiers, study_id_identifiers
+from shared.mapping.study_identifiers import accession_identifiers, lacks, study_id_identifiers
 from shared.mapping.table import Row, elements
 from shared.model import Finding, InstanceKey
 
@@ -114,6 +114,7 @@ def classes_of(stored: Mapping[str, Any] | None) -> dict[InstanceKey, str]:
 def findings_of(dataset: Mapping[str, Any], default_zone: str) -> list[Finding]:
     """What is found when everything that an instance says is mapped."""
     attributes = Attributes(dataset)
+    lacks(attributes)
     demographics(attributes)
     accession_identifiers(attributes)
     study_id_identifiers(attributes)
