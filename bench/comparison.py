@@ -101,8 +101,8 @@ def ours(file: Path) -> list[Resource]:
     targets = {one.uid: f"Observation/{number}" for number, one in enumerate(reports.observations)}
     for one in sorted(reports.observations, key=lambda one: one.kind != EVENT):
         members = [targets[uid] for uid in one.members]
-        dose_links = DoseLinks("ImagingStudy/1", "Patient/1", devices)
-        laid_one = lay_observation(None, one, dose_links, members, set(members))
+        dose_links = DoseLinks(DICOM_URL, "ImagingStudy/1", "Patient/1", devices)
+        laid_one = lay_observation(None, one, dose_links, members)
         found.append({"id": targets[one.uid].split("/")[1], **laid_one})
     return found
 

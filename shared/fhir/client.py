@@ -59,7 +59,8 @@ class FhirClient:
         hits: list[Resource] = []
         for some in (identities[place : place + MOST_VALUES] for place in range(0, len(identities), MOST_VALUES)):
             hits += await self._search(some[0].resource_type, any_of(some))
-        return [hit for hit in hits if any(identity.matches(hit) for identity in identities)]
+        found = {hit["id"]: hit for hit in hits}  # pages shift while others write
+        return [hit for hit in found.values() if any(identity.matches(hit) for identity in identities)]
 
     async def studies_of(self, patient: str) -> list[Resource]:
         """ImagingStudy resources whose subject is this `Patient/id`."""

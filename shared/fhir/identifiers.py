@@ -50,17 +50,6 @@ class ByIdentifier(Identity):
 
 
 @dataclass(frozen=True, slots=True)
-class ByIdentifiers(Identity):
-    """A resource with all of these identifiers."""
-
-    identities: tuple[ByIdentifier, ...]
-
-    def matches(self, resource: Mapping[str, Any]) -> bool:
-        """Every one of them."""
-        return all(identity.matches(resource) for identity in self.identities)
-
-
-@dataclass(frozen=True, slots=True)
 class EndpointByName(Identity):
     """An Endpoint with this name and connection type."""
 
@@ -80,12 +69,6 @@ class EndpointByName(Identity):
 def by_identifier(resource_type: str, system: str, value: str) -> ByIdentifier:
     """Identity by one identifier."""
     return ByIdentifier(resource_type, (("identifier", f"{_escape(system)}|{_escape(value)}"),), system, value)
-
-
-def by_identifiers(*identities: ByIdentifier) -> ByIdentifiers:
-    """Identity by several identifiers of one type of resource together."""
-    criteria = tuple(pair for identity in identities for pair in identity.criteria)
-    return ByIdentifiers(identities[0].resource_type, criteria, identities)
 
 
 def any_of(identities: Sequence[ByIdentifier]) -> tuple[tuple[str, str], ...]:

@@ -7,11 +7,10 @@ otherwise.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from shared.fhir.identifiers import ByIdentifiers, Resource, by_identifier, by_identifiers
-from shared.fhir.ownership import Element, overlay, put, replace_owned
+from shared.fhir.identifiers import Resource
+from shared.fhir.ownership import Element, lay_shared, overlay, put, replace_owned, source_of
 from shared.fhir.systems import ACCESSION_ID, DICOM_IDENTIFIER_TYPE, DICOM_UID, IDENTIFIER_TYPE
 from shared.mapping.device import Equipment
 from shared.mapping.dose.codes import EVENT_VALUES, NUCLEAR_TOTALS, PROCEDURE_REPORTED, X_RAY_TOTALS
@@ -23,16 +22,22 @@ COMPONENT_CODES = frozenset(
 )
 KINDS = {"sop-instance-uid": SUMMARY, "irradiation-event-uid": EVENT}
 CODES_OF_DICOM_CAST = {"73569-6": SUMMARY, "113852": EVENT}
-# ours whatever they hold; the other elements are lists in which others may have items
+# ours whatever they hold
 ALONE = ("status", "code", "effectiveDateTime", "valueString", "bodySite", "device")
-LISTS = ("identifier", "partOf", "basedOn", "focus", "performer", "component", "hasMember")
+# lists in which others may have items; what is ours is told by what it says, or by its id
+TOLD_BY_CONTENT = ("identifier", "basedOn", "component")
+TOLD_BY_ID = ("partOf", "focus", "performer", "hasMember")
+MARK = "dicom-"
+# written by DICOM Cast without any mark
+OF_DICOM_CAST = ("identifier", "partOf", "component")
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class DoseLinks:
-    """References of every Observation of a study."""
+    """What every Observation of a study refers to, and where it is from."""
 
+    source: str
     study: str
     subject: str
     devices: Mapping[Equipment, str] = field(default_factory=dict)
@@ -51,30 +56,22 @@ class StoredObservations:
         """All that this app or DICOM Cast wrote for the study."""
         return [*self.ours.values(), *self.surplus, *self.of_dicom_cast]
 
-    def targets(self) -> set[str]:
-        """`Observation/id` of each."""
-        return {f"Observation/{resource['id']}" for resource in self.everything}
 
+def sorted_out(resources: Iterable[Resource], source: str, *, with_dicom_cast: bool) -> StoredObservations:
+    """The Observations that carry the identifier of a study, by whose they are; those of others are left out.
 
-def observation_identity(key: Key, study_instance_uid: str) -> ByIdentifiers:
-    """The UID of the report or event together with that of the study: after a merge two studies may hold one report."""
-    return by_identifiers(
-        by_identifier("Observation", DICOM_UID, f"urn:oid:{key[1]}"),
-        by_identifier("Observation", DICOM_UID, f"urn:oid:{study_instance_uid}"),
-    )
-
-
-def sorted_out(resources: Iterable[Resource]) -> StoredObservations:
-    """The Observations that carry the identifier of a study, by whose they are; those of others are left out."""
+    Ours have `meta.source`, since others may write by the same guide. with_dicom_cast: the study is one that DICOM Cast
+    may have written.
+    """
     ours: dict[Key, Resource] = {}
     surplus, of_dicom_cast = [], []
     for resource in sorted(resources, key=lambda one: str(one["id"])):
         key = _key_of(resource)
-        if key is not None:
+        if key is not None and source_of(resource) == source:
             if key in ours:
                 surplus.append(resource)
             ours.setdefault(key, resource)
-        elif _is_of_dicom_cast(resource):
+        elif key is None and with_dicom_cast and _is_of_dicom_cast(resource):
             of_dicom_cast.append(resource)
     return StoredObservations(ours, surplus, of_dicom_cast)
 
@@ -89,10 +86,13 @@ def taken_over(stored: StoredObservations, wanted: Collection[Key]) -> dict[Key,
 
 
 def lay_observation(
-    stored: Resource | None, observation: DoseObservation, links: DoseLinks, members: Sequence[str], ours: set[str]
+    stored: Resource | None, observation: DoseObservation, links: DoseLinks, members: Sequence[str]
 ) -> Resource:
-    """The Observation as it should be. `members` are the targets of its events, `ours` those of all that are ours."""
+    """The Observation as it should be. `members` are the targets of its events."""
     base = stored or {"resourceType": "Observation"}
+    if _key_of(base) is None:  # new, or DICOM Cast's
+        base = {name: value for name, value in base.items() if name not in OF_DICOM_CAST}
+        base["meta"] = {**base.get("meta", {}), "source": links.source}
     said = dict(observation.elements)
     device = links.devices.get(observation.equipment) if observation.equipment else None
     if device is not None:
@@ -102,9 +102,10 @@ def lay_observation(
     said["hasMember"] = [{"reference": member} for member in members]
     result = overlay(base, {name: said[name] for name in ALONE if name in said}, ALONE)
     result["subject"] = _subject(base, links)
-    for name in LISTS:
-        is_ours = partial(_is_ours, name, ours, links.study)
-        put(result, name, replace_owned(base.get(name, []), said.get(name, []), is_ours))
+    for name in TOLD_BY_CONTENT:
+        put(result, name, replace_owned(base.get(name, []), said.get(name, []), IS_OURS[name]))
+    for name in TOLD_BY_ID:
+        put(result, name, lay_shared(base.get(name), said[name], MARK + name))
     return result
 
 
@@ -118,18 +119,19 @@ def _subject(stored: Resource, links: DoseLinks) -> Element:
     return subject if subject and subject.get("reference") == links.subject else {"reference": links.subject}
 
 
-def _is_ours(name: str, ours: set[str], study: str, item: Element) -> bool:
-    if name == "identifier":
-        return item.get("system") == DICOM_UID or _is_bare_accession(item)
-    if name in ("partOf", "focus"):
-        return item.get("reference") == study or item.get("identifier", {}).get("system") == DICOM_UID
-    if name == "basedOn":
-        return "reference" not in item and _is_bare_accession(item.get("identifier", {}))
-    if name == "performer":
-        return "reference" not in item
-    if name == "hasMember":
-        return item.get("reference") in ours
-    return any(coding.get("code") in COMPONENT_CODES for coding in item.get("code", {}).get("coding", []))
+def _is_our_identifier(identifier: Element) -> bool:
+    return identifier.get("system") == DICOM_UID or _is_bare_accession(identifier)
+
+
+def _is_our_request(request: Element) -> bool:
+    return "reference" not in request and _is_bare_accession(request.get("identifier", {}))
+
+
+def _is_our_component(component: Element) -> bool:
+    return any(coding.get("code") in COMPONENT_CODES for coding in component.get("code", {}).get("coding", []))
+
+
+IS_OURS = {"identifier": _is_our_identifier, "basedOn": _is_our_request, "component": _is_our_component}
 
 
 def _is_bare_accession(identifier: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ GENDERS = {"M": "male", "F": "female", "O": "other"}  # PS3.3 C.7.1.1
 REPRESENTATIONS = {"Ideographic": "IDE", "Phonetic": "SYL"}  # PS3.5 6.2.1.2, ISO 21090
 USUAL = "usual"
 MARK = "dicom-"
+IDENTIFIER_PARTS = ("type", "assigner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,8 @@ def lay_patient(stored: Resource | None, identity: ByIdentifier, ours: Mapping[s
     laid = dict(ours)
     if names := ours.get("name"):
         laid["name"] = [*names, *(name for name in stored.get("name", []) if name.get("use") != USUAL)]
-    if parts := ours.get("identifier"):
-        laid["identifier"] = [
-            _lay_identifier(row, parts) if _is(row, identity) else row for row in stored["identifier"]
-        ]
+    parts = ours.get("identifier", {})
+    laid["identifier"] = [_lay_identifier(row, parts) if _is(row, identity) else row for row in stored["identifier"]]
     return overlay(stored, laid, laid)
 
 
@@ -73,8 +72,8 @@ def _is(identifier: Element, identity: ByIdentifier) -> bool:
 
 def _lay_identifier(stored: Element, parts: Mapping[str, Any]) -> Element:
     result = dict(stored)
-    for name, value in parts.items():
-        put(result, name, lay_shared(stored.get(name), value, MARK + name))
+    for name in IDENTIFIER_PARTS:
+        put(result, name, lay_shared(stored.get(name), parts.get(name), MARK + name))
     return result
 
 

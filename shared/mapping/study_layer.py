@@ -15,6 +15,7 @@ from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import Element, lay_shared, overlay, put, replace_owned
 from shared.fhir.systems import ACCESSION_ID, IDENTIFIER_TYPE
 from shared.mapping.device import Equipment, equipment_of
+from shared.mapping.dose.report import may_be_dose_report
 from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS, STUDY_ROWS
 from shared.mapping.patient import demographics
 from shared.mapping.study_identifiers import accession_identifiers, lacks, study_id_identifiers
@@ -109,6 +110,11 @@ def classes_of(stored: Mapping[str, Any] | None) -> dict[InstanceKey, str]:
         for series in (stored or {}).get("series", [])
         for instance in series.get("instance", [])
     }
+
+
+def reports_of(stored: Mapping[str, Any] | None) -> set[InstanceKey]:
+    """Instances that an ImagingStudy lists and that may be dose reports."""
+    return {key for key, uid in classes_of(stored).items() if may_be_dose_report(uid)}
 
 
 def findings_of(dataset: Mapping[str, Any], default_zone: str) -> list[Finding]:

@@ -11,7 +11,7 @@ from shared.mapping.study_identifiers import lacks
 from shared.mapping.study_layer import findings_of
 from shared.model import Finding, InstanceKey, StudyChange, StudyState
 from shared.sync.rules import Rules
-from shared.sync.truth import SINGLE_READS, joined, read_some, read_whole
+from shared.sync.truth import SINGLE_READS, joined, read_each, read_some, read_whole
 from shared.sync.view import View, unreadable, view_of
 
 
@@ -47,11 +47,6 @@ class Look:
     view: View
     reports: Mapping[InstanceKey, Dataset] | None
 
-    @property
-    def unknown_reports(self) -> frozenset[str]:
-        """SOP Instance UIDs of instances about which nothing is concluded."""
-        return frozenset(key.sop_instance_uid for key in self.truth.unknown)
-
 
 async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules) -> Look:
     """Read as little as shows what changed."""
@@ -59,7 +54,7 @@ async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules
         look = await _look_at_some(dicom, change, memory, rules)
         if look is not None:
             return look
-    truth = await read_whole(dicom, change.study, change.instances, memory.stored)
+    truth = await read_whole(dicom, change.study, change.instances, memory.stored, memory.reports)
     look = _look(truth, change.instances, memory, rules, final=True)
     assert look is not None  # noqa: S101 - a final view always is
     return look
@@ -71,12 +66,12 @@ async def _look_at_some(dicom: DicomClient, change: StudyChange, memory: Memory,
     concerned = any(key in memory.reports for key in change.instances) or any(
         map(_may_be_report, truth.instances.values())
     )
-    others = dict.fromkeys(key for key in memory.reports if key not in change.instances) if concerned else {}
+    others = [key for key in memory.reports if key not in change.instances] if concerned else []
     if len(others) > SINGLE_READS:
         return None
     listed = {**dict.fromkeys(others, 0), **change.instances}
     if others:
-        truth = joined(truth, await read_some(dicom, change.study, dict.fromkeys(others, 0)))
+        truth = joined(truth, await read_each(dicom, change.study, dict.fromkeys(others, 0)))
     return _look(truth, listed, memory, rules, final=False, with_reports=concerned)
 
 

@@ -1,20 +1,19 @@
 """Which Observations of a study to write: what its dose reports say, all of them together, against what is stored."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from shared.errors import InvalidStudy
 from shared.fhir.bundle import Entry, reference
 from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier
-from shared.fhir.ownership import same_content
+from shared.fhir.ownership import same_content, source_of
 from shared.fhir.validation import check_valid
-from shared.mapping.dose.observations import EVENT, DoseContent, DoseObservation
+from shared.mapping.dose.observations import EVENT, SUMMARY, DoseContent
 from shared.mapping.observation_layer import (
     DoseLinks,
     Key,
     StoredObservations,
     lay_observation,
-    observation_identity,
     relinked,
     sorted_out,
     taken_over,
@@ -34,80 +33,93 @@ class ObservationPlan:
     findings: Mapping[str, Collection[Finding]] = field(default_factory=dict)
 
 
-async def plan_observations(
-    claims: Claims,
-    study: ByIdentifier,
-    content: DoseContent,
-    unknown: Collection[str],
-    links: DoseLinks,
-    *,
-    is_new: bool,
-) -> ObservationPlan:
-    """Make the Observations of a study what its reports say.
+class ObservationsOf:
+    """The Observations of one study in a pass. `stored` is its ImagingStudy, `source` what is ours is from."""
 
-    unknown: SOP Instance UIDs of reports about which nothing is concluded. is_new: nothing was written for the study
-    before, and this pass holds the claim to create it.
-    """
-    if is_new:  # the condition under which the study is created holds for all that is sent with it and after it
-        plan = _plan(sorted_out([]), content, unknown, links, study)
-        return replace(plan, entries=[replace(entry, if_none_exist=None) for entry in plan.entries])
-    plan = _plan(await _stored(claims, study), content, unknown, links, study)
-    if any(entry.method == "POST" for entry in plan.entries):
-        await claims.hold(study, OBSERVATION)
-        plan = _plan(await _stored(claims, study), content, unknown, links, study)
-    return plan
+    def __init__(self, claims: Claims, study: ByIdentifier, stored: Resource | None, source: str) -> None:
+        self._claims = claims
+        self._study = study
+        self._source = source
+        self._may_be_of_dicom_cast = stored is None or source_of(stored) == source
 
+    async def plan(
+        self, content: DoseContent, unread: Collection[str], links: DoseLinks, *, is_new: bool
+    ) -> ObservationPlan:
+        """Make them what the reports say.
 
-async def plan_relink(claims: Claims, study: ByIdentifier, links: DoseLinks) -> list[Entry]:
-    """The Observations follow their study to another Patient."""
-    stored = await _stored(claims, study)
-    laid = [(relinked(resource, links), resource) for resource in stored.everything]
-    return [Entry.update(resource, before) for resource, before in laid if not same_content(resource, before)]
+        unread: SOP Instance UIDs of reports that the study has and that were not read. is_new: nothing was written for
+        the study before. They are created under a claim and without a condition, which would need many bundles.
+        """
+        stored = self._sorted_out([]) if is_new else await self._stored()
+        plan = _plan(stored, content, unread, links)
+        if any(entry.method == "POST" for entry in plan.entries):
+            await self._claims.hold(self._study, OBSERVATION)
+            if not is_new:
+                plan = _plan(await self._stored(), content, unread, links)
+        return plan
 
+    async def plan_relink(self, links: DoseLinks) -> list[Entry]:
+        """They follow their study to another Patient."""
+        return _relinks((await self._stored()).everything, links)
 
-async def plan_removal(claims: Claims, study: ByIdentifier) -> list[Entry]:
-    """No report of the study is left."""
-    return [Entry.delete(resource) for resource in (await _stored(claims, study)).everything]
+    async def plan_removal(self, unread: Collection[str]) -> list[Entry]:
+        """No report of ours is left."""
+        stored = await self._stored()
+        kept = _kept(stored, unread)
+        gone = [one for key, one in stored.ours.items() if key not in kept]
+        return _deletes([*gone, *stored.surplus, *(() if unread else stored.of_dicom_cast)])
 
+    async def _stored(self) -> StoredObservations:
+        identity = by_identifier(OBSERVATION, self._study.system, self._study.value)
+        return self._sorted_out(await self._claims.having(identity))
 
-async def _stored(claims: Claims, study: ByIdentifier) -> StoredObservations:
-    return sorted_out(await claims.having(by_identifier(OBSERVATION, study.system, study.value)))
+    def _sorted_out(self, resources: Iterable[Resource]) -> StoredObservations:
+        return sorted_out(resources, self._source, with_dicom_cast=self._may_be_of_dicom_cast)
 
 
 def _plan(
-    stored: StoredObservations, content: DoseContent, unknown: Collection[str], links: DoseLinks, study: ByIdentifier
+    stored: StoredObservations, content: DoseContent, unread: Collection[str], links: DoseLinks
 ) -> ObservationPlan:
     by_kind = sorted(content.observations, key=lambda one: one.kind != EVENT)  # summaries refer to events
     cast = taken_over(stored, [(one.kind, one.uid) for one in by_kind])
     findings = {uid: list(found) for uid, found in content.findings.items()}
+    kept = {key: stored.ours[key] for key in _kept(stored, unread)}
     entries: list[Entry] = []
     targets: dict[Key, str] = {}
     for one in by_kind:
         key = (one.kind, one.uid)
         base = stored.ours.get(key) or cast.get(key)
         members = [targets[EVENT, uid] for uid in one.members if (EVENT, uid) in targets]
-        resource = lay_observation(base, one, links, members, stored.targets() | set(targets.values()))
-        entry = _entry(base, resource, one, study)
+        resource = lay_observation(base, one, links, members)
+        if kept and key in stored.ours:  # one that could not be read may include it still
+            resource["status"] = stored.ours[key]["status"]
         if not _is_valid(resource, base):
-            if one.kind != EVENT:
+            if one.kind == SUMMARY:
                 findings.setdefault(one.uid, []).append(NOT_VALID)
             continue
+        entry = _entry(base, resource)
         targets[key] = entry.target if entry else reference(base or {})
         entries += [entry] if entry else []
-    kept = {*targets, *_kept(stored, unknown)}
-    gone = [resource for key, resource in stored.ours.items() if key not in kept]
-    replaced = [resource for resource in stored.of_dicom_cast if resource not in cast.values()]
-    deletes = [Entry.delete(resource) for resource in (*gone, *stored.surplus, *replaced)]
-    return ObservationPlan([*entries, *deletes], findings)
+    entries += _relinks((one for key, one in kept.items() if key not in targets), links)
+    gone = [one for key, one in stored.ours.items() if key not in targets and key not in kept]
+    replaced = [] if unread else [one for one in stored.of_dicom_cast if one not in cast.values()]
+    return ObservationPlan([*entries, *_deletes([*gone, *stored.surplus, *replaced])], findings)
 
 
-def _entry(base: Resource | None, resource: Resource, one: DoseObservation, study: ByIdentifier) -> Entry | None:
-    if base is not None:
-        return None if same_content(resource, base) else Entry.update(resource, base)
-    if one.kind == EVENT:  # many; a condition for each would need many bundles
+def _entry(base: Resource | None, resource: Resource) -> Entry | None:
+    if base is None:
         return Entry.add(resource)
-    uid = study.value.removeprefix("urn:oid:")
-    return Entry.create(observation_identity((one.kind, one.uid), uid), resource)
+    return None if same_content(resource, base) else Entry.update(resource, base)
+
+
+def _relinks(resources: Iterable[Resource], links: DoseLinks) -> list[Entry]:
+    laid = ((relinked(resource, links), resource) for resource in resources)
+    return [Entry.update(resource, before) for resource, before in laid if not same_content(resource, before)]
+
+
+def _deletes(resources: Iterable[Resource]) -> list[Entry]:
+    """Summaries go before events: some servers refuse to delete what is referred to."""
+    return [Entry.delete(one) for one in sorted(resources, key=lambda one: "hasMember" not in one)]
 
 
 def _is_valid(resource: Resource, base: Resource | None) -> bool:
@@ -118,8 +130,8 @@ def _is_valid(resource: Resource, base: Resource | None) -> bool:
     return True
 
 
-def _kept(stored: StoredObservations, unknown: Collection[str]) -> set[Key]:
-    """Observations of reports that could not be read, with their events."""
-    summaries = {key: one for key, one in stored.ours.items() if key[0] != EVENT and key[1] in unknown}
+def _kept(stored: StoredObservations, unread: Collection[str]) -> set[Key]:
+    """Observations of reports that were not read, with their events."""
+    summaries = {key: one for key, one in stored.ours.items() if key[0] == SUMMARY and key[1] in unread}
     members = {member.get("reference") for one in summaries.values() for member in one.get("hasMember", [])}
     return {*summaries, *(key for key, one in stored.ours.items() if reference(one) in members)}

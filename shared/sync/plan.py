@@ -9,18 +9,18 @@ from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import same_content, source_of
 from shared.mapping.device import Equipment
 from shared.mapping.dicom_cast import mend_dicom_cast
-from shared.mapping.dose.observations import DoseContent, map_reports, may_be_dose_report
+from shared.mapping.dose.observations import DoseContent, map_reports
 from shared.mapping.observation_layer import DoseLinks
 from shared.mapping.patient import patient_identity
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
     Laid,
     Links,
-    classes_of,
     equipment_by_series,
     keys_of,
     lay_study,
     new_study,
+    reports_of,
     without_our_part,
     without_series,
 )
@@ -30,7 +30,7 @@ from shared.sync import marks
 from shared.sync.claiming import Claims
 from shared.sync.demographics import PatientPlan, Speaker, plan_patient, subject_of
 from shared.sync.look import Look
-from shared.sync.observations import OBSERVATION, ObservationPlan, plan_observations, plan_relink, plan_removal
+from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
 from shared.sync.rules import Rules
 from shared.sync.shared_resources import SharedResources
 from shared.sync.view import View
@@ -58,17 +58,22 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The study as FHIR has it. adopted: written when nothing was remembered yet. is_new: never written by anybody."""
+    """The study as FHIR has it.
+
+    adopted: written when nothing was remembered yet. is_new: never written by anybody. is_unsure: an earlier attempt
+    may have written the study and not its Observations.
+    """
 
     study: StudyKey
     resource: Resource | None
     adopted: bool
     is_new: bool
+    is_unsure: bool
 
     @property
-    def has_reports(self) -> bool:
-        """Whether Observations of it may exist."""
-        return any(map(may_be_dose_report, classes_of(self.resource).values()))
+    def may_have_observations(self) -> bool:
+        """Whether a search for Observations of it is worth its while."""
+        return self.is_unsure or bool(reports_of(self.resource))
 
 
 class Planner:
@@ -78,6 +83,11 @@ class Planner:
         self._patients = patients
         self._rules = rules
         self._shared = SharedResources(rules.dicom_endpoint)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it refers to anything that may be gone by now."""
+        return self._shared.remembers
 
     def forget(self) -> None:
         """Look for everything again: a write was refused, something may be gone."""
@@ -93,7 +103,7 @@ class Planner:
         """What to write. Nothing is written here."""
         view, resource = look.view, stored.resource
         if not view.content.series and (resource is None or not self._concerns(resource, view)):
-            return Plan(Outcome.UNCHANGED)
+            return await self._leftovers(claims, stored)
         found: list[Finding] = []
         patient = await self._patient(claims, stored.study, view, found)
         endpoint, entries = await self._shared.endpoint(claims)
@@ -107,12 +117,20 @@ class Planner:
             return await self._removal(claims, stored, laid.resource, links)
         study = _study_entry(stored.study, resource, laid.resource)
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
-        dose_links = DoseLinks(target, subject_of(laid.resource), devices)
-        observations = await self._observations(claims, stored, look, dose, dose_links)
+        dose_links = DoseLinks(self._rules.source, target, subject_of(laid.resource), devices)
+        unread = {key.sop_instance_uid for key in reports_of(laid.resource) - set(look.reports or ())}
+        observations = await self._observations(claims, stored, dose, unread, dose_links)
         linked = [patient.entry if patient else None, study]
         entries = [*entries, *new_devices, *(entry for entry in linked if entry), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
         return Plan(outcome, entries, patient, _all_findings(laid, look, found, observations), devices, endpoint)
+
+    async def _leftovers(self, claims: Claims, stored: Stored) -> Plan:
+        """Nothing to do for the study; an earlier attempt may have removed it and not its Observations."""
+        if stored.resource is not None or not stored.is_unsure:
+            return Plan(Outcome.UNCHANGED)
+        entries = await self._observations_of(claims, stored).plan_removal(())
+        return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
     def _concerns(self, stored: Resource, view: View) -> bool:
         """Whether an ImagingStudy is ours, or holds what is to be taken out."""
@@ -128,8 +146,9 @@ class Planner:
         resource = stored.resource
         if resource is None:
             return Plan(Outcome.UNCHANGED)
-        identity = study_identity(stored.study.study_instance_uid)
-        entries = await plan_removal(claims, identity) if stored.has_reports else []
+        unread = {key.sop_instance_uid for key in reports_of(rest)}
+        observations = self._observations_of(claims, stored)
+        entries = await observations.plan_removal(unread) if stored.may_have_observations else []
         if rest is None and source_of(resource) == self._rules.source:
             return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
         rest = without_our_part(rest or without_series(resource), links.endpoint)
@@ -154,15 +173,19 @@ class Planner:
         return map_reports(look.reports.values(), uid, rules.default_zone, with_events=rules.generate_events)
 
     async def _observations(
-        self, claims: Claims, stored: Stored, look: Look, dose: DoseContent | None, links: DoseLinks
+        self, claims: Claims, stored: Stored, dose: DoseContent | None, unread: Collection[str], links: DoseLinks
     ) -> ObservationPlan:
-        identity = study_identity(stored.study.study_instance_uid)
-        if dose is not None and (dose.observations or stored.has_reports):
-            return await plan_observations(claims, identity, dose, look.unknown_reports, links, is_new=stored.is_new)
+        observations = self._observations_of(claims, stored)
+        if dose is not None and (dose.observations or stored.may_have_observations):
+            return await observations.plan(dose, unread, links, is_new=stored.is_new)
         moved = stored.resource is not None and subject_of(stored.resource) != links.subject
-        if moved and stored.has_reports and self._rules.generate_observations:
-            return ObservationPlan(await plan_relink(claims, identity, links))
+        if moved and stored.may_have_observations:
+            return ObservationPlan(await observations.plan_relink(links))
         return ObservationPlan()
+
+    def _observations_of(self, claims: Claims, stored: Stored) -> ObservationsOf:
+        identity = study_identity(stored.study.study_instance_uid)
+        return ObservationsOf(claims, identity, stored.resource, self._rules.source)
 
 
 def _equipment(view: View, dose: DoseContent | None) -> list[Equipment]:

@@ -23,9 +23,8 @@ from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.http import SERVER_ERROR
-from shared.mapping.dose.observations import may_be_dose_report
 from shared.mapping.study_identifiers import study_identity
-from shared.mapping.study_layer import classes_of, keys_of
+from shared.mapping.study_layer import keys_of, reports_of
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
@@ -99,12 +98,13 @@ class Reconciler:
                 except VersionConflict:
                     self._planner.forget()
                     await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
-                except Rejected:  # of a reference to an Endpoint that is gone, perhaps
+                except Rejected:  # of a reference to an Endpoint or a Device that is gone, perhaps
+                    if not self._planner.remembers or rerun > 1:
+                        raise
                     self._planner.forget()
-                    raise
-            return await self._pass(attempt)
+            return await self._pass(attempt, is_last=True)
 
-    async def _pass(self, attempt: Attempt) -> Result:
+    async def _pass(self, attempt: Attempt, *, is_last: bool = False) -> Result:
         change, written = attempt.change, attempt.written
         state = await self._stores.studies.get(change.study)
         earlier = [writer for writer in state.writers if writer.message_id == change.message_id]
@@ -120,14 +120,16 @@ class Reconciler:
             memory = Memory(state, keys_of(stored), reports, adopted=adopted, repeats=bool(earlier))
             look = await look_at(self._dicom, change, memory, self._rules)
             is_new = stored is None and state.etag is None
-            plan = await self._planner.plan(claims, Stored(change.study, stored, adopted, is_new), look)
+            is_unsure = bool(earlier) or state.parked
+            now = Stored(change.study, stored, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
+            plan = await self._planner.plan(claims, now, look)
             for entry in plan.without_observations:
                 if entry.resource is not None:
                     check_valid(entry.resource, entry.before)
             if _changes_something(state, look, plan):
                 state = await self._announce(attempt, state, look, plan)
                 await self._leave_patients(change, state, earlier, stored, plan)
-            await self._write(claims, plan)
+            await self._write(claims, plan, is_last=is_last)
         if plan.entries:
             written.append(plan.outcome)
         await self._confirm(attempt, state, earlier, look, plan)
@@ -171,13 +173,17 @@ class Reconciler:
         )
         return await self._stores.studies.save(attempt.change.study, announced)
 
-    async def _write(self, claims: Claims, plan: Plan) -> None:
-        """Carry the plan out. Where the server refuses it because of an Observation, the study is written without."""
+    async def _write(self, claims: Claims, plan: Plan, *, is_last: bool) -> None:
+        """Carry the plan out. Where the server refuses it because of an Observation, the study is written without; so
+        it is where one cannot be deleted because others refer to it, which some servers answer with a conflict.
+        """
         if not plan.entries:
             return
         try:
             references = await claims.transact(plan.entries)
-        except Rejected:
+        except (Rejected, VersionConflict) as error:
+            if isinstance(error, VersionConflict) and not is_last:
+                raise
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await claims.transact(plan.without_observations)
             raise
@@ -249,8 +255,7 @@ class Reconciler:
 
 def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     """Instances of ours in an ImagingStudy that may be dose reports."""
-    classes = classes_of(stored).items()
-    return [key for key, uid in classes if may_be_dose_report(uid) and marks.digest(key) in state.marks]
+    return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:

@@ -1,13 +1,17 @@
 """Resources that many studies refer to and that never change: the Endpoint and the Devices. Known ones are remembered
-for the life of the process.
+for ten minutes.
 """
 
+import time
 from collections.abc import Collection, Mapping
 
 from shared.fhir.bundle import Entry, reference
 from shared.mapping.device import Equipment, device_identity, new_device
 from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint
 from shared.sync.claiming import Claims
+
+# some servers take references to what is gone; after this time it is noticed
+REMEMBERED_S = 600.0
 
 
 class SharedResources:
@@ -17,14 +21,23 @@ class SharedResources:
         self._dicom_endpoint = dicom_endpoint
         self._endpoint: str | None = None
         self._devices: dict[Equipment, str] = {}
+        self._since = time.monotonic()
+
+    @property
+    def remembers(self) -> bool:
+        """Whether anything is known that may be gone by now."""
+        return self._endpoint is not None or bool(self._devices)
 
     def forget(self) -> None:
         """Look for them again: a write was refused, one may be gone."""
         self._endpoint = None
         self._devices.clear()
+        self._since = time.monotonic()
 
     async def endpoint(self, claims: Claims) -> tuple[str, list[Entry]]:
         """Its reference, and the entry that creates it where it is missing."""
+        if time.monotonic() - self._since > REMEMBERED_S:
+            self.forget()
         if self._endpoint is not None:
             return self._endpoint, []
         stored = await claims.find(endpoint_identity(self._dicom_endpoint), likely_new=False)

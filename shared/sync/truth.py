@@ -19,24 +19,30 @@ PROBES = 3
 
 
 async def read_whole(
-    dicom: DicomClient, study: StudyKey, listed: Mapping[InstanceKey, int], stored: Collection[InstanceKey]
+    dicom: DicomClient,
+    study: StudyKey,
+    listed: Mapping[InstanceKey, int],
+    stored: Collection[InstanceKey],
+    reports: Collection[InstanceKey],
 ) -> Truth:
-    """The whole study; where that fails because of some instances, as much of it as can be had."""
+    """The whole study; where that fails because of some instances, as much of it as can be had: what is listed, what
+    may be a dose report, and where the answer cannot be read, whatever is stored.
+    """
     try:
         datasets = await dicom.study_metadata(study, max(listed.values(), default=0))
     except Unavailable as error:
         if error.code not in (UNREADABLE, SERVER_ERROR) or not listed:
             raise
         probe = await read_some(dicom, study, dict(list(listed.items())[:PROBES]))
-        known = {**dict.fromkeys(stored if error.code == UNREADABLE else (), 0), **listed}
+        known = {**dict.fromkeys(stored if error.code == UNREADABLE else reports, 0), **listed}
         rest = {key: sequence for key, sequence in known.items() if not _is_settled(probe, key)}
-        return joined(probe, await _read_each(dicom, study, rest))
+        return joined(probe, await read_each(dicom, study, rest))
     instances, unreadable = by_instance(study.study_instance_uid, datasets or [])
     if not unreadable:
         return Truth(instances, is_whole=True)
     known = {**dict.fromkeys(stored, 0), **listed}
     missing = {key: sequence for key, sequence in known.items() if key not in instances}
-    return joined(Truth(instances), await _read_each(dicom, study, missing))
+    return joined(Truth(instances), await read_each(dicom, study, missing))
 
 
 async def read_some(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceKey, int]) -> Truth:
@@ -44,13 +50,14 @@ async def read_some(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceK
 
     Raises Unavailable when the service answers for none of them.
     """
-    truth = await _read_each(dicom, study, keys)
+    truth = await read_each(dicom, study, keys)
     if truth.unanswered and len(truth.unanswered) == len(keys):
         raise Unavailable("the DICOM service fails to answer for the instances of the study", code=SERVER_ERROR)
     return truth
 
 
-async def _read_each(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceKey, int]) -> Truth:
+async def read_each(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceKey, int]) -> Truth:
+    """As `read_some`, but it does not raise when the service answers for none."""
     slots = asyncio.Semaphore(SINGLE_READS)
 
     async def read(key: InstanceKey) -> Dataset | Unavailable | None:

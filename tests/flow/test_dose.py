@@ -60,7 +60,7 @@ async def test_a_report_becomes_a_summary_and_its_events(stack):
     target = {"reference": f"ImagingStudy/{study['id']}"}
     for one in found.values():
         assert one["subject"] == {"reference": f"Patient/{patient['id']}"}
-        assert one["focus"] == [target]
+        assert [focus["reference"] for focus in one["focus"]] == [target["reference"]]
         assert one["partOf"][0]["reference"] == target["reference"]
         assert one["device"] == {"reference": f"Device/{device['id']}"}
     events = {f"Observation/{found[event_uid(number)]['id']}" for number in (1, 2)}

@@ -87,7 +87,8 @@ def map_reports(
     reports: Iterable[Dataset], study_instance_uid: str, default_zone: str, *, with_events: bool
 ) -> DoseContent:
     """What the dose reports among these datasets say; all of them must be of the one study."""
-    found = {report.uid: report for report in map(read_report, reports) if report is not None}
+    read = [report for report in map(read_report, reports) if report is not None]
+    found = {report.uid: report for report in sorted(read, key=lambda report: report.order)}
     included = superseded(found.values())
     scope = _Scope(study_instance_uid, default_zone, included)
     events = scope.events(latest_first(found.values(), included)) if with_events else {}

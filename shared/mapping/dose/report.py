@@ -34,7 +34,7 @@ class DoseReport:
     declared: Systems
     events: Mapping[str, Sequence[ContentItem]]
     predecessors: frozenset[str]
-    order: tuple[str, str, str]
+    order: tuple[str, str, str, str]
 
     @property
     def attributes(self) -> Attributes:
@@ -66,7 +66,12 @@ def read_report(dataset: Any) -> DoseReport | None:
     if uid is None:
         return None
     root = ContentItem(attributes)
-    order = (attributes.date("ContentDate") or "", attributes.time("ContentTime") or "", uid)
+    order = (
+        attributes.date("ContentDate") or "",
+        attributes.time("ContentTime") or "",
+        uid,
+        attributes.text("SeriesInstanceUID") or "",
+    )
     return DoseReport(uid, root, declared_systems(attributes), _events(root), _predecessors(attributes), order)
 
 
