@@ -166,7 +166,7 @@ SERIES_ROWS = (
         "AnatomicRegionSequence > AnatomicRegionModifierSequence",
         "PS3.3 C.7.3.1, C.8.11.3",
         lambda attributes, _zone: laterality(attributes),
-        "the first that says one",
+        "the first that says one; images of both sides make it bilateral",
         is_shared=True,
     ),
     Row(

@@ -4,7 +4,9 @@ The codes are those of https://hl7.org/fhir/R4/valueset-bodysite-laterality.html
 (PS3.16 CID 244).
 """
 
-from shared.dicom.values import Attributes
+from collections.abc import Mapping, Sequence
+
+from shared.dicom.values import Attributes, Dataset, tag_of
 from shared.fhir.systems import SNOMED_CT
 from shared.mapping.body_part import anatomic_regions, frame_anatomy
 from shared.mapping.coding import Element, coding
@@ -14,8 +16,9 @@ RIGHT = ("419465000", "Unilateral right")
 BILATERAL = ("51440002", "Bilateral")
 UNILATERAL = ("66459002", "Unilateral")
 # PS3.3 C.7.3.1 Laterality; C.8.11.2 and C.7.6.16.2.8 have two more, of which "unpaired" is no side
-PAIRED = {"R": RIGHT, "L": LEFT}
+PAIRED: Mapping[str, tuple[str, str] | None] = {"R": RIGHT, "L": LEFT}
 SIDES = {**PAIRED, "B": BILATERAL, "U": None}
+IMAGE_LATERALITY = tag_of("ImageLaterality")
 # PS3.16 CID 244, and those of the value set
 MODIFIERS = {
     "24028007": RIGHT,
@@ -24,24 +27,35 @@ MODIFIERS = {
 }
 
 
-def laterality(attributes: Attributes) -> Element | None:
+def laterality(attributes: Attributes, images: Sequence[Attributes] = ()) -> Element | None:
     """Laterality, ImageLaterality, FrameLaterality -> series.laterality; the first that has a value decides.
 
-    Without any, it is a side among the modifiers of the anatomic region.
+    Image Laterality is that of all `images` of the series, of the given one where there are none: the side on which
+    they agree, both sides where they do not. Without any of these, it is a side among the modifiers of the region.
     """
-    places = (
-        (attributes, "Laterality", PAIRED),
-        (attributes, "ImageLaterality", SIDES),
-        (frame_anatomy(attributes), "FrameLaterality", SIDES),
-    )
-    for place, keyword, sides in places:
-        value = None if place is None else place.text(keyword)
-        if value is None:
-            continue
-        if value.upper() not in sides:
-            attributes.find(keyword, "unknown-code")
-        return _coding(sides.get(value.upper()))
+    if attributes.text("Laterality") is not None:
+        return _coding(_side(attributes, "Laterality", PAIRED))
+    sided = [image for image in images or [attributes] if has_side(image.dataset)]
+    if sided:
+        sides = {_side(image, "ImageLaterality", SIDES) for image in sided} - {None}
+        return _coding(BILATERAL if len(sides) > 1 else next(iter(sides), None))
+    frames = frame_anatomy(attributes)
+    if frames is not None and frames.text("FrameLaterality") is not None:
+        return _coding(_side(frames, "FrameLaterality", SIDES))
     return _coding(_modifier(attributes))
+
+
+def has_side(dataset: Dataset) -> bool:
+    """Whether an image says its own side, so that its series can be judged only as a whole."""
+    element = dataset.get(IMAGE_LATERALITY)
+    return isinstance(element, Mapping) and element.get("Value") not in (None, [], [None], [""])
+
+
+def _side(place: Attributes, keyword: str, sides: Mapping[str, tuple[str, str] | None]) -> tuple[str, str] | None:
+    value = (place.text(keyword) or "").upper()
+    if value and value not in sides:
+        place.find(keyword, "unknown-code")
+    return sides.get(value)
 
 
 def _modifier(attributes: Attributes) -> tuple[str, str] | None:

@@ -17,6 +17,7 @@ from shared.fhir.systems import ACCESSION_ID, IDENTIFIER_TYPE
 from shared.mapping.device import Equipment, equipment_of
 from shared.mapping.dose.report import may_be_dose_report
 from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS, STUDY_ROWS
+from shared.mapping.laterality import has_side, laterality
 from shared.mapping.patient import demographics
 from shared.mapping.study_identifiers import accession_identifiers, lacks, study_id_identifiers
 from shared.mapping.table import Row, elements
@@ -24,6 +25,7 @@ from shared.model import Finding, InstanceKey
 
 LAST = 2**31
 MARK = "dicom-"
+OF_IMAGES = "laterality-of-images"
 INSTANCE_NAMES = [row.name for row in INSTANCE_ROWS]
 
 
@@ -112,6 +114,12 @@ def classes_of(stored: Mapping[str, Any] | None) -> dict[InstanceKey, str]:
     }
 
 
+def series_of_sides(stored: Mapping[str, Any] | None) -> set[str]:
+    """Series whose laterality was made of that of all their images."""
+    rows = (stored or {}).get("series", [])
+    return {row["uid"] for row in rows if str(row.get("laterality", {}).get("id", "")).endswith(OF_IMAGES)}
+
+
 def reports_of(stored: Mapping[str, Any] | None) -> set[InstanceKey]:
     """Instances that an ImagingStudy lists and that may be dose reports."""
     return {key for key, uid in classes_of(stored).items() if may_be_dose_report(uid)}
@@ -147,6 +155,10 @@ def _lay_rows(stored: Element, rows: Collection[Row], ours: Mapping[str, Any], m
     for name in shared:
         put(result, name, lay_shared(stored.get(name), ours.get(name), f"{mark}{name}"))
     return result
+
+
+def _is_ours(element: Element | None, mark: str) -> bool:
+    return element is not None and str(element.get("id", "")).startswith(mark)
 
 
 def _lay_study_level(stored: Resource, attributes: Attributes, default_zone: str) -> Resource:
@@ -187,7 +199,13 @@ def _lay_series(
         device = links.devices.get(equipment) if (equipment := equipment_of(attributes)) else None
         if device is not None:
             ours["performer"] = [*ours.get("performer", []), {"actor": {"type": "Device", "reference": device}}]
-        result = _lay_rows(stored, SERIES_ROWS, ours, f"{MARK}{stored['uid']}-")
+        mark = f"{MARK}{stored['uid']}-"
+        images = [Attributes(dataset) for dataset in content.instances.values() if has_side(dataset)]
+        if images:
+            ours["laterality"] = laterality(attributes, images)
+        result = _lay_rows(stored, SERIES_ROWS, ours, mark)
+        if images and _is_ours(result.get("laterality"), mark):
+            result["laterality"]["id"] = mark + OF_IMAGES
     put(result, "endpoint", _endpoints(result.get("endpoint", []), links.endpoint))
     instances = {row["uid"]: row for row in result.get("instance", [])}
     for uid, dataset in content.instances.items():

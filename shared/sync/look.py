@@ -7,6 +7,7 @@ from shared.dicom.client import DicomClient
 from shared.dicom.study import Truth
 from shared.dicom.values import Attributes, Dataset
 from shared.mapping.dose.observations import is_dose_report, map_reports, may_be_dose_report
+from shared.mapping.laterality import has_side
 from shared.mapping.study_identifiers import lacks
 from shared.mapping.study_layer import findings_of
 from shared.model import Finding, InstanceKey, StudyChange, StudyState
@@ -19,13 +20,15 @@ from shared.sync.view import View, unreadable, view_of
 class Memory:
     """What is known before a look: the study state and the instances that FHIR lists.
 
-    reports: those of them that are ours and may be dose reports. adopted: all of these count as ours. repeats: an
-    earlier attempt may have written, so what is stored can come from instances that the message does not list.
+    reports: those of them that are ours and may be dose reports. sided: series that are judged as a whole. adopted: all
+    of the stored count as ours. repeats: an earlier attempt may have written, so what is stored can come from instances
+    that the message does not list.
     """
 
     state: StudyState
     stored: Collection[InstanceKey]
     reports: Collection[InstanceKey]
+    sided: Collection[str]
     adopted: bool
     repeats: bool
 
@@ -62,7 +65,11 @@ async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules
 
 async def _look_at_some(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules) -> Look | None:
     """The instances listed. Dose reports of a study are looked at together: one may take the place of another."""
+    if any(key.series_instance_uid in memory.sided for key in change.instances):
+        return None
     truth = await read_some(dicom, change.study, change.instances)
+    if any(map(has_side, truth.instances.values())):
+        return None
     concerned = any(key in memory.reports for key in change.instances) or any(
         map(_may_be_report, truth.instances.values())
     )

@@ -24,7 +24,7 @@ from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.http import SERVER_ERROR
 from shared.mapping.study_identifiers import study_identity
-from shared.mapping.study_layer import keys_of, reports_of
+from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
@@ -117,7 +117,9 @@ class Reconciler:
             stored = await claims.find(identity, likely_new=state.etag is None)
             adopted = await self._is_adopted(change, state, stored)
             reports = _reports(stored, state)
-            memory = Memory(state, keys_of(stored), reports, adopted=adopted, repeats=bool(earlier))
+            memory = Memory(
+                state, keys_of(stored), reports, series_of_sides(stored), adopted=adopted, repeats=bool(earlier)
+            )
             look = await look_at(self._dicom, change, memory, self._rules)
             is_new = stored is None and state.etag is None
             is_unsure = bool(earlier) or state.parked

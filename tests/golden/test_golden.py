@@ -32,12 +32,9 @@ def _target(observation):
 
 
 def _observations(dose, devices):
-    links = DoseLinks("ImagingStudy/s", "Patient/p", devices)
+    links = DoseLinks(SOURCE, "ImagingStudy/s", "Patient/p", devices)
     targets = {one.uid: _target(one) for one in dose.observations}
-    return [
-        lay_observation(None, one, links, [targets[uid] for uid in one.members], set(targets.values()))
-        for one in dose.observations
-    ]
+    return [lay_observation(None, one, links, [targets[uid] for uid in one.members]) for one in dose.observations]
 
 
 def mapped(datasets):

@@ -318,7 +318,7 @@ ODD_REPORTS = st.builds(
     *map(_measured, ("113813", "113812", "113722", "113838", "113830")),
 )
 ANY_REPORTS = st.lists(ODD_REPORTS | mutilated(DOSE_REPORTS, keep=KEPT), min_size=1, max_size=3)
-DOSE_LINKS = DoseLinks("ImagingStudy/1", "Patient/1")
+DOSE_LINKS = DoseLinks("https://dicom.example.org/", "ImagingStudy/1", "Patient/1")
 
 
 def _uid(report):
@@ -332,13 +332,13 @@ def _observations(rows, zone, stored=None):
         for one in content.observations
         if one.equipment
     }
-    links = DoseLinks(DOSE_LINKS.study, DOSE_LINKS.subject, devices)
+    links = DoseLinks(DOSE_LINKS.source, DOSE_LINKS.study, DOSE_LINKS.subject, devices)
     targets = {uid: f"Observation/{uid}" for one in content.observations for uid in (one.uid, *one.members)}
     laid = {}
     for one in content.observations:
         base = (stored or {}).get((one.kind, one.uid))
         members = [targets[uid] for uid in one.members]
-        laid[one.kind, one.uid] = lay_observation(base, one, links, members, {*targets.values()})
+        laid[one.kind, one.uid] = lay_observation(base, one, links, members)
     return laid, content
 
 
