@@ -27,6 +27,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._app: App | None = None
+        self._poll_error: str | None = None  # said once, not at every tick
 
     def app(self) -> "App":
         """Raises Misconfigured, which names every wrong setting."""
@@ -46,8 +47,13 @@ class Worker:
             return None
         except SyncError as error:
             level = logging.ERROR if isinstance(error, Misconfigured) else logging.WARNING
-            event("poll_failed", level, code=error.code, reason=error)
+            if error.code != self._poll_error:
+                event("poll_failed", level, code=error.code, reason=error)
+            self._poll_error = error.code
             return None
+        if self._poll_error is not None:
+            event("poll_back")
+            self._poll_error = None
         if result.entries:
             behind = result.latest - result.sequence
             event(

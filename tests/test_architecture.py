@@ -25,6 +25,7 @@ PURE = {
     "shared.fhir.ownership",
     "shared.fhir.systems",
     "shared.sync.backoff",
+    "shared.sync.circuit",
     "shared.sync.marks",
     "shared.sync.view",
     "shared.text_forms",

@@ -14,6 +14,7 @@ from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
 from shared.sync.backoff import delay_s
+from shared.sync.circuit import Circuit
 from shared.sync.reconciler import Reconciler, Result
 from shared.telemetry import event
 
@@ -39,16 +40,22 @@ class Runner:
         self._records = records
         self._total_retry_duration = total_retry_duration
         self._now = now
+        self._circuit = Circuit(time.monotonic)
 
     async def run(self, text: str) -> Result:
         """What became of the study. Only bugs raise: a text that is no message, or an error that has no name."""
         change = StudyChange.from_json(text)
         started = time.monotonic()
+        if not self._circuit.admits():
+            assert self._circuit.error is not None  # noqa: S101 - it admits everything otherwise
+            return Result(await self._defer_or_park(change, self._circuit.error, is_tried=False))
         try:
             result = await self._reconciler.reconcile(change)
             await self._clear_retries(change)
         except SyncError as error:
             return Result(await self._set_aside(change, error))
+        if self._circuit.succeeded():
+            event("services_back", logging.INFO, **_fields_of(change))
         event(
             "study_synced",
             logging.WARNING if result.failed else logging.INFO,
@@ -71,6 +78,9 @@ class Runner:
 
     async def _set_aside(self, change: StudyChange, error: SyncError) -> Outcome:
         level = logging.ERROR if isinstance(error, Misconfigured | PermanentError) else logging.WARNING
+        was_open = self._circuit.is_open
+        if self._circuit.failed(change.study, error):
+            event("services_refuse", level, code=error.code, reason=str(error))
         fields = {**_fields_of(change), "code": error.code, "attempts": change.attempts, "reason": str(error)}
         try:
             outcome = await self._defer_or_park(change, error)
@@ -78,24 +88,25 @@ class Runner:
             # the delivery fails and comes again: this line is all that says which study it was
             event("study_set_aside", level, **fields, outcome="left in the queue", because=failure.code)
             raise
-        event("study_set_aside", level, **fields, outcome=outcome)
+        if outcome is Outcome.PARKED or not was_open:  # it was said that everything waits
+            event("study_set_aside", level, **fields, outcome=outcome)
         return outcome
 
-    async def _defer_or_park(self, change: StudyChange, error: SyncError) -> Outcome:
+    async def _defer_or_park(self, change: StudyChange, error: SyncError, *, is_tried: bool = True) -> Outcome:
         if isinstance(error, PermanentError):
             return await self._park_or_defer(change, error, ErrorTable.FHIR)
         waited = self._now() - (change.first_failed_at or self._now())
         if isinstance(error, TransientError) and waited >= self._total_retry_duration:
             return await self._park_or_defer(change, error, ErrorTable.TRANSIENT_FAILURE)
-        return await self._defer(change, error)
+        return await self._defer(change, error, is_tried=is_tried)
 
-    async def _defer(self, change: StudyChange, error: SyncError) -> Outcome:
+    async def _defer(self, change: StudyChange, error: SyncError, *, is_tried: bool = True) -> Outcome:
         later = change.deferred(self._now())
         if isinstance(error, Misconfigured):  # not the study's fault, and no reason to give it up
             later = replace(later, first_failed_at=change.first_failed_at)
         asked = error.retry_after_s if isinstance(error, TransientError) else None
         await self._queue.send(later, delay_s(later.attempts, asked))
-        if not isinstance(error, Misconfigured):
+        if is_tried and not isinstance(error, Misconfigured):
             await self._note(ErrorTable.TRANSIENT_RETRY, _retry_of(later, error))
         return Outcome.DEFERRED
 
