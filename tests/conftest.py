@@ -70,3 +70,18 @@ async def fresh_projection(monkeypatch, azurite, dicom_service, second_fhir_serv
     yield project
     for fresh in stacks:
         await fresh.close()
+
+
+@pytest.fixture
+async def new_stack(monkeypatch, azurite, dicom_service, fhir_server):
+    """An app on emptied servers, as often as it is asked for."""
+    stacks = []
+
+    def made():
+        _empty(dicom_service, fhir_server)
+        stacks.append(Stack(monkeypatch, azurite, dicom_service, fhir_server))
+        return stacks[-1]
+
+    yield made
+    for stack in stacks:
+        await stack.close()
