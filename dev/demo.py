@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from dev.dose_sample import write_dose_report
 from dev.load import files_below, store_with_bar
 from dev.process import exit_with_parent, terminate_on_sigterm
-from dev.samples import pydicom_files, write_ct_study
+from dev.samples import ct_study, pydicom_files, write_ct_study
 from dev.stack import Content, Ports, Stack, StackError, View, running_stack
 
 LOOK_EVERY_S = 0.2
@@ -63,6 +64,10 @@ class Demo:
         by_size = sorted(written, key=lambda study: written[study].instances)
         self._title("One ImagingStudy, lists shortened")
         self._console.print_json(data=shortened(self._view.imaging_study(by_size[-1])))
+        dose = self._view.dose_summary(by_size[-1])
+        if dose is not None:
+            self._title("Its radiation dose Observation, lists shortened")
+            self._console.print_json(data=shortened(dose))
         self._change(by_size[-1])
         if len(by_size) > 1:
             self._delete(by_size[0])
@@ -224,7 +229,7 @@ def command(
     console = Console(highlight=False)
     try:
         with tempfile.TemporaryDirectory(prefix="demo-") as folder:
-            files = files_below([dicom]) if dicom else pydicom_files() + write_ct_study(Path(folder))
+            files = files_below([dicom]) if dicom else [*pydicom_files(), *_made_up_study(Path(folder))]
             console.print("starting storage emulator, DICOM service, FHIR server and Functions host (stand-in)")
             with running_stack(Ports()) as stack:
                 demo = Demo(stack, console, limit_s)
@@ -236,3 +241,8 @@ def command(
         sys.exit(f"demo: {error}")
     except httpx.HTTPError as error:
         sys.exit(f"demo: a part of the stack answered wrongly: {error}")
+
+
+def _made_up_study(folder: Path) -> list[Path]:
+    """A CT study of several series, with its dose report."""
+    return [*write_ct_study(folder), write_dose_report(folder, next(ct_study()))]

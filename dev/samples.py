@@ -139,12 +139,17 @@ def _instance(series: Dataset, seed: int, number: int, rng: random.Random) -> Da
     dataset.SliceLocation = str(position_mm)
     dataset.XRayTubeCurrent = rng.randint(120, 240)
     _add_pixels(dataset, rng)
+    dataset.file_meta = part10_meta(dataset)
+    return dataset
+
+
+def part10_meta(dataset: Dataset) -> FileMetaDataset:
+    """File meta information of an instance (PS3.10 7.1)."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta = meta
-    return dataset
+    return meta
 
 
 def _add_pixels(dataset: Dataset, rng: random.Random) -> None:

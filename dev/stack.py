@@ -227,6 +227,13 @@ class View:
         resource: dict[str, Any] | None = found[0]["resource"] if found else None
         return resource
 
+    def dose_summary(self, study: str) -> dict[str, Any] | None:
+        """The Observation of a dose report of the study, if it has one."""
+        query = {"identifier": f"urn:dicom:uid|urn:oid:{study}", "code": "http://loinc.org|73569-6"}
+        found = self.fhir("Observation", **query).get("entry", [])
+        resource: dict[str, Any] | None = found[0]["resource"] if found else None
+        return resource
+
     def fhir(self, path: str, **query: str) -> dict[str, Any]:
         """A resource or a search result."""
         answer = self._http.get(f"{self._stack.fhir}/{path}", params=query).raise_for_status()
