@@ -1,6 +1,6 @@
 """Which Observations of a study to write: what its dose reports say, all of them together, against what is stored."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from shared.errors import InvalidStudy
@@ -67,7 +67,7 @@ async def plan_relink(claims: Claims, study: ByIdentifier, links: DoseLinks) -> 
 
 async def plan_removal(claims: Claims, study: ByIdentifier) -> list[Entry]:
     """No report of the study is left."""
-    return [Entry.delete(resource) for resource in (await _stored(claims, study)).everything]
+    return _deletes((await _stored(claims, study)).everything)
 
 
 async def _stored(claims: Claims, study: ByIdentifier) -> StoredObservations:
@@ -97,8 +97,12 @@ def _plan(
     kept = {*targets, *_kept(stored, unknown)}
     gone = [resource for key, resource in stored.ours.items() if key not in kept]
     replaced = [resource for resource in stored.of_dicom_cast if resource not in cast.values()]
-    deletes = [Entry.delete(resource) for resource in (*gone, *stored.surplus, *replaced)]
-    return ObservationPlan([*entries, *deletes], findings)
+    return ObservationPlan([*entries, *_deletes([*gone, *stored.surplus, *replaced])], findings)
+
+
+def _deletes(resources: Iterable[Resource]) -> list[Entry]:
+    """What refers to others first: it may be in an earlier bundle, and servers refuse to leave a reference to nothing."""
+    return [Entry.delete(resource) for resource in sorted(resources, key=lambda one: not one.get("hasMember"))]
 
 
 def _entry(base: Resource | None, resource: Resource, one: DoseObservation, study: ByIdentifier) -> Entry | None:
