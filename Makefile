@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 DICOM ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint type fmt bench clean pins docs
+.PHONY: help setup demo up test test-hapi lint type fmt bench clean pins docs
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -32,6 +32,9 @@ up: setup ## start the local stack and leave it running
 
 test: setup ## all tests
 	@$(PY) -m pytest
+
+test-hapi: setup ## the tests that another FHIR server can take, on HAPI FHIR (Java 17, Maven)
+	@$(PY) -m pytest --fhir hapi tests/contract tests/flow/test_study.py tests/flow/test_dose.py tests/flow/test_laws.py
 
 lint: setup ## ruff: rules and formatting
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

