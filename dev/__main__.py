@@ -21,6 +21,7 @@ COMMANDS = {
     "dicom": "dev.dicom.serve",
     "fhir": "dev.fhir.serve",
     "host": "dev.host.serve",
+    "proxy": "dev.proxy.serve",
     "up": "dev.up",
     "load": "dev.load",
     "drain": "dev.drain",
