@@ -22,6 +22,7 @@ COMMANDS = {
     "fhir": "dev.fhir.serve",
     "hapi": "dev.hapi.serve",
     "host": "dev.host.serve",
+    "proxy": "dev.proxy.serve",
     "up": "dev.up",
     "load": "dev.load",
     "drain": "dev.drain",

@@ -1,0 +1,117 @@
+"""What a proxy does to requests: the rules in force, which of them act on a request, and counts of both."""
+
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from dev.proxy.call import Call
+
+# slow: wait, then go on. reset: cut the connection before anything is sent on. lose: carry the request out and cut the
+# connection instead of answering. duplicate: carry it out twice. The others answer something else
+KINDS = frozenset({"status", "slow", "reset", "lose", "truncate", "html", "duplicate"})
+
+
+@dataclass(slots=True)
+class Rule:
+    """One fault. `skip` lets that many fitting requests pass, `times` counts down, `probability` is drawn per request.
+
+    path: a regular expression that occurs in path and query; holds: text that occurs in the body; writes: acts on
+    requests that may change something only (or, if false, on the others). answer: which of a duplicate's answers is
+    given, `first` or `last`.
+    """
+
+    kind: str = "status"
+    probability: float = 1.0
+    times: int | None = None
+    skip: int = 0
+    methods: tuple[str, ...] = ()
+    path: str = ""
+    holds: str = ""
+    writes: bool | None = None
+    status: int = 503
+    retry_after_s: float | None = None
+    retry_after_ms: int | None = None
+    seconds: float = 0.0
+    answer: str = "last"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is none of {', '.join(sorted(KINDS))}")
+        self.methods = tuple(self.methods)
+        re.compile(self.path)
+
+    @property
+    def label(self) -> str:
+        return f"status {self.status}" if self.kind == "status" else self.kind
+
+    def fits(self, call: Call) -> bool:
+        return (
+            self.times != 0
+            and (not self.methods or call.method in self.methods)
+            and (self.writes is None or self.writes == call.is_write)
+            and re.search(self.path, call.path) is not None
+            and self.holds.encode() in call.body
+        )
+
+
+@dataclass(slots=True)
+class Stats:
+    """What went through since the counters were last cleared."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    writes: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.requests.total()
+
+    def received(self, call: Call) -> None:
+        self.requests[call.method] += 1
+        self.writes += call.is_write
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "total": self.total,
+            "writes": self.writes,
+            "requests": dict(self.requests),
+            "statuses": dict(self.statuses),
+            "faults": dict(self.faults),
+        }
+
+
+class Rules:
+    """The rules in force, drawn from one seeded generator."""
+
+    def __init__(self) -> None:
+        self.stats = Stats()
+        self.use([])
+
+    def use(self, rules: list[dict[str, Any]], seed: int = 0) -> None:
+        """Replace all rules; raises TypeError or ValueError on one that says something unknown."""
+        self._rules = [Rule(**rule) for rule in rules]
+        self._random = random.Random(seed)
+
+    def draw(self, call: Call) -> list[Rule]:
+        """The rules that act on this request: any waits, and at most one other fault after them."""
+        acting = []
+        for rule in self._rules:
+            if rule.fits(call) and self._fires(rule):
+                acting.append(rule)
+                if rule.kind != "slow":
+                    break
+        return acting
+
+    def _fires(self, rule: Rule) -> bool:
+        if rule.skip:
+            rule.skip -= 1
+            return False
+        if rule.probability < 1 and self._random.random() >= rule.probability:
+            return False
+        if rule.times is not None:
+            rule.times -= 1
+        self.stats.faults[rule.label] += 1
+        return True
