@@ -19,19 +19,23 @@ LONGEST_WAIT_S = 24 * 3600.0
 T = TypeVar("T")
 
 
-async def repeated(call: Callable[[], Awaitable[T]]) -> T:
-    """Run a call that is safe to repeat, again when it fails for a moment; seconds at most."""
+async def repeated(call: Callable[[], Awaitable[T]], kind: type[TransientError] = TransientError) -> T:
+    """Run a call that is safe to repeat after such errors; again when it fails for a moment, seconds at most."""
     async for attempt in stamina.retry_context(
-        on=_worth_repeating, attempts=REPEATS, wait_initial=REPEAT_WAIT_S, wait_max=REPEAT_WAIT_MAX_S, wait_jitter=0.2
+        on=lambda error: isinstance(error, kind) and _worth_repeating(error),
+        attempts=REPEATS,
+        wait_initial=REPEAT_WAIT_S,
+        wait_max=REPEAT_WAIT_MAX_S,
+        wait_jitter=REPEAT_WAIT_S,
     ):
         with attempt:
             return await call()
     raise AssertionError("unreachable: stamina returns or raises")
 
 
-def _worth_repeating(error: Exception) -> bool | float:
+def _worth_repeating(error: TransientError) -> bool | float:
     """Whether, or after how many seconds. Longer waits are for the queue."""
-    if not isinstance(error, TransientError) or isinstance(error, VersionConflict):
+    if isinstance(error, VersionConflict):
         return False
     if error.retry_after_s is None:
         return True

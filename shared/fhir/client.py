@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Unavailable, VersionConflict
+from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
 from shared.fhir.bundle import Entry, bundles, check_answer, resolved, transaction
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
 from shared.http import error_for, error_for_read, json_of, send
@@ -74,7 +74,8 @@ class FhirClient:
         created: dict[str, str] = {}
         for bundle in bundles(entries):
             some = [resolved(entry, created) for entry in bundle]
-            answer = await self._transact(some)
+            # 429 says that nothing was carried out; what any other failure left behind has to be read first
+            answer = await repeated(partial(self._transact, some), Throttled)
             created |= {entry.full_url: one for entry, one in zip(some, answer, strict=True) if entry.full_url}
             answers += answer
         return answers

@@ -102,6 +102,13 @@ async def test_repetition(failures, outcome, count):
     assert (result, call.count) == (outcome, count)
 
 
+async def test_only_errors_of_the_kind_are_repeated():
+    call = Call(_soon(Throttled), _soon(Unavailable))
+    with pytest.raises(Unavailable):
+        await repeated(call, Throttled)
+    assert call.count == 2
+
+
 @pytest.mark.parametrize("asked", [0.0, 0.5, 2.0])
 def test_who_is_told_the_same_does_not_come_back_at_once(asked):
     waits = sorted(_worth_repeating(Throttled("m", retry_after_s=asked)) for _ in range(100))
