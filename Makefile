@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 DICOM ?=
+CHAOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-hapi lint type fmt bench clean pins docs
+.PHONY: help setup demo up test test-hapi chaos lint type fmt bench clean pins docs
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -35,6 +36,9 @@ test: setup ## all tests
 
 test-hapi: setup ## the tests that another FHIR server can take, on HAPI FHIR (Java 17, Maven)
 	@$(PY) -m pytest --fhir hapi tests/contract tests/flow/test_study.py tests/flow/test_dose.py tests/flow/test_laws.py
+
+chaos: setup ## a day under fire, minutes long, and whether FHIR still says what DICOM says; CHAOS="--seconds 600 --seed 1"
+	@$(PY) -m tests.chaos $(CHAOS)
 
 lint: setup ## ruff: rules and formatting
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

@@ -135,12 +135,16 @@ class Finding:
 
 
 class Writer(NamedTuple):
-    """An announced write: by which message, in which attempt at it, when (seconds), and to which Patient if any."""
+    """An announced write: by which message, in which attempt at it, when (seconds), and to which Patient if any.
+
+    looks: how many passes came after it to mend what it may have done; two are enough, and more would never end.
+    """
 
     message_id: str
     attempt: str
     announced_at: int
     patient: str
+    looks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from shared.http import SERVER_ERROR
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
+from shared.storage import creation_claim
 from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
 from shared.storage.patient_state import PatientStateStore
@@ -35,7 +36,7 @@ from shared.sync import findings, marks
 from shared.sync.claiming import Claims, claiming
 from shared.sync.demographics import give_word_back, let_go, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at
-from shared.sync.others import OtherStudies
+from shared.sync.others import LOOK_AGAIN, OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.rules import Rules
 
@@ -45,6 +46,8 @@ RERUN_WAIT_S = 0.3
 WRITERS_LAST_S = 24 * 3600
 # more would not fit their column; beyond, deliveries have failed for days
 MOST_WRITERS = 100
+# a look at once, and one when nothing that was under way then can still be written
+LOOKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Reconciler:
     async def _pass(self, attempt: Attempt, *, is_last: bool = False) -> Result:
         change, written = attempt.change, attempt.written
         state = await self._stores.studies.get(change.study)
-        earlier = [writer for writer in state.writers if writer.message_id == change.message_id]
+        earlier = [writer for writer in state.writers if _is_expected(writer, change)]
         if not earlier and await self._is_overtaken(change, state):
             return Result(written[0] if written else Outcome.OVERTAKEN)
         if state.etag is None and not change.instances:
@@ -212,10 +215,11 @@ class Reconciler:
     ) -> None:
         """Everything that must be remembered, the study state last."""
         change, patient = attempt.change, state.patient
-        for written_to in {writer.patient for writer in earlier} - {""}:
+        unmended = [writer for writer in earlier if writer.looks < LOOKS]
+        for written_to in {writer.patient for writer in unmended} - {""}:
             uid = change.study.study_instance_uid
             await give_word_back(self._stores.patients, written_to, uid, self._others(change))
-        if any(writer.attempt != attempt.name for writer in earlier):
+        if any(writer.attempt != attempt.name and not writer.looks for writer in unmended):
             # another delivery of this message may still write what it saw before
             await self._others(change).this_one_later()
         if plan.patient is not None:
@@ -231,7 +235,7 @@ class Reconciler:
             marks=look.view.marks,
             full_poll=max(state.full_poll, change.poll) if look.truth.is_whole else state.full_poll,
             writers=tuple(
-                writer
+                writer._replace(looks=writer.looks + 1) if writer in unmended else writer
                 for writer in state.writers
                 if writer.attempt != attempt.name and writer.announced_at > time.time() - WRITERS_LAST_S
             ),
@@ -239,7 +243,8 @@ class Reconciler:
             has_records=left,
             parked=state.parked and not look.truth.is_whole,
         )
-        await self._stores.studies.save(change.study, confirmed)
+        if confirmed != state:  # or passes that find nothing to do would make one another run again
+            await self._stores.studies.save(change.study, confirmed)
 
     async def _record(self, change: StudyChange, state: StudyState, look: Look, plan: Plan) -> bool:
         if not (state.has_records or plan.findings or look.failed):
@@ -268,6 +273,14 @@ def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
         or (patient is not None and (patient.state_changes or patient.key != state.patient))
         or (not state.has_records and (plan.findings or look.failed))
     )
+
+
+def _is_expected(writer: Writer, change: StudyChange) -> bool:
+    """Whether this announced write may have been made, or still be, beside the one of the pass: of another delivery of
+    its message, or one that a later look is for.
+    """
+    settled = writer.announced_at < time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
+    return writer.message_id == change.message_id or (change.part == LOOK_AGAIN and writer.looks == 1 and settled)
 
 
 def _with(writers: Iterable[Writer], writer: Writer) -> list[Writer]:
