@@ -72,7 +72,8 @@ ADVICE = {
     ),
     "feed-reset": Advice(
         "nothing moves",
-        "The change feed ends before the checkpoint: another or a re-created DICOM service. Check the "
+        "The change feed ends before the checkpoint, or says something else there: another or a re-created DICOM "
+        "service. Check the "
         "endpoint; if it is right, delete the tables `SyncStateTable`, `StudyStateTable` and "
         "`PatientStateTable` to begin anew: sequences start again, and what is remembered by sequence is "
         "void.",

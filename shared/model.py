@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, NamedTuple, Self
 
 DEFAULT_PARTITION = "Microsoft.Default"
@@ -47,6 +48,19 @@ class ChangeFeedEntry:
     study: StudyKey
     instance: InstanceKey
     changed_at: datetime | None = None
+
+    @property
+    def witness(self) -> "Witness":
+        """What tells this entry from the one that another service has at the same sequence."""
+        said = "\n".join((*self.study, *self.instance, str(self.changed_at)))
+        return Witness(self.sequence, blake2b(said.encode(), digest_size=8).hexdigest())
+
+
+class Witness(NamedTuple):
+    """An entry that the change feed once had: its sequence and a digest of it."""
+
+    sequence: int
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +240,10 @@ class SequenceRange:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far the feed has been enqueued; `poll` is the number of the last poll."""
+    """How far the feed has been enqueued; `poll` is the number of the last poll, `witness` the last entry read."""
 
     sequence: int = 0
     poll: int = 0
     holes: tuple[SequenceRange, ...] = ()
     etag: str | None = None
+    witness: Witness | None = None

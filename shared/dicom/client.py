@@ -136,8 +136,13 @@ class DicomClient:
 def check_reset(latest: int, seen_at: int) -> None:
     """Raise Misconfigured when the change feed ends before a sequence that it once had."""
     if latest < seen_at:
-        raise Misconfigured(
-            f"the change feed ends at {latest}, before {seen_at}, which it once had: this is another or a re-created "
-            "DICOM service; check DicomWeb__Endpoint, or delete the state tables to begin anew",
-            code="feed-reset",
-        )
+        raise feed_reset(f"ends at {latest}, before {seen_at}, which it once had")
+
+
+def feed_reset(what: str) -> Misconfigured:
+    """The error that says that sequences have begun anew."""
+    return Misconfigured(
+        f"the change feed {what}: this is another or a re-created DICOM service; check DicomWeb__Endpoint, or delete "
+        "the state tables to begin anew",
+        code="feed-reset",
+    )

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from shared.model import Checkpoint, SequenceRange
+from shared.model import Checkpoint, SequenceRange, Witness
 from shared.storage.calls import read_from
 from shared.storage.table import Table, int64, integer
 
@@ -30,7 +30,8 @@ class CheckpointStore:
                 SequenceRange(first, last, datetime.fromtimestamp(seen_at, UTC))
                 for first, last, seen_at in json.loads(entity.get("Holes") or "[]")
             )
-            return Checkpoint(integer(entity, "SyncedSequence"), integer(entity, "Poll"), holes, etag)
+            witness = Witness(*json.loads(entity["Witness"])) if entity.get("Witness") else None
+            return Checkpoint(integer(entity, "SyncedSequence"), integer(entity, "Poll"), holes, etag, witness)
 
     async def save(self, checkpoint: Checkpoint) -> Checkpoint:
         """Write it under its ETag; return it with the new one. VersionConflict when another poller was faster."""
@@ -40,6 +41,7 @@ class CheckpointStore:
             "SyncedSequence": int64(checkpoint.sequence),
             "SyncedDate": datetime.now(UTC),
             "Poll": int64(checkpoint.poll),
+            "Witness": json.dumps(checkpoint.witness) if checkpoint.witness else "",
             "Holes": json.dumps([(hole.first, hole.last, int(hole.seen_at.timestamp())) for hole in checkpoint.holes]),
         }
         return replace(checkpoint, etag=await self._table.save(entity, checkpoint.etag))

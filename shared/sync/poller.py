@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from shared.dicom.client import PAGE_LIMIT, DicomClient, check_reset
+from shared.dicom.client import PAGE_LIMIT, DicomClient, check_reset, feed_reset
 from shared.dicom.feed import Changes, parse_page
 from shared.errors import Unavailable
 from shared.http import UNREADABLE
@@ -26,6 +26,7 @@ from shared.model import (
     SequenceRange,
     StudyChange,
     StudyKey,
+    Witness,
 )
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
@@ -62,11 +63,14 @@ class Chunk:
     holes: list[SequenceRange]
     changes: Changes = field(default_factory=Changes)
     malformed: list[MalformedEntry] = field(default_factory=list)
+    witness: Witness | None = None
 
     def add(self, entries: Iterable[ChangeFeedEntry], malformed: Iterable[MalformedEntry]) -> None:
         """Collect what was read."""
         for entry in entries:
             self.changes.add(entry)
+            if self.witness is None or entry.sequence > self.witness.sequence:
+                self.witness = entry.witness
         self.malformed += malformed
 
     @property
@@ -104,6 +108,8 @@ class Poller:
         checkpoint = await self._checkpoints.get()
         latest = await self._dicom.latest_sequence()
         check_reset(latest, checkpoint.sequence)
+        if checkpoint.witness and latest > checkpoint.sequence:
+            await self._check_witness(checkpoint.witness, latest)
         entries = messages = 0
         chunk = await self._late(checkpoint, latest)
         while True:
@@ -113,6 +119,13 @@ class Poller:
             if chunk.sequence >= latest or time.monotonic() > deadline:
                 return PollResult(entries, messages, checkpoint.sequence, max(latest, checkpoint.sequence))
             chunk = Chunk(checkpoint.sequence, list(checkpoint.holes))
+
+    async def _check_witness(self, witness: Witness, latest: int) -> None:
+        """A re-created service whose feed has grown past the checkpoint has another entry where the last one was."""
+        rows, _ = await self._page(witness.sequence - 1, 1)
+        entries, _ = parse_page(rows, witness.sequence - 1, 1, latest)
+        if any(entry.sequence == witness.sequence and entry.witness != witness for entry in entries):
+            raise feed_reset(f"has another entry at {witness.sequence} than it once had")
 
     async def _late(self, checkpoint: Checkpoint, latest: int) -> Chunk:
         """The first chunk, with what has appeared in the holes since. Each is looked at at least once, however long ago
@@ -179,7 +192,9 @@ class Poller:
             await self._records.put_all(ErrorTable.DICOM, list(map(_record_of, chunk.malformed)))
         holes = tuple(_kept(chunk.holes, self._now()))
         if (chunk.sequence, holes) != (checkpoint.sequence, checkpoint.holes):
-            checkpoint = await self._checkpoints.save(replace(checkpoint, sequence=chunk.sequence, holes=holes))
+            witness = chunk.witness or checkpoint.witness
+            checkpoint = replace(checkpoint, sequence=chunk.sequence, holes=holes, witness=witness)
+            checkpoint = await self._checkpoints.save(checkpoint)
         return checkpoint, sent
 
     async def _send(self, messages: Iterable[StudyChange]) -> int:
