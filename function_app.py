@@ -13,6 +13,11 @@ STORAGE = "AzureWebJobsStorage"
 app = func.FunctionApp()
 
 
+def _text_of(message: func.QueueMessage) -> str:
+    """Whatever bytes somebody sent: what is no text is no message of ours, and has to be recorded too."""
+    return message.get_body().decode(errors="replace")
+
+
 @app.timer_trigger(arg_name="timer", schedule=TRIGGERS.schedule, run_on_startup=False, use_monitor=True)
 async def poll_change_feed(timer: func.TimerRequest) -> None:
     """Read the change feed and enqueue what changed."""
@@ -23,13 +28,13 @@ async def poll_change_feed(timer: func.TimerRequest) -> None:
 @app.queue_trigger(arg_name="message", queue_name=TRIGGERS.queue_name, connection=STORAGE)
 async def sync_study(message: func.QueueMessage) -> None:
     """Make FHIR say what DICOM says of the instances of one study."""
-    await WORKER.sync(message.get_body().decode())
+    await WORKER.sync(_text_of(message))
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{TRIGGERS.queue_name}-poison", connection=STORAGE)
 async def sync_study_poison(message: func.QueueMessage) -> None:
     """Record and park what could not be run at all."""
-    await WORKER.record_poison(message.get_body().decode())
+    await WORKER.record_poison(_text_of(message))
 
 
 @app.route(trigger_arg_name="request", route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -99,8 +99,8 @@ class StudyChange:
         """The highest sequence listed; 0 when none is."""
         return max(self.instances.values(), default=0)
 
-    def deferred(self, now: datetime) -> Self:
-        """The same work after one more failed attempt."""
+    def deferred(self, now: datetime | None) -> Self:
+        """The same work after one more failed attempt; without `now` it does not begin to age."""
         return replace(self, attempts=self.attempts + 1, first_failed_at=self.first_failed_at or now)
 
     def to_json(self) -> str:

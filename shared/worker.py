@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.config import Settings, StorageAccount, Triggers
@@ -122,7 +121,7 @@ async def _wait_for_settings(change: StudyChange) -> None:
 
     async with AsyncExitStack() as resources:
         queue = study_queue(StorageAccount.load(), Triggers.load().queue_name, resources)
-        later = change.deferred(datetime.now(UTC))
+        later = change.deferred(None)
         await queue.send(later, delay_s(later.attempts))
 
 

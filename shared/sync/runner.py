@@ -137,9 +137,7 @@ class Runner:
     async def _send_later(
         self, change: StudyChange, asked: float | None = None, *, keeps_age: bool = False
     ) -> StudyChange:
-        later = change.deferred(self._now())
-        if keeps_age:
-            later = replace(later, first_failed_at=change.first_failed_at)
+        later = change.deferred(None if keeps_age else self._now())
         await self._queue.send(later, delay_s(later.attempts, asked))
         return later
 

@@ -1,6 +1,7 @@
 """Whole hosts as processes: several on one queue, and one that is killed without warning."""
 
 import asyncio
+import base64
 import collections
 import random
 import shutil
@@ -33,9 +34,9 @@ def app_folder(tmp_path):
     return folder
 
 
-def host(stack, app_folder, name):
+def host(stack, app_folder, name, **settings):
     """A host of this stack's settings; a crash hides its messages for two seconds instead of Azure's ten minutes."""
-    env = {
+    env = settings | {
         "AzureWebJobsStorage": stack.azurite["connection_string"],
         "DicomWeb__Endpoint": stack.dicom,
         "Fhir__Endpoint": stack.fhir,
@@ -92,3 +93,28 @@ async def test_a_host_that_is_killed_leaves_nothing_undone(stack, app_folder, fr
     finally:
         last.stop()
     assert await stack.content() == await fresh_projection()
+
+
+GARBAGE = (b"hello", b"\xff\xfe\x00", b"", b'{"study": "1.2/../3", "partition": "p", "poll": 1}', b"[" * 9_000)
+
+
+async def test_messages_that_are_none_end_as_records_and_stop_nobody(stack, app_folder):
+    await stack.app.queue.create()
+    for body in GARBAGE:
+        await stack.queue.send_message(base64.b64encode(body).decode())
+    await stack.store(make_instance(1))
+    at_once = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00"}
+    one = host(stack, app_folder, "one", **at_once)
+    try:
+        await wait_until_in_step(stack)
+        deadline = time.monotonic() + IN_STEP_WITHIN_S
+        while len(await stack.rows("FhirFailToStoreExceptionTable")) < len(GARBAGE):
+            assert time.monotonic() < deadline, "they are not all recorded"
+            await asyncio.sleep(0.2)
+        assert await stack.app.poison_queue.depth() == 0
+    finally:
+        one.stop()
+    rows = await stack.rows("FhirFailToStoreExceptionTable")
+    assert {row["Exception"].partition(":")[0] for row in rows} == {"malformed-message"}
+    assert len(rows) == len(GARBAGE)
+    await stack.one("ImagingStudy")

@@ -171,6 +171,12 @@ def test_deferring_counts_and_remembers_the_first_failure():
     assert change.deferred(NOW).deferred(later) == expected
 
 
+def test_what_is_not_the_study_s_fault_does_not_begin_its_age():
+    change = StudyChange(STUDY, 5)
+    assert change.deferred(None) == StudyChange(STUDY, 5, attempts=1)
+    assert change.deferred(NOW).deferred(None) == StudyChange(STUDY, 5, attempts=2, first_failed_at=NOW)
+
+
 def test_instant_in_a_zone_is_the_same_after_the_queue():
     change = StudyChange(STUDY, 5).deferred(NOW.astimezone(timezone(timedelta(hours=2))))
     assert StudyChange.from_json(change.to_json()).first_failed_at == NOW
