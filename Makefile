@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DICOM ?=
 ON_HAPI := tests/hapi tests/contract $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
-	tests/hosts/test_hosts.py::test_two_hosts_make_no_twins
+	tests/hosts
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-hapi lint type fmt bench clean pins docs
