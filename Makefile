@@ -4,6 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DICOM ?=
 CHAOS ?=
+ON_HAPI := tests/hapi tests/contract $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
+	tests/hosts
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-hapi chaos lint type fmt bench clean pins docs
@@ -34,8 +36,9 @@ up: setup ## start the local stack and leave it running
 test: setup ## all tests
 	@$(PY) -m pytest
 
-test-hapi: setup ## the tests that another FHIR server can take, on HAPI FHIR (Java 17, Maven)
-	@$(PY) -m pytest --fhir hapi tests/contract tests/flow/test_study.py tests/flow/test_dose.py tests/flow/test_laws.py
+test-hapi: setup ## what another FHIR server can show, on HAPI FHIR (Java 17, Maven)
+	@$(PY) -m dev hapi --build
+	@$(PY) -m pytest --fhir hapi --rounds 50 $(ON_HAPI)
 
 chaos: setup ## a day under fire, minutes long, and whether FHIR still says what DICOM says; CHAOS="--seconds 600 --seed 1"
 	@$(PY) -m tests.chaos $(CHAOS)
@@ -60,5 +63,5 @@ pins: ## compile the pinned requirements (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 
 clean: ## remove everything that was generated
-	rm -rf $(VENV) dev/fhir/node_modules .stack .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/out
+	rm -rf $(VENV) dev/fhir/node_modules dev/hapi/target .stack .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

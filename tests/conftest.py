@@ -18,6 +18,7 @@ FIRST_START_S = 600.0  # HAPI is built and fetched then
 
 def pytest_addoption(parser):
     parser.addoption("--fhir", choices=("fhir", "hapi"), default="fhir", help="the FHIR server under test")
+    parser.addoption("--rounds", type=int, default=5, help="how often workers race for the same new resources")
 
 
 def pytest_configure(config):
@@ -67,6 +68,12 @@ def fhir_server(request):
     """The FHIR server under test."""
     name = request.config.getoption("--fhir")
     return _part(request, name, "--port", "0", timeout_s=FIRST_START_S if name == "hapi" else 60.0).urls["url"]
+
+
+@pytest.fixture
+def rounds(request):
+    """How often to race: few times, or as often as it takes to trust the outcome."""
+    return request.config.getoption("--rounds")
 
 
 @pytest.fixture(scope="session")

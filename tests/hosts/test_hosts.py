@@ -61,17 +61,18 @@ async def wait_until_in_step(stack):
 
 
 async def test_two_hosts_make_no_twins(stack, app_folder, fresh_projection):
-    """50 studies of 10 new patients, all at once."""
+    """50 studies of 10 new patients on one new equipment, all at once."""
+    equipment = {"Manufacturer": "ACME", "DeviceSerialNumber": "SN1"}
     hosts = [host(stack, app_folder, name) for name in ("one", "two")]
     try:
         for study in range(1, 51):
-            await stack.store(*make_series(study, 1, 2, PatientID=f"MRN-{study % 10}"))
+            await stack.store(*make_series(study, 1, 2, PatientID=f"MRN-{study % 10}", **equipment))
         await wait_until_in_step(stack)
     finally:
         for one in hosts:
             one.stop()
     counts = collections.Counter(one["resourceType"] for one in await stack.resources())
-    assert counts == {"ImagingStudy": 50, "Patient": 10, "Endpoint": 1}
+    assert counts == {"ImagingStudy": 50, "Patient": 10, "Endpoint": 1, "Device": 1}
     assert await stack.content() == await fresh_projection()
 
 
