@@ -18,6 +18,7 @@ from shared.fhir.client import FhirClient
 from shared.http import new_client
 from shared.mapping.patient import PatientRules
 from shared.storage import checkpoint, creation_claim, patient_state, study_state
+from shared.storage.calls import CLIENT_OPTIONS
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_queue import ENCODE_POLICY, StudyQueue
 from shared.storage.table import Table
@@ -115,25 +116,24 @@ def _table_service(settings: Settings, account: StorageAccount, resources: Async
     connection = settings.table_store.connection_string or account.connection_string
     if connection is not None:
         name = "TableStore__ConnectionString" if settings.table_store.connection_string else "AzureWebJobsStorage"
-        service = _connected(name, lambda: TableServiceClient.from_connection_string(connection.get_secret_value()))
+        secret = connection.get_secret_value()
+        service = _connected(name, lambda: TableServiceClient.from_connection_string(secret, **CLIENT_OPTIONS))
     else:
-        service = TableServiceClient(str(account.table_service_uri), credential=_credential(account, resources))
+        credential = _credential(account, resources)
+        service = TableServiceClient(str(account.table_service_uri), credential=credential, **CLIENT_OPTIONS)
     resources.push_async_callback(service.close)
     return service
 
 
 def study_queue(account: StorageAccount, name: str, resources: AsyncExitStack) -> StudyQueue:
     """The queue alone; its client is closed with `resources`."""
-    policy = ENCODE_POLICY()
+    options = {"message_encode_policy": ENCODE_POLICY(), **CLIENT_OPTIONS}
     if account.connection_string is not None:
         secret = account.connection_string.get_secret_value()
-        client = _connected(
-            "AzureWebJobsStorage",
-            lambda: QueueClient.from_connection_string(secret, name, message_encode_policy=policy),
-        )
+        client = _connected("AzureWebJobsStorage", lambda: QueueClient.from_connection_string(secret, name, **options))
     else:
         credential = _credential(account, resources)
-        client = QueueClient(str(account.queue_service_uri), name, credential=credential, message_encode_policy=policy)
+        client = QueueClient(str(account.queue_service_uri), name, credential=credential, **options)
     resources.push_async_callback(client.close)
     return StudyQueue(client)
 

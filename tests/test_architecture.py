@@ -53,10 +53,11 @@ MAY_IMPORT = {
     "shared.model": (),
     "shared.telemetry": (),
     "shared.config": ("shared.errors", "shared.text_forms"),
-    "shared.http": ("shared.errors",),
-    "shared.dicom": ("shared.http", "shared.model", "shared.errors", "shared.dicom"),
-    "shared.fhir": ("shared.http", "shared.model", "shared.errors", "shared.fhir"),
-    "shared.storage": ("shared.model", "shared.errors", "shared.storage"),
+    "shared.retry": ("shared.errors",),
+    "shared.http": ("shared.errors", "shared.retry"),
+    "shared.dicom": ("shared.http", "shared.retry", "shared.model", "shared.errors", "shared.dicom"),
+    "shared.fhir": ("shared.http", "shared.retry", "shared.model", "shared.errors", "shared.fhir"),
+    "shared.storage": ("shared.retry", "shared.model", "shared.errors", "shared.storage"),
     "shared.mapping": ("shared.dicom", "shared.fhir", "shared.model", "shared.errors", "shared.mapping"),
     "shared.sync": (
         "shared.dicom",
@@ -172,7 +173,7 @@ def test_nothing_imports_the_composition_root_but_the_worker():
 def test_client_knows_http_and_the_pure_files_of_its_folder(name):
     folder = name.rpartition(".")[0]
     own = {found for found in PURE if _within(found, [folder])}
-    assert _ours(name) - own - ROOTS - {"shared.http"} == set()
+    assert _ours(name) - own - ROOTS - {"shared.http", "shared.retry"} == set()
 
 
 def test_only_mapping_and_sync_know_dicom_and_fhir():

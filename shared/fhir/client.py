@@ -9,10 +9,11 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Unavailable, VersionConflict
+from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
 from shared.fhir.bundle import Entry, bundles, check_answer, resolved, transaction
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
-from shared.http import error_for, json_of, repeated, send
+from shared.http import error_for, error_for_read, json_of, send
+from shared.retry import repeated
 
 SERVICE = "the FHIR server"
 FHIR_JSON = "application/fhir+json"
@@ -73,7 +74,8 @@ class FhirClient:
         created: dict[str, str] = {}
         for bundle in bundles(entries):
             some = [resolved(entry, created) for entry in bundle]
-            answer = await self._transact(some)
+            # 429 says that nothing was carried out; what any other failure left behind has to be read first
+            answer = await repeated(partial(self._transact, some), Throttled)
             created |= {entry.full_url: one for entry, one in zip(some, answer, strict=True) if entry.full_url}
             answers += answer
         return answers
@@ -105,10 +107,7 @@ class FhirClient:
     async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
         response = await send(self._client, SERVICE, self._request(method, path, body, headers))
         if not response.is_success:
-            error = error_for(SERVICE, response)
-            if isinstance(error, Rejected):  # a refused read says nothing about the study
-                raise Misconfigured(f"{error}: it refuses the request", code="refused-request")
-            raise error
+            raise error_for_read(SERVICE, response)
         resource = json_of(SERVICE, response)
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
@@ -148,7 +147,7 @@ class FhirClient:
             return ", ".join(
                 sorted({str(issue["code"]) for issue in issues if ISSUE_CODE.fullmatch(str(issue["code"]))})
             )
-        except (ValueError, AttributeError, KeyError, TypeError):
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             return ""
 
 

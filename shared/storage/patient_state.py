@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from shared.model import PatientState
+from shared.storage.calls import read_from
 from shared.storage.table import Table, int64, integer
 
 TABLE_NAME = "PatientStateTable"
@@ -21,13 +22,14 @@ class PatientStateStore:
         if found is None:
             return PatientState()
         entity, etag = found
-        return PatientState(
-            sequence=integer(entity, "Sequence"),
-            study_instance_uid=str(entity.get("StudyUid") or ""),
-            birth_date_is_ours=bool(entity.get("BirthDateIsOurs")),
-            is_open=bool(entity.get("IsOpen")),
-            etag=etag,
-        )
+        with read_from(self._table.name, patient):
+            return PatientState(
+                sequence=integer(entity, "Sequence"),
+                study_instance_uid=str(entity.get("StudyUid") or ""),
+                birth_date_is_ours=bool(entity.get("BirthDateIsOurs")),
+                is_open=bool(entity.get("IsOpen")),
+                etag=etag,
+            )
 
     async def save(self, patient: str, state: PatientState) -> PatientState:
         """Write it under its ETag; VersionConflict when another worker was faster."""
