@@ -19,6 +19,7 @@ Upstream = Callable[[Call], Awaitable[Answer]]
 Resource = dict[str, Any]
 FHIR_JSON = "application/fhir+json"
 NEW_REFERENCE = '"reference": "urn:uuid:'
+NOTHING_LEFT = b'{"resourceType": "Bundle", "type": "transaction-response"}'
 OTHER_REFUSAL = {409: 412, 412: 409}
 INVALID_HEADER_ENTRY = {
     "response": {
@@ -79,7 +80,10 @@ class Microsoft:
         lost = await self._lose_one(bundle)
         if self._switches.searched_creates_s is not None:
             await self._search_then_create(bundle["entry"], self._switches.searched_creates_s)
-        answer = await self._upstream(replace(call, body=json.dumps(bundle, ensure_ascii=False).encode()))
+        if bundle["entry"]:
+            answer = await self._upstream(replace(call, body=json.dumps(bundle, ensure_ascii=False).encode()))
+        else:  # its only entry was lost to the rival
+            answer = Answer(200, [("Content-Type", FHIR_JSON)], NOTHING_LEFT)
         if answer.is_success:
             return replace(answer, body=self._reworded(answer.body, methods, lost))
         swapped = OTHER_REFUSAL.get(answer.status) if self._switches.swap_refusals else None

@@ -16,6 +16,9 @@ ENTRY_STATUSES = range(200, 300)
 MOST_WITH_CONDITION = 8
 MOST_UPDATES = 50
 MOST_ENTRIES = 200
+# of a lost conditional create, Microsoft's server leaves references to an id that was never used; in these elements
+# nobody could tell them from somebody else's, so nothing refers to an Endpoint until it is known who created it
+CREATED_ALONE = "Endpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ def check_answer(entries: Sequence[Entry], answer: Any) -> list[str]:
 
 
 def _fits(entries: Sequence[Entry]) -> bool:
+    if any(entry.url == CREATED_ALONE for entry in entries[:-1]):
+        return False
     most = MOST_WITH_CONDITION if any(entry.if_none_exist for entry in entries) else MOST_ENTRIES
     return len(entries) <= most and sum(entry.method == "PUT" for entry in entries) <= MOST_UPDATES
 

@@ -160,6 +160,14 @@ async def test_a_create_that_is_lost_to_a_rival(stack, before, http):
     assert linked["link"][0]["other"]["reference"] != f"Patient/{answer['entry'][0]['resource']['id']}"
 
 
+async def test_the_only_create_of_a_transaction_is_lost(stack, before, http):
+    proxy = await before(stack.fhir, lost_creates=1)
+    answer = await http.post(proxy.url, json=transaction("a"))
+    (entry,) = answer.json()["entry"]
+    assert (answer.status_code, entry["response"]["status"]) == (200, "200")
+    assert entry["resource"] == await stack.one("Patient")
+
+
 async def test_an_answer_in_other_words(stack, before, http):
     stored = await stack.post(patient("a"))
     proxy = await before(stack.fhir, swap_refusals=True, extra_entry=True, location_on_update=False)
