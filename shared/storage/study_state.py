@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.model import StudyKey, StudyState, Writer
+from shared.model import StudyKey, StudyState, Writer, Written
 from shared.storage.table import Entity, Table, int64, integer
 
 TABLE_NAME = "StudyStateTable"
@@ -37,6 +37,7 @@ class StudyStateStore:
             patient=str(entity.get("Patient") or ""),
             has_records=bool(entity.get("HasRecords")),
             parked=bool(entity.get("Parked")),
+            written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
             etag=etag,
         )
 
@@ -55,6 +56,7 @@ class StudyStateStore:
             "Patient": state.patient,
             "HasRecords": state.has_records,
             "Parked": state.parked,
+            "Written": json.dumps(dict(state.written)),
             **_pack(state.marks),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

@@ -3,7 +3,6 @@
 import pytest
 
 from tests.flow.life import STEPS, assert_nothing_left, differences, linked
-from tests.flow.test_laws import assert_in_step
 
 EXPECTED = {}
 REFUSED = {"methods": ["POST"], "holds": '"type":"transaction"'}

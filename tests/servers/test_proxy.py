@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import httpx
 import pytest
@@ -200,6 +201,23 @@ async def test_a_replica_that_lags(stack, before, http):
     assert await seen() == ["other"]
     await asyncio.sleep(0.6)
     assert await seen() == []
+
+
+async def test_a_replica_that_stands_still(stack, before, http):
+    proxy = await before(stack.fhir)
+
+    async def seen():
+        answer = await http.post(f"{proxy.url}/Patient/_search", data={"identifier": "urn:s|a"})
+        return [one["resource"].get("gender") for one in answer.json()["entry"]]
+
+    stored = await stack.post(patient("a"))
+    proxy.use([], fhir={"replica_at": time.time()})
+    await stack.put(stored | {"gender": "other"})
+    assert await seen() == [None]
+    proxy.use([], fhir={"replica_at": 0.0})
+    assert await seen() == []
+    proxy.use([])
+    assert await seen() == ["other"]
 
 
 async def test_it_runs_as_a_part(stack, http):
