@@ -134,6 +134,16 @@ class Finding:
     code: str
 
 
+class Written(NamedTuple):
+    """The newest version of a resource, or of several, that this app wrote: its `meta.lastUpdated`, nothing where it is
+    not known; and when it was written by the clock here (seconds). is_gone: it was deleted then.
+    """
+
+    updated_at: str
+    at: float
+    is_gone: bool = False
+
+
 class Writer(NamedTuple):
     """An announced write: by which message, in which attempt at it, when (seconds), and to which Patient if any.
 
@@ -157,6 +167,7 @@ class StudyState:
     patient: key of the Patient the study is linked to.
     has_records: error rows may exist for this study.
     parked: a message was parked; the next pass must read the whole study.
+    written: what was last written of the study, by resource type.
     """
 
     marks: Mapping[bytes, int] = field(default_factory=dict)
@@ -165,6 +176,7 @@ class StudyState:
     patient: str = ""
     has_records: bool = False
     parked: bool = False
+    written: Mapping[str, Written] = field(default_factory=dict)
     etag: str | None = None
 
 
@@ -173,12 +185,14 @@ class PatientState:
     """Which change a Patient's demographics came from, and whether its birth date is ours.
 
     is_open: that change no longer counts, and the Patient's other studies have not all been asked yet.
+    written: the Patient as it was last written.
     """
 
     sequence: int = -1
     study_instance_uid: str = ""
     birth_date_is_ours: bool = False
     is_open: bool = False
+    written: Written | None = None
     etag: str | None = None
 
 

@@ -92,6 +92,7 @@ def _empty(dicom, *fhir_servers):
 async def stack(monkeypatch, azurite, dicom_service, fhir_server):
     # whoever died is waited for; the servers here answer within milliseconds, not minutes
     monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=2))
+    monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
     _empty(dicom_service, fhir_server)
     stack = Stack(monkeypatch, azurite, dicom_service, fhir_server)
     yield stack
@@ -119,6 +120,7 @@ async def fresh_projection(monkeypatch, azurite, dicom_service, second_fhir_serv
 async def new_stack(monkeypatch, azurite, dicom_service, fhir_server):
     """An app on emptied servers, as often as it is asked for."""
     stacks = []
+    monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
 
     def made():
         _empty(dicom_service, fhir_server)

@@ -27,6 +27,7 @@ PURE = {
     "shared.sync.backoff",
     "shared.sync.circuit",
     "shared.sync.marks",
+    "shared.sync.replica",
     "shared.sync.view",
     "shared.text_forms",
 }

@@ -6,6 +6,7 @@ instance deleted, its study moved to another Patient), the Patient's other studi
 may have written over the newest change before it found itself overtaken sends the study of that change once more.
 """
 
+import time
 from dataclasses import dataclass, replace
 
 from shared.dicom.values import Attributes
@@ -14,10 +15,11 @@ from shared.fhir.bundle import Entry, reference
 from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import same_content
 from shared.mapping.patient import PatientRules, demographics, lay_patient
-from shared.model import PatientState
+from shared.model import PatientState, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.claiming import Claims
 from shared.sync.others import OtherStudies
+from shared.sync.replica import check_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,13 @@ async def plan_patient(
     """The Patient as this study would have it, unless a newer change of another study was there already."""
     state = await states.get(identity.key)
     stored = await claims.find(identity, likely_new=state.etag is None)
+    check_shown(state.written, [stored] if stored else [], time.time())
     ours = demographics(speaker.attributes)
     spoke = state.study_instance_uid == speaker.study_instance_uid
     is_open = state.is_open or (spoke and speaker.sequence < state.sequence)
-    state_now = PatientState(speaker.sequence, speaker.study_instance_uid, is_open=is_open, etag=state.etag)
+    state_now = replace(
+        state, sequence=speaker.sequence, study_instance_uid=speaker.study_instance_uid, is_open=is_open
+    )
     if stored is None:
         creation = Entry.create(identity, lay_patient(None, identity, ours))
         state_now = replace(state_now, birth_date_is_ours="birthDate" in ours, is_open=False)
@@ -70,7 +75,9 @@ async def plan_patient(
     return PatientPlan(identity.key, reference(stored), entry, state_now, state_changes=changes)
 
 
-async def save_state(states: PatientStateStore, plan: PatientPlan, others: OtherStudies) -> None:
+async def save_state(
+    states: PatientStateStore, plan: PatientPlan, written: Written | None, others: OtherStudies
+) -> None:
     """Remember the change that was written. While it is open who has the word, the other studies are asked.
 
     A study that left the Patient alone, because of a newer change, looks whether that change still counts: whoever took
@@ -80,7 +87,8 @@ async def save_state(states: PatientStateStore, plan: PatientPlan, others: Other
         if (await states.get(plan.key)).etag != plan.state.etag:
             raise VersionConflict("the Patient's demographics come from another change meanwhile")
         return
-    saved = await states.save(plan.key, plan.state)
+    state = replace(plan.state, written=written) if written and plan.entry else plan.state
+    saved = await states.save(plan.key, state)
     if saved.is_open:
         await others.of_patient(plan.target)
         await states.save(plan.key, replace(saved, is_open=False))
