@@ -180,16 +180,22 @@ class StudyState:
     etag: str | None = None
 
 
+class Told(NamedTuple):
+    """The change that a demographic element came from; of two, the greater has the word."""
+
+    sequence: int
+    study_instance_uid: str
+
+
 @dataclass(frozen=True, slots=True)
 class PatientState:
-    """Which change a Patient's demographics came from, and whether its birth date is ours.
+    """Which change each of a Patient's demographics came from, by element, and whether its birth date is ours.
 
-    is_open: that change no longer counts, and the Patient's other studies have not all been asked yet.
+    is_open: such a change no longer counts, and the Patient's other studies have not all been asked yet.
     written: the Patient as it was last written.
     """
 
-    sequence: int = -1
-    study_instance_uid: str = ""
+    told: Mapping[str, Told] = field(default_factory=dict)
     birth_date_is_ours: bool = False
     is_open: bool = False
     written: Written | None = None

@@ -3,9 +3,9 @@
 import json
 from dataclasses import replace
 
-from shared.model import PatientState, Written
+from shared.model import PatientState, Told, Written
 from shared.storage.calls import read_from
-from shared.storage.table import Table, int64, integer
+from shared.storage.table import Table
 
 TABLE_NAME = "PatientStateTable"
 ROW_KEY = "Demographics"
@@ -26,8 +26,7 @@ class PatientStateStore:
         with read_from(self._table.name, patient):
             written = json.loads(entity.get("Written") or "null")
             return PatientState(
-                sequence=integer(entity, "Sequence"),
-                study_instance_uid=str(entity.get("StudyUid") or ""),
+                told={name: Told(*one) for name, one in json.loads(entity.get("Told") or "{}").items()},
                 birth_date_is_ours=bool(entity.get("BirthDateIsOurs")),
                 is_open=bool(entity.get("IsOpen")),
                 written=Written(*written) if written else None,
@@ -39,8 +38,7 @@ class PatientStateStore:
         entity = {
             "PartitionKey": patient,
             "RowKey": ROW_KEY,
-            "Sequence": int64(state.sequence),
-            "StudyUid": state.study_instance_uid,
+            "Told": json.dumps(dict(state.told)),
             "BirthDateIsOurs": state.birth_date_is_ours,
             "IsOpen": state.is_open,
             "Written": json.dumps(state.written),

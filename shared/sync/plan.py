@@ -24,7 +24,7 @@ from shared.mapping.study_layer import (
     without_our_part,
     without_series,
 )
-from shared.model import Finding, InstanceKey, Outcome, StudyKey, Written
+from shared.model import Finding, InstanceKey, Outcome, StudyKey, Told, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync import marks
 from shared.sync.claiming import Claims
@@ -163,7 +163,7 @@ class Planner:
         identity = patient_identity(attributes, self._rules.patient)
         if identity is None:
             return None
-        speaker = Speaker(attributes, view.sequence, study.study_instance_uid)
+        speaker = Speaker(attributes, Told(view.sequence, study.study_instance_uid))
         return await plan_patient(claims, self._patients, identity, speaker, self._rules.patient)
 
     def _dose(self, study: StudyKey, look: Look) -> DoseContent | None:

@@ -222,8 +222,7 @@ class Reconciler:
         change, patient = attempt.change, state.patient
         unmended = [writer for writer in earlier if writer.looks < LOOKS]
         for written_to in {writer.patient for writer in unmended} - {""}:
-            uid = change.study.study_instance_uid
-            await give_word_back(self._stores.patients, written_to, uid, self._others(change))
+            await give_word_back(self._stores.patients, written_to, self._others(change))
         if any(writer.attempt != attempt.name and not writer.looks for writer in unmended):
             # another delivery of this message may still write what it saw before
             await self._others(change).this_one_later()
