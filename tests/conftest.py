@@ -93,6 +93,7 @@ async def stack(monkeypatch, azurite, dicom_service, fhir_server):
     # whoever died is waited for; the servers here answer within milliseconds, not minutes
     monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=2))
     monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
+    monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.02)
     _empty(dicom_service, fhir_server)
     stack = Stack(monkeypatch, azurite, dicom_service, fhir_server)
     yield stack

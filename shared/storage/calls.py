@@ -45,8 +45,7 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except ResourceNotFoundError as error:
-        # a gateway or a wrong address answers 404 too, but without a code of the service
-        if getattr(error, "error_code", None):
+        if _is_said_by_storage(error):
             raise
         raise storage_error(what, error) from None
     except AzureError as error:
@@ -57,6 +56,12 @@ def _translated(what: str) -> Iterator[None]:
         raise Unavailable(f"{what} answered something unreadable ({type(error).__name__})") from None
 
 
+def _is_said_by_storage(error: HttpResponseError) -> bool:
+    """A gateway or a wrong address answers 404 too, but without a code or the id of a request."""
+    headers = getattr(error.response, "headers", {})
+    return bool(getattr(error, "error_code", None) or headers.get("x-ms-request-id"))
+
+
 def storage_error(what: str, error: AzureError) -> SyncError:
     """The error that a failure of Azure Storage stands for: by its status, else by its class."""
     status = error.status_code if isinstance(error, HttpResponseError) else None
@@ -65,7 +70,7 @@ def storage_error(what: str, error: AzureError) -> SyncError:
         text = f"{what} refuses access ({status or type(error).__name__}): check the app's storage roles or key"
         return Misconfigured(text, code="access-refused")
     if status == MISSING or isinstance(error, ResourceNotFoundError):
-        return Misconfigured(f"{what} answered 404 without a reason: check its address", code="wrong-endpoint")
+        return Misconfigured(f"{what} answered 404 and is not Azure Storage: check its address", code="wrong-endpoint")
     if status in CONFLICTS or isinstance(error, ResourceExistsError | ResourceModifiedError):
         return VersionConflict(f"{what}: somebody else wrote first")
     if status == THROTTLED:

@@ -26,12 +26,15 @@ SERVICES = ("dicom", "fhir", "tables", "queues")
 @dataclass(frozen=True)
 class Times:
     """What production takes minutes for, in seconds: the expiry of claims, when they are renewed, the longest delay of
-    a retry; how long the messages of a dead host stay hidden. A paused worker wakes up well before claims expire.
+    a retry, how often a service that refuses everyone is tried; how long the messages of a dead host stay hidden. A
+    paused worker wakes up well before claims expire.
     """
 
     claim_expires_s: float = 8.0
     claim_renewed_after_s: float = 1.0
     longest_delay_s: float = 10.0
+    first_trial_after_s: float = 5.0
+    trial_every_s: float = 60.0
     hidden_after_crash_s: int = 3
     longest_pause_s: float = 4.0
 
@@ -41,10 +44,11 @@ import sys
 from datetime import timedelta
 sys.path.insert(0, {root!r})
 from shared.storage import creation_claim
-from shared.sync import backoff, claiming
+from shared.sync import backoff, circuit, claiming
 creation_claim.EXPIRES_AFTER = timedelta(seconds={times.claim_expires_s})
 claiming.RENEW_AFTER_S = {times.claim_renewed_after_s}
 backoff.LONGEST_S = {times.longest_delay_s}
+circuit.FIRST_WAIT_S, circuit.LONGEST_WAIT_S = {times.first_trial_after_s}, {times.trial_every_s}
 exec(open({root!r} + "/function_app.py").read())
 """
 

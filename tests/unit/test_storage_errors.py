@@ -121,10 +121,17 @@ async def test_errors_of_ours_and_cancellation_pass():
         await called("table T", conflict)
 
 
-@pytest.mark.parametrize(("code", "kind"), [("EntityNotFound", core.ResourceNotFoundError), (None, Misconfigured)])
-async def test_absence_is_believed_only_where_the_service_says_it(code, kind):
+@pytest.mark.parametrize(
+    ("code", "headers", "kind"),
+    [
+        pytest.param("EntityNotFound", {}, core.ResourceNotFoundError, id="by its code"),
+        pytest.param(None, {"x-ms-request-id": "4e04"}, core.ResourceNotFoundError, id="without a code of the library"),
+        pytest.param(None, {"server": "gateway"}, Misconfigured, id="by somebody else"),
+    ],
+)
+async def test_absence_is_believed_only_where_the_service_says_it(code, headers, kind):
     async def absent():
-        error = core.ResourceNotFoundError(response=_response(404))
+        error = core.ResourceNotFoundError(response=_response(404, **headers))
         error.error_code = code
         raise error
 
