@@ -14,11 +14,10 @@ TRIES = 2
 
 
 @pytest.fixture
-async def replica(between, monkeypatch):
+async def replica(between, monkeypatch, prompt):
     """The app, and a replica that stands still until it is let go."""
+    assert prompt is None
     monkeypatch.setattr("shared.sync.replica.LAG_S", 60)
-    monkeypatch.setattr("shared.sync.reconciler.RERUN_WAIT_S", 0)
-    monkeypatch.setattr("shared.sync.runner.delay_s", lambda *_: 0)
     return Replica(await between("fhir"))
 
 
