@@ -1,9 +1,11 @@
 """HTTP for both services: client, the one table from status to error, Retry-After, retry of repeatable requests."""
 
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, TypeVar
 
 import httpx
@@ -44,7 +46,14 @@ def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
         limits=LIMITS,
         trust_env=False,
         follow_redirects=False,
+        verify=_certificates(),
     )
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Reading them takes longer than everything else at start, so it is done once for all clients."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) -> httpx.Response:

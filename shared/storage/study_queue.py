@@ -1,5 +1,7 @@
 """The queue of StudyChange messages: send now, or later."""
 
+import math
+
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
@@ -20,7 +22,7 @@ class StudyQueue:
 
     async def send(self, change: StudyChange, delay_s: float = 0) -> None:
         """Enqueue a change; it becomes visible after the delay."""
-        delay = min(int(delay_s), MAX_DELAY_S)
+        delay = min(math.ceil(delay_s), MAX_DELAY_S)
         try:
             await self._client.send_message(change.to_json(), visibility_timeout=delay, time_to_live=NEVER)
         except ResourceNotFoundError:
