@@ -95,6 +95,7 @@ async def test_a_refusal_says_how_long_to_wait(stack, between, monkeypatch):
         await asyncio.sleep(0.05)
     assert time.monotonic() - refused_at > 2.5
     assert await stack.run(*texts) == ["created"]
+    await stack.drain()
     await stack.one("ImagingStudy")
     await assert_nothing_left(stack)
 
