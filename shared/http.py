@@ -2,6 +2,7 @@
 
 import json
 import ssl
+from functools import cache
 from typing import Any, NamedTuple
 
 import httpx
@@ -77,7 +78,14 @@ def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
         limits=LIMITS,
         trust_env=False,
         follow_redirects=False,
+        verify=_certificates(),
     )
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Reading them takes longer than everything else at start, so it is done once for all clients."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) -> httpx.Response:

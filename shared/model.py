@@ -50,7 +50,8 @@ class StudyChange:
     """The queue message: instances of one study that changed, each with its highest sequence.
 
     `poll` orders polls: whatever is listed here was visible in DICOM before any message of a later poll was sent.
-    No instances listed means: look at the whole study.
+    No instances listed means: look at the whole study. `part` numbers the messages of a poll to one study; it is below
+    zero in one that no poll sent.
     """
 
     study: StudyKey

@@ -83,9 +83,9 @@ def second_fhir_server(request):
 
 
 def _empty(dicom, *fhir_servers):
-    httpx.post(f"{dicom}/_dev/reset", trust_env=False).raise_for_status()
+    httpx.post(f"{dicom}/_dev/reset", trust_env=False, verify=False).raise_for_status()
     for url in fhir_servers:
-        httpx.post(url.split("/fhir")[0] + "/_dev/reset", trust_env=False).raise_for_status()
+        httpx.post(url.split("/fhir")[0] + "/_dev/reset", trust_env=False, verify=False).raise_for_status()
 
 
 @pytest.fixture
@@ -106,7 +106,9 @@ async def fresh_projection(monkeypatch, azurite, dicom_service, second_fhir_serv
     stacks = []
 
     async def project():
-        httpx.post(second_fhir_server.split("/fhir")[0] + "/_dev/reset", trust_env=False).raise_for_status()
+        httpx.post(
+            second_fhir_server.split("/fhir")[0] + "/_dev/reset", trust_env=False, verify=False
+        ).raise_for_status()
         fresh = Stack(monkeypatch, azurite, dicom_service, second_fhir_server)
         stacks.append(fresh)
         await fresh.drain()

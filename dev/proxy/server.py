@@ -112,6 +112,8 @@ class Proxy:
             case "html":
                 return web.Response(status=rule.status, body=HTML_PAGE, content_type="text/html")
             case _:
+                if rule.carried_out:
+                    await self._carry_out(call)
                 return _refusal(rule)
 
     async def _carry_out(self, call: Call) -> Answer:

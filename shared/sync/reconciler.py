@@ -36,7 +36,7 @@ from shared.sync import findings, marks
 from shared.sync.claiming import Claims, claiming
 from shared.sync.demographics import give_word_back, let_go, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at
-from shared.sync.others import LOOK_AGAIN, OtherStudies
+from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.replica import check_shown, newest, written_by
 from shared.sync.rules import Rules
@@ -285,7 +285,7 @@ def _is_expected(writer: Writer, change: StudyChange) -> bool:
     its message, or one that a later look is for.
     """
     settled = writer.announced_at < time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
-    return writer.message_id == change.message_id or (change.part == LOOK_AGAIN and writer.looks == 1 and settled)
+    return writer.message_id == change.message_id or (change.part < 0 and writer.looks == 1 and settled)
 
 
 def _with(writers: Iterable[Writer], writer: Writer) -> list[Writer]:

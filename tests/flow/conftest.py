@@ -4,6 +4,7 @@ import pytest
 
 from dev.azurite import connection_string
 from dev.proxy.server import Proxy
+from shared.storage.study_queue import StudyQueue
 
 SERVICES = ("dicom", "fhir", "table", "queue")
 
@@ -58,5 +59,13 @@ async def between(stack):
 
 @pytest.fixture
 def prompt(monkeypatch):
-    """Messages that wait come at once."""
-    monkeypatch.setattr("shared.sync.runner.delay_s", lambda *_: 0)
+    """Messages that are to come later come at once."""
+    send = StudyQueue.send
+
+    async def send_now(self, change, delay_s=0):
+        del delay_s
+        await send(self, change)
+
+    monkeypatch.setattr(StudyQueue, "send", send_now)
+    monkeypatch.setattr("shared.sync.reconciler.RERUN_WAIT_S", 0.02)
+    monkeypatch.setattr("shared.sync.claiming.WAIT_S", 0.05)

@@ -14,11 +14,10 @@ TRIES = 2
 
 
 @pytest.fixture
-async def replica(between, monkeypatch):
+async def replica(between, monkeypatch, prompt):
     """The app, and a replica that stands still until it is let go."""
+    assert prompt is None
     monkeypatch.setattr("shared.sync.replica.LAG_S", 60)
-    monkeypatch.setattr("shared.sync.reconciler.RERUN_WAIT_S", 0)
-    monkeypatch.setattr("shared.sync.runner.delay_s", lambda *_: 0)
     return Replica(await between("fhir"))
 
 
@@ -42,10 +41,6 @@ class Replica:
 
 async def described(stack, study, text):
     await stack.bulk_update(study, **dataset(StudyDescription=text))
-
-
-async def create(_):
-    """Only the replica is late."""
 
 
 async def update(stack):
@@ -106,7 +101,7 @@ KNOWN = [
     another_study,
     other_demographics,
 ]
-NEW = [create, update, another_report, study_gone, another_study]
+NEW = [update, another_report, study_gone, another_study]
 
 
 def name_of(change):

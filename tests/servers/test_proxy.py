@@ -126,6 +126,14 @@ async def test_refusals(stack, before, http):
     assert await patients(stack) == []
 
 
+async def test_a_refusal_of_what_was_carried_out(stack, before, http):
+    proxy = await before(stack.fhir, {"status": 500, "carried_out": True, "times": 1})
+    assert (await http.post(proxy.url, json=transaction("a"))).status_code == 500
+    assert await patients(stack) == ["a"]
+    (entry,) = (await http.post(proxy.url, json=transaction("a"))).json()["entry"]
+    assert entry["response"]["status"] == "200"
+
+
 async def test_a_request_that_arrives_twice(stack, before, http):
     proxy = await before(stack.fhir, {"kind": "duplicate", "writes": True})
     assert (await http.post(f"{proxy.url}/Patient", json=patient("a"))).status_code == 201
