@@ -11,7 +11,8 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from shared.config import Settings, StorageAccount
+from shared.config import Settings
+from shared.settings.hosting import StorageAccount
 from shared.wiring import build
 from tests.builders import part10
 

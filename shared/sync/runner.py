@@ -47,13 +47,14 @@ class Runner:
         change = StudyChange.from_json(text)
         started = time.monotonic()
         if not self._circuit.admits():
-            assert self._circuit.error is not None  # noqa: S101 - it admits everything otherwise
-            return Result(await self._defer_or_park(change, self._circuit.error, is_tried=False))
+            error = self._circuit.error
+            assert error is not None  # noqa: S101 - it admits everything otherwise
+            return Result(await self._defer_or_park(change, error, is_tried=False), code=error.code)
         try:
             result = await self._reconciler.reconcile(change)
             await self._clear_retries(change)
         except SyncError as error:
-            return Result(await self._set_aside(change, error))
+            return Result(await self._set_aside(change, error), code=error.code)
         if self._circuit.succeeded():
             event("services_back", logging.INFO, **_fields_of(change))
         event(
