@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import httpx
 from oauthlib.oauth2 import BackendApplicationClient, LegacyApplicationClient, OAuth2Error
@@ -41,14 +42,14 @@ async def grant_token(service: str, settings: OAuth2ClientCredential) -> Token:
 
 def _grant(settings: OAuth2ClientCredential) -> str:
     """The form that is posted; client id and secret go with it, as DICOM Cast sent them."""
-    more = {"client_secret": settings.client_secret.get_secret_value(), "include_client_id": True}
+    more: dict[str, Any] = {"client_secret": settings.client_secret.get_secret_value(), "include_client_id": True}
     if settings.resource:
         more["resource"] = settings.resource
-    scope = settings.scope.split() or None
+    scope = settings.scope or None
     if isinstance(settings, OAuth2UserPasswordCredential):
         username, password = settings.username.get_secret_value(), settings.password.get_secret_value()
-        client = LegacyApplicationClient(settings.client_id)
-        return str(client.prepare_request_body(username, password, scope=scope, **more))
+        owner = LegacyApplicationClient(settings.client_id)
+        return str(owner.prepare_request_body(username, password, scope=scope, **more))
     return str(BackendApplicationClient(settings.client_id).prepare_request_body(scope=scope, **more))
 
 
