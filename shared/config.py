@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.errors import Misconfigured
 from shared.settings.authentication import Authentication
 from shared.settings.hosting import DEFAULT_QUEUE_NAME, POLL_INTERVAL, SCHEDULE
-from shared.settings.section import Boolean, Section, TimeSpan, Url, problem_of
+from shared.settings.section import Boolean, Section, TimeSpan, Url, matching, problem_of
 from shared.settings.source import AppSettings, app_settings
 from shared.text_forms import check_secure, schedule_for
 
@@ -102,8 +102,16 @@ class DicomCastWorker(Section):
 class Demographics(StrEnum):
     """Who is the master of name, gender and birth date."""
 
-    SYNC = "sync"
-    CREATE_ONLY = "createonly"
+    SYNC = "Sync"
+    CREATE_ONLY = "CreateOnly"
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """By its name in any case; ValueError for another."""
+        found = [one for one in cls if one.lower() == text.strip().lower()]
+        if not found:
+            raise ValueError(f"must be {' or '.join(cls)}")
+        return found[0]
 
 
 class PatientSettings(Section):
@@ -111,7 +119,9 @@ class PatientSettings(Section):
 
     patient_system_id: str = ""
     is_issuer_id_used: Boolean = False
-    demographics: Annotated[Demographics, BeforeValidator(lambda value: str(value).strip().lower())] = Demographics.SYNC
+    demographics: Annotated[Demographics, BeforeValidator(lambda value: Demographics.of(str(value)))] = (
+        Demographics.SYNC
+    )
 
 
 class RetryConfiguration(Section):
@@ -129,7 +139,9 @@ class KeyVault(Section):
 class TableStore(Section):
     """Where state and error tables live, when not in the app's own storage account."""
 
-    table_name_prefix: Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9]{0,30})?$")] = ""
+    table_name_prefix: Annotated[
+        str, matching("([A-Za-z][A-Za-z0-9]{0,30})?", "up to 31 letters and digits, a letter first")
+    ] = ""
     connection_string: SecretStr | None = None
 
 
@@ -151,7 +163,9 @@ class Settings(BaseSettings):
     retry_configuration: RetryConfiguration = RetryConfiguration()
     table_store: TableStore = TableStore()
     key_vault: KeyVault = KeyVault()
-    study_queue_name: Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9]){2,54}$")] = DEFAULT_QUEUE_NAME
+    study_queue_name: Annotated[
+        str, matching("(?=.{3,56}$)[a-z0-9](-?[a-z0-9])*", "3 to 56 lower-case letters, digits and single hyphens")
+    ] = DEFAULT_QUEUE_NAME
 
     @classmethod
     def settings_customise_sources(

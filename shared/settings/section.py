@@ -1,5 +1,6 @@
 """What groups of settings have in common: names in any case, text forms as .NET reads them, no value in a message."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Annotated, get_args
@@ -19,6 +20,17 @@ SecureUrl = Annotated[Url, AfterValidator(check_secure)]
 Text = Annotated[str, Field(min_length=1)]
 
 
+def matching(pattern: str, rule: str) -> AfterValidator:
+    """The whole text must match; `rule` completes the sentence "the setting must be …"."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(f"must be {rule}")
+        return text
+
+    return AfterValidator(check)
+
+
 class Section(BaseModel):
     """A group of settings; its names are PascalCase, in any case."""
 
@@ -34,8 +46,8 @@ def problem_of(detail: ErrorDetails, models: Iterable[type[BaseModel]]) -> str:
     """One wrong setting: its full name, and what would be right."""
     found = [section for model in models for section in sections_of(model)]
     names = {to_pascal(name).lower(): to_pascal(name) for section in found for name in section.model_fields}
-    names["study_queue_name"] = "STUDY_QUEUE_NAME"
-    name = "__".join(names.get(str(part), str(part)) for part in detail["loc"])
+    names["studyqueuename"] = "STUDY_QUEUE_NAME"
+    name = "__".join(names.get(str(part).replace("_", "").lower(), str(part)) for part in detail["loc"])
     if detail["type"] == "missing":
         return f"{name} is missing"
     return f"{name} {detail['msg'].removeprefix('Value error, ')}"
