@@ -1,0 +1,195 @@
+"""Faults that somebody could make in the templates, each with the rule that must find it and a word of what it says."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.infra import rules
+from tests.infra.rules import APP, MAIN, RESOURCES
+from tests.infra.tables import HARDENING
+from tests.infra.template import Infra
+
+MODULES = "infra/modules/"
+STORAGE, RBAC, NETWORK = MODULES + "storage.bicep", MODULES + "rbac.bicep", MODULES + "network.bicep"
+PARAMETERS = "infra/main.parameters.json"
+CONNECTION, ALERTS, AHDS_ROLE = MODULES + "connection.bicep", MODULES + "alerts.bicep", MODULES + "ahds-role.bicep"
+
+
+class Mutation(NamedTuple):
+    rule: rules.Rule
+    file: str
+    old: str
+    new: str
+    says: str
+
+
+WRITTEN = [
+    Mutation(rules.every_file_parses, STORAGE, "  location: location\n", "  location: :\n", "storage.bicep"),
+    Mutation(rules.every_file_parses, "infra/workbook.json", "{", "", "workbook.json"),
+    Mutation(rules.names_are_declared_and_used, STORAGE, "name: containerName", "name: containrName", "not declared"),
+    Mutation(rules.names_are_declared_and_used, STORAGE, "name: containerName", "name: 'packages'", "not used"),
+    Mutation(rules.names_are_declared_and_used, RBAC, "'ServicePrincipal'", "ServicePrincipal", "not declared"),
+    Mutation(rules.names_are_declared_and_used, ALERTS, "${rule.name}'", "${rul.name}'", "rul is not declared"),
+    Mutation(
+        rules.modules_exist_and_get_their_parameters,
+        RESOURCES,
+        "modules/alerts.bicep",
+        "modules/alarms.bicep",
+        "alarms",
+    ),
+    Mutation(
+        rules.modules_exist_and_get_their_parameters, RESOURCES, "zoneRedundant: zoneRedundant", "zones: true", "zones"
+    ),
+    Mutation(rules.modules_exist_and_get_their_parameters, RESOURCES, "    email: alertEmail\n", "", "lacks email"),
+    Mutation(
+        rules.properties_that_are_read_exist, RESOURCES, "identity.outputs.id\n", "identity.outputs.ident\n", "ident"
+    ),
+    Mutation(rules.properties_that_are_read_exist, RESOURCES, "network!.outputs.app", "network!.outputs.site", "site"),
+    Mutation(rules.properties_that_are_read_exist, RESOURCES, "names.keyVault", "names.vault", "no vault"),
+    Mutation(rules.properties_that_are_read_exist, RBAC, "roles.storageBlobDataOwner", "roles.owner", "no owner"),
+    Mutation(rules.properties_that_are_read_exist, RESOURCES, "{abbreviations.identity", "{abbreviations.i", "no i"),
+    Mutation(rules.resource_types_and_versions_are_known, STORAGE, "account 'Microsoft.Storage/", "account 'X/", "X/"),
+    Mutation(rules.roles_are_those_of_the_table, RBAC, "scope: storage\n", "scope: insights\n", "gives"),
+    Mutation(rules.roles_are_those_of_the_table, RBAC, "  scope: storage\n", "", "farther"),
+    Mutation(rules.roles_are_those_of_the_table, RBAC, "'ServicePrincipal'", "'User'", "principalType"),
+    Mutation(rules.roles_are_those_of_the_table, RBAC, "    principalType: 'ServicePrincipal'\n", "", "principalType"),
+    Mutation(rules.roles_are_those_of_the_table, RBAC, "= if (!empty(operatorPrincipalId)) {", "= {", "nobody"),
+    Mutation(
+        rules.roles_are_those_of_the_table,
+        RBAC,
+        "'Microsoft.Authorization/roleDefinitions', roles.storageBlob",
+        "'Microsoft.Authorization/policyDefinitions', roles.storageBlob",
+        "lacks",
+    ),
+    Mutation(
+        rules.roles_are_those_of_the_table,
+        RBAC,
+        "principalId: operatorPrincipalId",
+        "principalId: principalId",
+        "must have the principalType",
+    ),
+    Mutation(rules.roles_are_those_of_the_table, AHDS_ROLE, "scope: dicom\n", "scope: workspace\n", "gives"),
+    Mutation(
+        rules.role_assignments_have_names_of_their_own,
+        RBAC,
+        "guid(storage.id, principalId, ",
+        "guid(storage.id, ",
+        "guid",
+    ),
+    Mutation(rules.no_keys, APP, "'managedidentity'", "storage.listKeys().keys[0].value", "listKeys"),
+    Mutation(rules.no_keys, APP, "AzureWebJobsStorage__credential:", "AzureWebJobsStorage:", "holds a key"),
+    Mutation(
+        rules.no_keys, APP, "insights.properties.ConnectionString", "insights.properties.InstrumentationKey", "Key"
+    ),
+    Mutation(
+        rules.no_secret_is_a_parameter_a_setting_or_an_output,
+        MODULES + "monitoring.bicep",
+        "output insightsName string = insights.name",
+        "output insightsName string = insights.properties.ConnectionString",
+        "output insightsName",
+    ),
+    Mutation(
+        rules.no_secret_is_a_parameter_a_setting_or_an_output,
+        MAIN,
+        "param alertEmail string",
+        "param fhirClientSecret string",
+        "parameter fhirClientSecret",
+    ),
+    Mutation(
+        rules.no_secret_is_a_parameter_a_setting_or_an_output,
+        RESOURCES,
+        "STUDY_QUEUE_NAME: queueName",
+        "Fhir__Authentication__OAuth2ClientCredential__ClientSecret: queueName",
+        "ClientSecret",
+    ),
+    Mutation(rules.publishing_by_password_is_off, APP, "  name: 'ftp'", "  name: 'ssh'", "ftp"),
+    Mutation(rules.the_app_is_python_on_flex_consumption, APP, "'FC1'", "'Y1'", "sku.name"),
+    Mutation(rules.the_app_is_python_on_flex_consumption, APP, "'functionapp,linux'", "'functionapp'", "kind"),
+    Mutation(rules.the_app_is_python_on_flex_consumption, APP, "name: 'python'", "name: 'node'", "runtime"),
+    Mutation(rules.private_endpoints_have_their_zones, NETWORK, "privatelink.queue", "privatelink.blob", "queue"),
+    Mutation(rules.private_endpoints_have_their_zones, NETWORK, "    'privatelink.fhir", "    'private.fhir", "health"),
+    Mutation(
+        rules.private_endpoints_have_their_zones, NETWORK, "Microsoft.App/environ", "Microsoft.Web/farms", "subnet"
+    ),
+    Mutation(rules.required_settings_are_set, CONNECTION, "__Endpoint'", "__Url'", "Endpoint is required"),
+    Mutation(rules.required_settings_are_set, APP, "Storage__credential", "Storage__kind", "AzureWebJobsStorage is"),
+    Mutation(rules.settings_that_are_set_are_known, RESOURCES, "SYNC_SCHEDULE:", "SYNC_SCHEDULES:", "SYNC_SCHEDULES"),
+    Mutation(
+        rules.settings_that_are_set_are_known, APP, "AZURE_CLIENT_ID:", "FUNCTIONS_WORKER_RUNTIME:", "WORKER_RUNTIME"
+    ),
+    Mutation(rules.azd_finds_the_app, APP, "'azd-service-name': 'sync'", "'azd-service-name': 'api'", "api"),
+    Mutation(rules.azd_finds_the_app, "azure.yaml", "  sync:", "  worker:", "worker"),
+    Mutation(rules.azd_finds_the_app, MAIN, "SERVICE_SYNC_NAME", "FUNCTION_NAME", "no output"),
+    Mutation(rules.names_are_within_limits, "infra/abbreviations.json", '"st"', '"st-"', "storageAccount"),
+    Mutation(
+        rules.names_are_within_limits, RESOURCES, ".keyVault}${suffix}", ".keyVault}${suffix}-of-secrets", "keyVault"
+    ),
+    Mutation(rules.names_are_within_limits, RESOURCES, "dicomService: 'dicom'", "dicomService: 'dc'", "dicomService"),
+    Mutation(rules.names_are_within_limits, RESOURCES, "  identity: '$", "  person: '$", "no limit"),
+    Mutation(rules.parameters_agree, PARAMETERS, '"alertEmail"', '"email"', "email"),
+    Mutation(rules.parameters_agree, PARAMETERS, "_COUNT=5}", "_COUNT=40}", "maximumInstanceCount"),
+    Mutation(rules.parameters_agree, PARAMETERS, "ENABLED=false", "ENABLED=true", "vnetEnabled"),
+    Mutation(rules.parameters_agree, PARAMETERS, "${DICOM_AUDIENCE", "${FHIR_AUDIENCE", "read twice"),
+    Mutation(rules.parameters_agree, PARAMETERS, "${DICOM_ENDPOINT", "${CONNECTED_DICOM_ENDPOINT", "choice"),
+    Mutation(
+        rules.parameters_agree, RESOURCES, "param vnetEnabled bool = false", "param vnetEnabled bool = true", "vnet"
+    ),
+    Mutation(rules.parameters_agree, MAIN, "@maxValue(730)", "@maxValue(365)", "logRetentionDays"),
+    Mutation(rules.queues_are_those_of_the_app, RESOURCES, "}-poison'", "}-dead'", "listens"),
+    Mutation(rules.queues_are_those_of_the_app, RESOURCES, "[queueName, ", "['work', ", "listens"),
+    Mutation(rules.queues_are_those_of_the_app, "host.json", '"base64"', '"none"', "base64"),
+    Mutation(rules.the_app_comes_after_its_roles, RESOURCES, "  dependsOn: [rbac]\n", "", "rbac"),
+    Mutation(rules.the_app_comes_after_its_roles, RESOURCES, "KeyVault__Endpoint: vault.outputs.endpoint", "", "vault"),
+    Mutation(
+        rules.alerts_and_workbook_ask_for_lines_that_exist, ALERTS, '"poison_message "', '"poisoned_message "', "poi"
+    ),
+    Mutation(
+        rules.alerts_and_workbook_ask_for_lines_that_exist,
+        "infra/workbook.json",
+        "services_back",
+        "services_up",
+        "ces_up",
+    ),
+]
+
+IDENTITY_BASED = [
+    "AZURE_CLIENT_ID",
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__queueServiceUri",
+    "AzureWebJobsStorage__tableServiceUri",
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__clientId",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+]
+
+
+def made(infra: Infra) -> Iterator[Mutation]:
+    """The same fault at every place where it can be made."""
+    for name in IDENTITY_BASED:
+        line = re.search(rf"^ +{name}: .*\n", infra.files[APP], re.MULTILINE)
+        yield Mutation(rules.connections_by_identity_are_complete, APP, line[0], "", name)
+    for name in ("Resource", "ClientId"):
+        old = f"ManagedIdentityCredential__{name}"
+        yield Mutation(rules.connections_by_identity_are_complete, CONNECTION, old, name, old)
+    for role, guid in infra.json("infra/roles.json").items():
+        other = guid[:-1] + ("0" if guid[-1] != "0" else "1")
+        yield Mutation(rules.roles_are_those_of_the_table, "infra/roles.json", guid, other, guid)
+        if role.startswith("storage"):
+            yield Mutation(rules.roles_are_those_of_the_table, "infra/roles.json", guid, "b24988ac", "gives")
+    for one in infra.resources():
+        old = f"resource {one.symbol} '{one.kind}@"
+        yield Mutation(rules.resource_types_and_versions_are_known, one.file, old, old + "2019-", "2019-")
+    for kind, path, _ in HARDENING:
+        yield from (softened(infra, one.file, one.symbol, path) for one in infra.made(kind))
+
+
+def softened(infra: Infra, file: str, symbol: str, path: str) -> Mutation:
+    """What stands at this path of a resource, replaced by something else."""
+    text = infra.files[file]
+    start = end = text.index(f"resource {symbol} ")
+    for name in path.split("."):
+        end = text.index(f" {name}:", end)
+    line_end = text.index("\n", end)
+    old = text[start:line_end]
+    new = old[: end - start] + f" {path.rsplit('.', maxsplit=1)[-1]}: 'Whatever'"
+    return Mutation(rules.resources_are_hardened, file, old, new, path)

@@ -1,0 +1,290 @@
+"""Rules that the templates are held to, one function each: what is wrong, as a list of sentences."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.infra import symbols
+from tests.infra.settings import app_settings, documented_settings, queue_triggers
+from tests.infra.tables import CONTRACT_SETTINGS, ENDPOINTS, HARDENING, HOST_SETTINGS, NAMES, ROLES, VERSIONS
+from tests.infra.template import ROOT, Declared, Infra, call, dotted, objects
+
+Rule = Callable[[Infra], list[str]]
+RULES: list[Rule] = []
+MAIN, RESOURCES, APP = "infra/main.bicep", "infra/resources.bicep", "infra/modules/function-app.bicep"
+KEYS = re.compile(r"listKeys|listAccountSas|listServiceSas|AccountKey|SharedAccessKey|InstrumentationKey|\bSAS\b")
+SECRET = re.compile(r"secret|password|pwd|token(?!uri)|connection_?string|account_?key", re.IGNORECASE)
+EVENT = re.compile(r'"([a-z]+(?:_[a-z]+)+) ?"')
+
+
+def rule(check: Callable[[Infra], Iterator[str]]) -> Rule:
+    def listed(infra: Infra) -> list[str]:
+        return list(check(infra))
+
+    listed.__name__, listed.__doc__ = check.__name__, check.__doc__
+    RULES.append(listed)
+    return listed
+
+
+@rule
+def every_file_parses(infra):
+    for file, problem in infra.broken.items():
+        yield f"{file}: {problem}"
+    for file in (name for name in infra.files if name.endswith(".json")):
+        try:
+            infra.json(file)
+        except ValueError as problem:
+            yield f"{file}: {problem}"
+
+
+@rule
+def names_are_declared_and_used(infra):
+    """The compiler would refuse the one and warn of the other."""
+    for file, template in infra.templates.items():
+        used, declared = symbols.used(template.text), symbols.declared(template.text)
+        yield from (f"{file}: {name} is not declared" for name in used - declared)
+        optional = set(template.resources) | set(template.modules)
+        yield from (f"{file}: {name} is not used" for name in declared - used - optional)
+
+
+@rule
+def modules_exist_and_get_their_parameters(infra):
+    for module in infra.modules():
+        if (target := infra.templates.get(module.kind)) is None:
+            yield f"{module.file}: {module.symbol} is made from {module.kind}, which is not there"
+            continue
+        passed = set(module.body.get("params", {}))
+        yield from (f"{module.kind} has no parameter {name}" for name in passed - set(target.parameters))
+        yield from (f"{module.file}: {module.symbol} lacks {name}" for name in target.required() - passed)
+
+
+@rule
+def properties_that_are_read_exist(infra):
+    """Outputs of modules, and members of variables."""
+    for file, template in infra.templates.items():
+        for symbol, name in re.findall(r"\b(\w+)!?\.outputs\.(\w+)", template.text):
+            module = template.modules.get(symbol)
+            if module is None or name not in infra.templates[module.kind].outputs:
+                yield f"{file}: {symbol} has no output {name}"
+        for variable, name in re.findall(r"(?<![\w./'])(\w+)\.(\w+)", template.text):
+            members = infra.resolved(file, variable)
+            if variable in template.variables and isinstance(members, dict) and name not in members:
+                yield f"{file}: {variable} has no {name}"
+
+
+@rule
+def resource_types_and_versions_are_known(infra):
+    for one in infra.resources():
+        if VERSIONS.get(one.kind) != one.version:
+            yield f"{one.file}: {one.kind}@{one.version}, known is {VERSIONS.get(one.kind)}"
+
+
+@rule
+def roles_are_those_of_the_table(infra):
+    found = []
+    for one in infra.made("Microsoft.Authorization/roleAssignments"):
+        who = "operator" if dotted(one.value("properties.principalId")) == "operatorPrincipalId" else "app"
+        kind = "operatorPrincipalType" if who == "operator" else "ServicePrincipal"
+        if one.value("properties.principalType") != kind:
+            yield f"{one.file}: {one.symbol} must have the principalType {kind}"
+        role = infra.resolved(one.file, _role(one))
+        if who == "operator" and not one.condition:
+            yield f"{one.file}: {one.symbol} is given though nobody is named"
+        if (scope := infra.templates[one.file].resources.get(one.body.get("scope", ""))) is None:
+            yield f"{one.file}: {one.symbol} reaches farther than one resource"
+            continue
+        found.append((who, role, scope.kind))
+    wanted = [(who, role, kind) for who, _, role, kind in ROLES]
+    yield from (f"lacks {one}" for one in sorted(set(wanted) - set(found)))
+    yield from (f"gives {one}" for one in sorted(set(found) - set(wanted), key=str))
+    yield from (f"gives {one} twice" for one in set(found) if found.count(one) > 1)
+
+
+def _role(one: Declared) -> Any:
+    kind, role, *_ = call(one.value("properties.roleDefinitionId"), "subscription_resource_id") or ["", ""]
+    return role if kind == "Microsoft.Authorization/roleDefinitions" else ""
+
+
+@rule
+def role_assignments_have_names_of_their_own(infra):
+    """Made from the resource, the principal and the role: the same at every deployment, and never those of another."""
+    for one in infra.made("Microsoft.Authorization/roleAssignments"):
+        wanted = [f"{one.body.get('scope')}.id", dotted(one.value("properties.principalId")), dotted(_role(one))]
+        if [dotted(part) for part in call(one.body["name"], "guid")] != wanted:
+            yield f"{one.file}: the name of {one.symbol} is not guid({', '.join(wanted)})"
+
+
+@rule
+def connections_by_identity_are_complete(infra):
+    """Without credential and client id the app starts, and no trigger ever fires."""
+    settings = app_settings(infra)
+    for service in ("blob", "queue", "table"):
+        value = dotted(settings.get(f"AzureWebJobsStorage__{service}ServiceUri"))
+        if value != f"storage.properties.primaryEndpoints.{service}":
+            yield f"AzureWebJobsStorage__{service}ServiceUri is {value or 'missing'}"
+    if settings.get("AzureWebJobsStorage__credential") != "managedidentity":
+        yield "AzureWebJobsStorage__credential must be managedidentity"
+    yield from (
+        f"{name} is not the client id of the identity"
+        for name in ("AzureWebJobsStorage__clientId", "AZURE_CLIENT_ID")
+        if settings.get(name) != "identityClientId"
+    )
+    if settings.get("APPLICATIONINSIGHTS_AUTHENTICATION_STRING") != "ClientId=${identityClientId};Authorization=AAD":
+        yield "APPLICATIONINSIGHTS_AUTHENTICATION_STRING does not name the identity"
+    for section in ("DicomWeb", "Fhir"):
+        prefix = f"{section}__Authentication__ManagedIdentityCredential__"
+        yield from (f"{prefix}{name} is missing" for name in ("Resource", "ClientId") if prefix + name not in settings)
+
+
+@rule
+def no_keys(infra):
+    for file, template in infra.templates.items():
+        yield from (f"{file}: {found}" for found in KEYS.findall(template.text))
+    yield from (f"{name} holds a key" for name in app_settings(infra) if name == "AzureWebJobsStorage")
+
+
+@rule
+def no_secret_is_a_parameter_a_setting_or_an_output(infra):
+    for file, template in infra.templates.items():
+        yield from (f"{file}: parameter {name}" for name in template.parameters if SECRET.search(name))
+        for name, value in template.outputs.items():
+            if SECRET.search(name) or SECRET.search(json.dumps(value)):
+                yield f"{file}: output {name}"
+    allowed = {"APPLICATIONINSIGHTS_CONNECTION_STRING"}
+    yield from (f"setting {name}" for name in set(app_settings(infra)) - allowed if SECRET.search(name))
+
+
+@rule
+def resources_are_hardened(infra):
+    for kind, path, wanted in HARDENING:
+        if not (made := infra.made(kind)):
+            yield f"there is no {kind}"
+        for one in made:
+            value = infra.resolved(one.file, one.value(path))
+            if isinstance(value, dict) and "operator" in value:
+                value = value["operator"]["operands"]
+            if type(value) is not type(wanted) or value != wanted:
+                yield f"{one.file}: {path} of {one.symbol} is {value}"
+
+
+@rule
+def publishing_by_password_is_off(infra):
+    kind = "Microsoft.Web/sites/basicPublishingCredentialsPolicies"
+    names = {one.body["name"] for one in infra.made(kind)}
+    yield from (f"{name} still takes user name and password" for name in {"ftp", "scm"} - names)
+
+
+@rule
+def the_app_is_python_on_flex_consumption(infra):
+    plans, apps = infra.made("Microsoft.Web/serverfarms"), infra.made("Microsoft.Web/sites")
+    wanted = [(plans, "sku.name", "FC1"), (plans, "sku.tier", "FlexConsumption"), (plans, "properties.reserved", True)]
+    wanted += [(apps, "properties.functionAppConfig.runtime.name", "python"), (apps, "kind", "functionapp,linux")]
+    for found, path, value in wanted:
+        yield from (f"{path} of {one.symbol} must be {value}" for one in found if one.value(path) != value)
+        if len(found) != 1:
+            yield f"one app has one plan, and there are {len(found)} for {path}"
+
+
+@rule
+def private_endpoints_have_their_zones(infra):
+    variables = infra.templates["infra/modules/network.bicep"].variables
+    found = {one["group"]: set(one["zones"]) for one in objects(variables) if {"group", "zones"} <= set(one)}
+    yield from (f"{group}: {found.get(group)}" for group in ENDPOINTS if found.get(group) != ENDPOINTS[group])
+    for one in infra.made("Microsoft.Network/virtualNetworks"):
+        if "Microsoft.App/environments" not in json.dumps(one.body):
+            yield f"{one.file}: no subnet is delegated to the app"
+
+
+@rule
+def required_settings_are_set(infra):
+    settings = app_settings(infra)
+    for name, default in documented_settings().items():
+        if default == "required" and name not in settings and f"{name}__credential" not in settings:
+            yield f"{name} is required and not set"
+
+
+@rule
+def settings_that_are_set_are_known(infra):
+    known = {*documented_settings(), *HOST_SETTINGS, *CONTRACT_SETTINGS}
+    yield from (f"nobody reads {name}" for name in set(app_settings(infra)) - known)
+
+
+@rule
+def azd_finds_the_app(infra):
+    services = re.search(r"^services:\n((?:  .*\n)+)", infra.files["azure.yaml"], re.MULTILINE)
+    keys = re.findall(r"^  (\w+):", services[1], re.MULTILINE) if services else []
+    tags = re.findall(r"'azd-service-name': '(\w+)'", infra.files[APP])
+    if keys != tags:
+        yield f"azure.yaml has the services {keys}, the template the tags {tags}"
+    for key in keys:
+        if f"SERVICE_{key.upper()}_NAME" not in infra.templates[MAIN].outputs:
+            yield f"SERVICE_{key.upper()}_NAME is no output"
+
+
+@rule
+def names_are_within_limits(infra):
+    short = infra.json("infra/abbreviations.json")
+    names = infra.templates[RESOURCES].variables["names"]
+    yield from (f"no limit is known for {name}" for name in set(names) - set(NAMES))
+    for name, written in names.items():
+        made = re.sub(r"\$\{abbreviations\.(\w+)\}", lambda found: short.get(found[1], "?"), written)
+        made = made.replace("${suffix}", "a1b2c3d4e5f6g")
+        if not re.fullmatch(NAMES.get(name, ".*"), made):
+            yield f"{name} would be {made}"
+
+
+@rule
+def parameters_agree(infra):
+    """main.parameters.json, main.bicep and resources.bicep: the same parameters with the same defaults."""
+    main, inner = infra.templates[MAIN].parameters, infra.templates[RESOURCES].parameters
+    given = {name: one["value"] for name, one in infra.json("infra/main.parameters.json")["parameters"].items()}
+    yield from (f"main.parameters.json and main.bicep: {name}" for name in set(given) ^ set(main))
+    yield from (f"main.bicep and resources.bicep: {name}" for name in set(main) ^ set(inner) ^ {"resourceGroupName"})
+    for name in set(main) & set(inner) - {"location"}:
+        if main[name] != inner[name]:
+            yield f"main.bicep and resources.bicep declare {name} differently"
+    variables = []
+    for name, value in given.items():
+        variable = re.fullmatch(r"\$\{(\w+)(?:=(.*))?\}", str(value))
+        default = main.get(name, {}).get("default")
+        shown = default if default is None or isinstance(default, str | dict) else json.dumps(default)
+        if (variable[2] if variable else value) != shown:
+            yield f"the default of {name} is {default} in main.bicep, {value} in main.parameters.json"
+        variables += [variable[1]] if variable else []
+    yield from (f"{name} is read twice" for name in set(variables) if variables.count(name) > 1)
+    echoes = {"AZURE_LOCATION", "AZURE_RESOURCE_GROUP"}
+    for name in set(infra.templates[MAIN].outputs) & set(variables) - echoes:
+        yield f"{name} is an output and would be taken for a choice of the user"
+
+
+@rule
+def queues_are_those_of_the_app(infra):
+    """The trigger, its poison queue as the host names it, and the encoding that the app sends with."""
+    setting = infra.resolved(RESOURCES, app_settings(infra).get("STUDY_QUEUE_NAME"))
+    module = next(one for one in infra.modules() if one.kind == "infra/modules/storage.bicep")
+    made = {infra.filled(RESOURCES, name) for name in module.value("params.queueNames")}
+    if made != queue_triggers(setting):
+        yield f"made are {sorted(made)}, the app listens to {sorted(queue_triggers(setting))}"
+    queues = infra.json("host.json")["extensions"]["queues"]
+    if queues["messageEncoding"] != "base64" or queues["maxDequeueCount"] < 1:
+        yield "host.json: messages are sent as base64, and go to the poison queue after a number of tries"
+
+
+@rule
+def the_app_comes_after_its_roles(infra):
+    """Otherwise its first start is refused."""
+    app = next(one for one in infra.modules() if one.kind == APP)
+    text = json.dumps(app.body)
+    for symbol in ("rbac", "vault", "dicom", "fhir"):
+        if f'"{symbol}"' not in text:
+            yield f"{app.file}: {app.symbol} does not wait for {symbol}"
+
+
+@rule
+def alerts_and_workbook_ask_for_lines_that_exist(infra):
+    page = (ROOT / "docs" / "operations.md").read_text()
+    events = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) | {"poll_change_feed"}
+    for file in ("infra/modules/alerts.bicep", "infra/workbook.json"):
+        asked = set(EVENT.findall(infra.files[file].replace('\\"', '"')))
+        yield from (f"{file}: nothing logs {name}" for name in asked - events)
