@@ -5,6 +5,8 @@ param principalId string
 
 @description('Who may write the secrets; empty: nobody gets that right here.')
 param operatorPrincipalId string
+
+@allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string
 
 var roles = loadJsonContent('../roles.json')

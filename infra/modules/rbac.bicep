@@ -7,6 +7,8 @@ param insightsName string
 
 @description('Who may list and release studies from a command line; empty: nobody.')
 param operatorPrincipalId string
+
+@allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string
 
 var roles = loadJsonContent('../roles.json')

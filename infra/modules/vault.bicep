@@ -14,6 +14,8 @@ param privateOnly bool
 param roleName string
 param principalId string
 param operatorPrincipalId string
+
+@allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string
 
 var vaultId = isNew ? resourceId('Microsoft.KeyVault/vaults', name) : existingId

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.infra import rules
+from tests.infra import compiler, rules
 from tests.infra.rules import APP, MAIN, RESOURCES
 from tests.infra.tables import HARDENING
 from tests.infra.template import Infra
@@ -16,7 +16,7 @@ CONNECTION, ALERTS, AHDS_ROLE = MODULES + "connection.bicep", MODULES + "alerts.
 
 
 class Mutation(NamedTuple):
-    rule: rules.Rule
+    rule: compiler.Rule
     file: str
     old: str
     new: str
@@ -24,34 +24,44 @@ class Mutation(NamedTuple):
 
 
 WRITTEN = [
-    Mutation(rules.every_file_parses, STORAGE, "  location: location\n", "  location: :\n", "storage.bicep"),
-    Mutation(rules.every_file_parses, "infra/workbook.json", "{", "", "workbook.json"),
-    Mutation(rules.names_are_declared_and_used, STORAGE, "name: containerName", "name: containrName", "not declared"),
-    Mutation(rules.names_are_declared_and_used, STORAGE, "name: containerName", "name: 'packages'", "not used"),
-    Mutation(rules.names_are_declared_and_used, RBAC, "'ServicePrincipal'", "ServicePrincipal", "not declared"),
-    Mutation(rules.names_are_declared_and_used, ALERTS, "${rule.name}'", "${rul.name}'", "rul is not declared"),
+    Mutation(compiler.every_file_parses, STORAGE, "  location: location\n", "  location: :\n", "storage.bicep"),
+    Mutation(compiler.every_file_parses, "infra/workbook.json", "{", "", "workbook.json"),
     Mutation(
-        rules.modules_exist_and_get_their_parameters,
+        compiler.names_are_declared_and_used, STORAGE, "name: containerName", "name: containrName", "not declared"
+    ),
+    Mutation(compiler.names_are_declared_and_used, STORAGE, "name: containerName", "name: 'packages'", "not used"),
+    Mutation(compiler.names_are_declared_and_used, RBAC, ": 'ServicePrincipal'", ": ServicePrincipal", "not declared"),
+    Mutation(compiler.names_are_declared_and_used, ALERTS, "${rule.name}'", "${rul.name}'", "rul is not declared"),
+    Mutation(
+        compiler.modules_exist_and_get_their_parameters,
         RESOURCES,
         "modules/alerts.bicep",
         "modules/alarms.bicep",
         "alarms",
     ),
     Mutation(
-        rules.modules_exist_and_get_their_parameters, RESOURCES, "zoneRedundant: zoneRedundant", "zones: true", "zones"
+        compiler.modules_exist_and_get_their_parameters,
+        RESOURCES,
+        "zoneRedundant: zoneRedundant",
+        "zones: true",
+        "zones",
     ),
-    Mutation(rules.modules_exist_and_get_their_parameters, RESOURCES, "    email: alertEmail\n", "", "lacks email"),
+    Mutation(compiler.modules_exist_and_get_their_parameters, RESOURCES, "    email: alertEmail\n", "", "lacks email"),
     Mutation(
-        rules.properties_that_are_read_exist, RESOURCES, "identity.outputs.id\n", "identity.outputs.ident\n", "ident"
+        compiler.properties_that_are_read_exist, RESOURCES, "identity.outputs.id\n", "identity.outputs.ident\n", "ident"
     ),
-    Mutation(rules.properties_that_are_read_exist, RESOURCES, "network!.outputs.app", "network!.outputs.site", "site"),
-    Mutation(rules.properties_that_are_read_exist, RESOURCES, "names.keyVault", "names.vault", "no vault"),
-    Mutation(rules.properties_that_are_read_exist, RBAC, "roles.storageBlobDataOwner", "roles.owner", "no owner"),
-    Mutation(rules.properties_that_are_read_exist, RESOURCES, "{abbreviations.identity", "{abbreviations.i", "no i"),
-    Mutation(rules.resource_types_and_versions_are_known, STORAGE, "account 'Microsoft.Storage/", "account 'X/", "X/"),
+    Mutation(
+        compiler.properties_that_are_read_exist, RESOURCES, "network!.outputs.app", "network!.outputs.site", "site"
+    ),
+    Mutation(compiler.properties_that_are_read_exist, RESOURCES, "names.keyVault", "names.vault", "no vault"),
+    Mutation(compiler.properties_that_are_read_exist, RBAC, "roles.storageBlobDataOwner", "roles.owner", "no owner"),
+    Mutation(compiler.properties_that_are_read_exist, RESOURCES, "{abbreviations.identity", "{abbreviations.i", "no i"),
+    Mutation(
+        compiler.resource_types_and_versions_are_known, STORAGE, "account 'Microsoft.Storage/", "account 'X/", "X/"
+    ),
     Mutation(rules.roles_are_those_of_the_table, RBAC, "scope: storage\n", "scope: insights\n", "gives"),
     Mutation(rules.roles_are_those_of_the_table, RBAC, "  scope: storage\n", "", "farther"),
-    Mutation(rules.roles_are_those_of_the_table, RBAC, "'ServicePrincipal'", "'User'", "principalType"),
+    Mutation(rules.roles_are_those_of_the_table, RBAC, ": 'ServicePrincipal'", ": 'User'", "principalType"),
     Mutation(rules.roles_are_those_of_the_table, RBAC, "    principalType: 'ServicePrincipal'\n", "", "principalType"),
     Mutation(rules.roles_are_those_of_the_table, RBAC, "= if (!empty(operatorPrincipalId)) {", "= {", "nobody"),
     Mutation(
@@ -75,6 +85,20 @@ WRITTEN = [
         "guid(storage.id, principalId, ",
         "guid(storage.id, ",
         "guid",
+    ),
+    Mutation(
+        rules.roles_and_settings_are_of_the_one_identity,
+        RESOURCES,
+        "principalId: identity.outputs.principalId",
+        "principalId: identity.outputs.clientId",
+        "gets identity.outputs.clientId",
+    ),
+    Mutation(
+        rules.roles_and_settings_are_of_the_one_identity,
+        RESOURCES,
+        "identityClientId: identity.outputs.clientId",
+        "identityClientId: identity.outputs.principalId",
+        "for identityClientId",
     ),
     Mutation(rules.no_keys, APP, "'managedidentity'", "storage.listKeys().keys[0].value", "listKeys"),
     Mutation(rules.no_keys, APP, "AzureWebJobsStorage__credential:", "AzureWebJobsStorage:", "holds a key"),
@@ -178,7 +202,7 @@ def made(infra: Infra) -> Iterator[Mutation]:
             yield Mutation(rules.roles_are_those_of_the_table, "infra/roles.json", guid, "b24988ac", "gives")
     for one in infra.resources():
         old = f"resource {one.symbol} '{one.kind}@"
-        yield Mutation(rules.resource_types_and_versions_are_known, one.file, old, old + "2019-", "2019-")
+        yield Mutation(compiler.resource_types_and_versions_are_known, one.file, old, old + "2019-", "2019-")
     for kind, path, _ in HARDENING:
         yield from (softened(infra, one.file, one.symbol, path) for one in infra.made(kind))
 

@@ -2,82 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.infra import symbols
+from tests.infra.compiler import rule
 from tests.infra.settings import app_settings, documented_settings, queue_triggers
-from tests.infra.tables import CONTRACT_SETTINGS, ENDPOINTS, HARDENING, HOST_SETTINGS, NAMES, ROLES, VERSIONS
-from tests.infra.template import ROOT, Declared, Infra, call, dotted, objects
+from tests.infra.tables import CONTRACT_SETTINGS, ENDPOINTS, HARDENING, HOST_SETTINGS, NAMES, ROLES
+from tests.infra.template import ROOT, Declared, call, dotted, objects
 
-Rule = Callable[[Infra], list[str]]
-RULES: list[Rule] = []
 MAIN, RESOURCES, APP = "infra/main.bicep", "infra/resources.bicep", "infra/modules/function-app.bicep"
 KEYS = re.compile(r"listKeys|listAccountSas|listServiceSas|AccountKey|SharedAccessKey|InstrumentationKey|\bSAS\b")
 SECRET = re.compile(r"secret|password|pwd|token(?!uri)|connection_?string|account_?key", re.IGNORECASE)
 EVENT = re.compile(r'"([a-z]+(?:_[a-z]+)+) ?"')
-
-
-def rule(check: Callable[[Infra], Iterator[str]]) -> Rule:
-    def listed(infra: Infra) -> list[str]:
-        return list(check(infra))
-
-    listed.__name__, listed.__doc__ = check.__name__, check.__doc__
-    RULES.append(listed)
-    return listed
-
-
-@rule
-def every_file_parses(infra):
-    for file, problem in infra.broken.items():
-        yield f"{file}: {problem}"
-    for file in (name for name in infra.files if name.endswith(".json")):
-        try:
-            infra.json(file)
-        except ValueError as problem:
-            yield f"{file}: {problem}"
-
-
-@rule
-def names_are_declared_and_used(infra):
-    """The compiler would refuse the one and warn of the other."""
-    for file, template in infra.templates.items():
-        used, declared = symbols.used(template.text), symbols.declared(template.text)
-        yield from (f"{file}: {name} is not declared" for name in used - declared)
-        optional = set(template.resources) | set(template.modules)
-        yield from (f"{file}: {name} is not used" for name in declared - used - optional)
-
-
-@rule
-def modules_exist_and_get_their_parameters(infra):
-    for module in infra.modules():
-        if (target := infra.templates.get(module.kind)) is None:
-            yield f"{module.file}: {module.symbol} is made from {module.kind}, which is not there"
-            continue
-        passed = set(module.body.get("params", {}))
-        yield from (f"{module.kind} has no parameter {name}" for name in passed - set(target.parameters))
-        yield from (f"{module.file}: {module.symbol} lacks {name}" for name in target.required() - passed)
-
-
-@rule
-def properties_that_are_read_exist(infra):
-    """Outputs of modules, and members of variables."""
-    for file, template in infra.templates.items():
-        for symbol, name in re.findall(r"\b(\w+)!?\.outputs\.(\w+)", template.text):
-            module = template.modules.get(symbol)
-            if module is None or name not in infra.templates[module.kind].outputs:
-                yield f"{file}: {symbol} has no output {name}"
-        for variable, name in re.findall(r"(?<![\w./'])(\w+)\.(\w+)", template.text):
-            members = infra.resolved(file, variable)
-            if variable in template.variables and isinstance(members, dict) and name not in members:
-                yield f"{file}: {variable} has no {name}"
-
-
-@rule
-def resource_types_and_versions_are_known(infra):
-    for one in infra.resources():
-        if VERSIONS.get(one.kind) != one.version:
-            yield f"{one.file}: {one.kind}@{one.version}, known is {VERSIONS.get(one.kind)}"
 
 
 @rule
@@ -113,6 +48,19 @@ def role_assignments_have_names_of_their_own(infra):
         wanted = [f"{one.body.get('scope')}.id", dotted(one.value("properties.principalId")), dotted(_role(one))]
         if [dotted(part) for part in call(one.body["name"], "guid")] != wanted:
             yield f"{one.file}: the name of {one.symbol} is not guid({', '.join(wanted)})"
+
+
+@rule
+def roles_and_settings_are_of_the_one_identity(infra):
+    for module in infra.modules():
+        for name, output in [
+            ("principalId", "principalId"),
+            ("clientId", "clientId"),
+            ("identityClientId", "clientId"),
+        ]:
+            value = dotted(module.value(f"params.{name}"))
+            if value not in {"", output, f"identity.outputs.{output}"}:
+                yield f"{module.file}: {module.symbol} gets {value} for {name}"
 
 
 @rule
@@ -283,7 +231,7 @@ def the_app_comes_after_its_roles(infra):
 
 @rule
 def alerts_and_workbook_ask_for_lines_that_exist(infra):
-    page = (ROOT / "docs" / "operations.md").read_text()
+    page = (ROOT / "docs" / "operations.md").read_text().split("\n## ")[1]
     events = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) | {"poll_change_feed"}
     for file in ("infra/modules/alerts.bicep", "infra/workbook.json"):
         asked = set(EVENT.findall(infra.files[file].replace('\\"', '"')))

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.infra import mutations
-from tests.infra.rules import RULES
+from tests.infra.compiler import RULES
 from tests.infra.template import Infra
 
 INFRA = Infra.read()
