@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from tests.infra import symbols
-from tests.infra.tables import VERSIONS
+from tests.infra.tables import REQUIRED, VERSIONS
 from tests.infra.template import Infra
 
 Rule = Callable[[Infra], list[str]]
@@ -71,3 +71,12 @@ def resource_types_and_versions_are_known(infra):
     for one in infra.resources():
         if VERSIONS.get(one.kind) != one.version:
             yield f"{one.file}: {one.kind}@{one.version}, known is {VERSIONS.get(one.kind)}"
+
+
+@rule
+def resources_and_modules_have_what_they_cannot_be_without(infra):
+    for one in infra.resources():
+        paths = ["name", *(["parent"] if one.kind.count("/") > 1 else [])]
+        paths += [] if one.existing else REQUIRED.get(one.kind, "").split()
+        yield from (f"{one.file}: {one.symbol} has no {path}" for path in paths if one.value(path) is None)
+    yield from (f"{one.file}: {one.symbol} has no name" for one in infra.modules() if "name" not in one.body)

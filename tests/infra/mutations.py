@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tests.infra import compiler, rules
 from tests.infra.rules import APP, MAIN, RESOURCES
-from tests.infra.tables import HARDENING
+from tests.infra.tables import HARDENING, REQUIRED
 from tests.infra.template import Infra
 
 MODULES = "infra/modules/"
@@ -100,6 +100,7 @@ WRITTEN = [
         "identityClientId: identity.outputs.principalId",
         "for identityClientId",
     ),
+    Mutation(rules.connections_by_identity_are_complete, APP, "'${identityId}': {}", "'': {}", "have the identity"),
     Mutation(rules.no_keys, APP, "'managedidentity'", "storage.listKeys().keys[0].value", "listKeys"),
     Mutation(rules.no_keys, APP, "AzureWebJobsStorage__credential:", "AzureWebJobsStorage:", "holds a key"),
     Mutation(
@@ -162,8 +163,26 @@ WRITTEN = [
     Mutation(rules.queues_are_those_of_the_app, RESOURCES, "}-poison'", "}-dead'", "listens"),
     Mutation(rules.queues_are_those_of_the_app, RESOURCES, "[queueName, ", "['work', ", "listens"),
     Mutation(rules.queues_are_those_of_the_app, "host.json", '"base64"', '"none"', "base64"),
-    Mutation(rules.the_app_comes_after_its_roles, RESOURCES, "  dependsOn: [rbac]\n", "", "rbac"),
-    Mutation(rules.the_app_comes_after_its_roles, RESOURCES, "KeyVault__Endpoint: vault.outputs.endpoint", "", "vault"),
+    Mutation(rules.what_needs_others_waits_for_them, RESOURCES, "  dependsOn: [rbac]\n", "", "rbac"),
+    Mutation(
+        rules.what_needs_others_waits_for_them, RESOURCES, "KeyVault__Endpoint: vault.outputs.endpoint", "", "for vault"
+    ),
+    Mutation(
+        rules.what_needs_others_waits_for_them, RESOURCES, "  dependsOn: [healthServices]\n", "", "healthServices"
+    ),
+    Mutation(rules.what_needs_others_waits_for_them, MODULES + "vault.bicep", "  dependsOn: [vault]\n", "", "role"),
+    Mutation(
+        rules.modules_are_deployed_where_they_belong,
+        CONNECTION,
+        "  scope: resourceGroup(parts[2], parts[4])\n",
+        "",
+        "where its service is",
+    ),
+    Mutation(rules.modules_are_deployed_where_they_belong, MAIN, "  scope: group\n", "", "not in the group"),
+    Mutation(rules.modules_are_deployed_where_they_belong, MAIN, "targetScope = 'subscription'\n", "", "subscription"),
+    Mutation(rules.alerts_are_whole, ALERTS, "    window: 'PT30M'\n", "", "no window"),
+    Mutation(rules.alerts_are_whole, ALERTS, "frequency: 'PT15M'", "frequency: 'PT1H'", "every PT1H"),
+    Mutation(rules.alerts_are_whole, ALERTS, "operator: 'LessThan'", "operator: 'GreaterThan'", "fires on"),
     Mutation(
         rules.alerts_and_workbook_ask_for_lines_that_exist, ALERTS, '"poison_message "', '"poisoned_message "', "poi"
     ),
@@ -184,6 +203,7 @@ IDENTITY_BASED = [
     "AzureWebJobsStorage__credential",
     "AzureWebJobsStorage__clientId",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
 ]
 
 
@@ -192,9 +212,12 @@ def made(infra: Infra) -> Iterator[Mutation]:
     for name in IDENTITY_BASED:
         line = re.search(rf"^ +{name}: .*\n", infra.files[APP], re.MULTILINE)
         yield Mutation(rules.connections_by_identity_are_complete, APP, line[0], "", name)
-    for name in ("Resource", "ClientId"):
-        old = f"ManagedIdentityCredential__{name}"
-        yield Mutation(rules.connections_by_identity_are_complete, CONNECTION, old, name, old)
+    for name in ("Enabled", "AuthenticationType", "ManagedIdentityCredential__Resource"):
+        yield Mutation(rules.connections_by_identity_are_complete, CONNECTION, name, "Other", name)
+    for one in infra.resources():
+        paths = REQUIRED.get(one.kind, "").split() if not one.existing else []
+        for path in ("name", *(["parent"] if one.kind.count("/") > 1 else []), *paths):
+            yield left_out(infra, one.file, one.symbol, path)
     for role, guid in infra.json("infra/roles.json").items():
         other = guid[:-1] + ("0" if guid[-1] != "0" else "1")
         yield Mutation(rules.roles_are_those_of_the_table, "infra/roles.json", guid, other, guid)
@@ -209,11 +232,24 @@ def made(infra: Infra) -> Iterator[Mutation]:
 
 def softened(infra: Infra, file: str, symbol: str, path: str) -> Mutation:
     """What stands at this path of a resource, replaced by something else."""
+    return changed(rules.resources_are_hardened, infra, (file, symbol, path), path.rsplit(".", maxsplit=1)[-1])
+
+
+def left_out(infra: Infra, file: str, symbol: str, path: str) -> Mutation:
+    rule = compiler.resources_and_modules_have_what_they_cannot_be_without
+    return changed(rule, infra, (file, symbol, path), "renamed")._replace(says=f"{symbol} has no {path}")
+
+
+def changed(rule: compiler.Rule, infra: Infra, place: tuple[str, str, str], name: str) -> Mutation:
+    """The line of a path in a resource, with another value and under this name."""
+    file, symbol, path = place
     text = infra.files[file]
     start = end = text.index(f"resource {symbol} ")
-    for name in path.split("."):
-        end = text.index(f" {name}:", end)
-    line_end = text.index("\n", end)
-    old = text[start:line_end]
-    new = old[: end - start] + f" {path.rsplit('.', maxsplit=1)[-1]}: 'Whatever'"
-    return Mutation(rules.resources_are_hardened, file, old, new, path)
+    for part in path.split("."):
+        # the second of a list comes after the end of the first
+        end = text.index("\n      }\n", end) if part == "1" else end if part == "0" else text.index(f" {part}:", end)
+    old = text[start : text.index("\n", end + 1)]
+    # what goes on in the next line stays as it is
+    value = old[-1] if old[-1] in "{[" else "'Whatever'"
+    new = old[: end - start] + f" {name}: {value}"
+    return Mutation(rule, file, old, new, path)

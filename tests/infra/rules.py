@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.infra.compiler import rule
 from tests.infra.settings import app_settings, documented_settings, queue_triggers
-from tests.infra.tables import CONTRACT_SETTINGS, ENDPOINTS, HARDENING, HOST_SETTINGS, NAMES, ROLES
+from tests.infra.tables import CONTRACT_SETTINGS, ENDPOINTS, HARDENING, HOST_SETTINGS, NAMES, ROLES, WAITS, WINDOWS
 from tests.infra.template import ROOT, Declared, call, dotted, objects
 
 MAIN, RESOURCES, APP = "infra/main.bicep", "infra/resources.bicep", "infra/modules/function-app.bicep"
@@ -78,11 +78,18 @@ def connections_by_identity_are_complete(infra):
         for name in ("AzureWebJobsStorage__clientId", "AZURE_CLIENT_ID")
         if settings.get(name) != "identityClientId"
     )
+    if "APPLICATIONINSIGHTS_CONNECTION_STRING" not in settings:
+        yield "APPLICATIONINSIGHTS_CONNECTION_STRING is missing"
     if settings.get("APPLICATIONINSIGHTS_AUTHENTICATION_STRING") != "ClientId=${identityClientId};Authorization=AAD":
         yield "APPLICATIONINSIGHTS_AUTHENTICATION_STRING does not name the identity"
+    for app in infra.made("Microsoft.Web/sites"):
+        if "${identityId}" not in json.dumps(app.value("identity.userAssignedIdentities")):
+            yield f"{app.file}: {app.symbol} does not have the identity"
     for section in ("DicomWeb", "Fhir"):
         prefix = f"{section}__Authentication__ManagedIdentityCredential__"
-        yield from (f"{prefix}{name} is missing" for name in ("Resource", "ClientId") if prefix + name not in settings)
+        wanted = {prefix + name for name in ("Resource", "ClientId")}
+        wanted |= {f"{section}__Authentication__{name}" for name in ("Enabled", "AuthenticationType")}
+        yield from (f"{name} is missing" for name in wanted - set(settings))
 
 
 @rule
@@ -220,13 +227,37 @@ def queues_are_those_of_the_app(infra):
 
 
 @rule
-def the_app_comes_after_its_roles(infra):
-    """Otherwise its first start is refused."""
-    app = next(one for one in infra.modules() if one.kind == APP)
-    text = json.dumps(app.body)
-    for symbol in ("rbac", "vault", "dicom", "fhir"):
-        if f'"{symbol}"' not in text:
-            yield f"{app.file}: {app.symbol} does not wait for {symbol}"
+def what_needs_others_waits_for_them(infra):
+    for file, symbol, other in WAITS:
+        if f'"{other}"' not in json.dumps(infra.templates[file].modules[symbol].body):
+            yield f"{file}: {symbol} does not wait for {other}"
+
+
+@rule
+def modules_are_deployed_where_they_belong(infra):
+    """Roles go where their service is, which need not be this group."""
+    if infra.templates[MAIN].tree.get("globals", {}).get("scope", {}).get("value") != "subscription":
+        yield f"{MAIN} makes a resource group, and that is of a subscription"
+    for module in infra.modules():
+        scope = module.body.get("scope")
+        if module.file == MAIN and scope != "group":
+            yield f"{module.file}: {module.symbol} is not in the group"
+        if module.kind.endswith("-role.bicep") and not call(scope, "resource_group"):
+            yield f"{module.file}: {module.symbol} is not where its service is"
+
+
+@rule
+def alerts_are_whole(infra):
+    for one in infra.templates["infra/modules/alerts.bicep"].variables["rules"]:
+        missing = {"name", "severity", "description", "query", "operator", "threshold", "window", "frequency"} - set(
+            one
+        )
+        yield from (f"{one.get('name')} has no {name}" for name in missing)
+        window, frequency = (WINDOWS.get(one.get(name), 0) for name in ("window", "frequency"))
+        if not 0 < frequency <= window:
+            yield f"{one.get('name')} is asked every {one.get('frequency')} about {one.get('window')}"
+        if (one.get("operator"), one.get("threshold")) not in {("GreaterThan", 0), ("LessThan", 1)}:
+            yield f"{one.get('name')} fires on {one.get('operator')} {one.get('threshold')}"
 
 
 @rule

@@ -91,6 +91,81 @@ HARDENING = [
     ("Microsoft.Web/sites/basicPublishingCredentialsPolicies", "properties.allow", False),
 ]
 
+SITE, DEPLOYMENT = "Microsoft.Web/sites", "properties.functionAppConfig.deployment.storage"
+CONDITION, LINK = "properties.criteria.allOf.0", "properties.privateLinkServiceConnections.0"
+# what a resource of each type cannot be without: `name` for all, `parent` for children, and these
+REQUIRED = {
+    "Microsoft.HealthcareApis/workspaces": "location",
+    "Microsoft.HealthcareApis/workspaces/dicomservices": "location",
+    "Microsoft.HealthcareApis/workspaces/fhirservices": (
+        "location kind properties.authenticationConfiguration.authority properties.authenticationConfiguration.audience"
+    ),
+    "Microsoft.Insights/actionGroups": (
+        "location properties.enabled properties.groupShortName"
+        " properties.emailReceivers.0.name properties.emailReceivers.0.emailAddress"
+    ),
+    "Microsoft.Insights/components": "location kind properties.Application_Type properties.WorkspaceResourceId",
+    "Microsoft.Insights/diagnosticSettings": (
+        "scope properties.workspaceId properties.logs.0.categoryGroup properties.logs.0.enabled"
+    ),
+    "Microsoft.Insights/scheduledQueryRules": (
+        "location kind properties.severity properties.enabled properties.autoMitigate properties.scopes"
+        " properties.evaluationFrequency properties.windowSize properties.skipQueryValidation"
+        f" properties.actions.actionGroups {CONDITION}.query {CONDITION}.timeAggregation {CONDITION}.operator"
+        f" {CONDITION}.threshold"
+    ),
+    "Microsoft.Insights/workbooks": (
+        "location kind properties.displayName properties.category properties.sourceId properties.serializedData"
+    ),
+    VAULT: "location properties.tenantId properties.sku.family properties.sku.name",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": "location",
+    "Microsoft.Network/privateDnsZones": "location",
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": (
+        "location properties.registrationEnabled properties.virtualNetwork.id"
+    ),
+    "Microsoft.Network/privateEndpoints": (
+        f"location properties.subnet.id {LINK}.name {LINK}.properties.privateLinkServiceId {LINK}.properties.groupIds"
+    ),
+    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "properties.privateDnsZoneConfigs dependsOn",
+    "Microsoft.Network/virtualNetworks": (
+        "location properties.addressSpace.addressPrefixes properties.subnets.0.name"
+        " properties.subnets.0.properties.addressPrefix properties.subnets.1.name"
+        " properties.subnets.1.properties.addressPrefix"
+    ),
+    "Microsoft.OperationalInsights/workspaces": "location properties.sku.name properties.retentionInDays",
+    "Microsoft.Resources/resourceGroups": "location tags",
+    STORAGE: "location kind sku.name",
+    "Microsoft.Web/serverfarms": "location",
+    SITE: (
+        "location tags properties.serverFarmId properties.keyVaultReferenceIdentity identity.userAssignedIdentities"
+        f" {DEPLOYMENT}.type {DEPLOYMENT}.value {DEPLOYMENT}.authentication.userAssignedIdentityResourceId"
+        " properties.functionAppConfig.scaleAndConcurrency.triggers.http.perInstanceConcurrency"
+    ),
+}
+
+MODULES = "infra/modules/"
+# file, module, what it must name, directly or in `dependsOn`
+WAITS = [
+    # the first start is refused where the app comes before its roles
+    *(("infra/resources.bicep", "app", other) for other in ("rbac", "vault", "dicom", "fhir")),
+    # a role needs the service that it is given on
+    *(("infra/resources.bicep", module, "healthServices") for module in ("dicom", "fhir", "network")),
+    (MODULES + "vault.bicep", "role", "vault"),
+]
+
+# what a log alert may have for a window (Azure Monitor), in minutes
+WINDOWS = {
+    "PT5M": 5,
+    "PT10M": 10,
+    "PT15M": 15,
+    "PT30M": 30,
+    "PT45M": 45,
+    "PT1H": 60,
+    "PT6H": 360,
+    "P1D": 1440,
+    "P2D": 2880,
+}
+
 # private endpoints: group id, and the DNS zones that make its names lead there
 ENDPOINTS = {
     "blob": {"privatelink.blob.${suffix}"},

@@ -35,10 +35,13 @@ class Declared:
     body: Mapping[str, Any]
 
     def value(self, path: str) -> Any:
-        """What stands at `properties.x.y`, as parsed; None where it is absent."""
+        """What stands at `properties.x.0.y`, as parsed; None where it is absent."""
         found: Any = self.body
         for name in path.split("."):
-            found = found.get(name) if isinstance(found, dict) else None
+            if isinstance(found, list) and name.isdecimal():
+                found = found[int(name)] if int(name) < len(found) else None
+            else:
+                found = found.get(name) if isinstance(found, dict) else None
         return found
 
 

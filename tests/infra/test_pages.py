@@ -50,3 +50,13 @@ def test_the_steps_by_hand_set_what_the_templates_set():
     by_the_portal = {"APPLICATIONINSIGHTS_CONNECTION_STRING"}
     named = set(re.findall(r"`(\w+)`", page))
     assert set(app_settings(INFRA)) - with_a_default - by_the_portal - named == set()
+
+
+def test_what_the_pages_ask_azd_for_is_an_output():
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    asked = {
+        *re.findall(r"azd env get-value (\w+)", page),
+        *re.findall(r"\$(?:env:)?([A-Z_]+)", INFRA.files["azure.yaml"]),
+    }
+    assert asked - set(INFRA.templates[MAIN].outputs) == set()
+    assert {"APP_HEALTH_URL", "AZURE_KEY_VAULT_NAME"} <= asked

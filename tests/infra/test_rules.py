@@ -3,7 +3,7 @@
 import pytest
 
 from tests.infra import mutations
-from tests.infra.compiler import RULES
+from tests.infra.compiler import RULES, every_file_parses
 from tests.infra.template import Infra
 
 INFRA = Infra.read()
@@ -17,7 +17,9 @@ def test_templates_keep_the_rule(rule):
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: f"{one.rule.__name__}-{one.says}")
 def test_rule_finds_the_fault(mutation):
-    problems = mutation.rule(INFRA.changed(mutation.file, mutation.old, mutation.new))
+    infra = INFRA.changed(mutation.file, mutation.old, mutation.new)
+    assert not infra.broken or mutation.rule is every_file_parses
+    problems = mutation.rule(infra)
     assert any(mutation.says in problem for problem in problems), problems
 
 
