@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.infra.compiler import rule
 from tests.infra.settings import app_settings, documented_settings, queue_triggers
-from tests.infra.tables import CONTRACT_SETTINGS, ENDPOINTS, HARDENING, HOST_SETTINGS, NAMES, ROLES, WAITS, WINDOWS
+from tests.infra.tables import ENDPOINTS, HARDENING, HOST_SETTINGS, NAMES, ROLES, WAITS, WINDOWS
 from tests.infra.template import ROOT, Declared, call, dotted, objects
 
 MAIN, RESOURCES, APP = "infra/main.bicep", "infra/resources.bicep", "infra/modules/function-app.bicep"
@@ -161,7 +161,7 @@ def required_settings_are_set(infra):
 
 @rule
 def settings_that_are_set_are_known(infra):
-    known = {*documented_settings(), *HOST_SETTINGS, *CONTRACT_SETTINGS}
+    known = {*documented_settings(), *HOST_SETTINGS}
     yield from (f"nobody reads {name}" for name in set(app_settings(infra)) - known)
 
 

@@ -188,13 +188,6 @@ HOST_SETTINGS = {
     "AzureWebJobsStorage__credential",
 }
 
-# settings of DICOM Cast that this app reads, and that docs/settings.md does not list yet
-CONTRACT_SETTINGS = {
-    f"{section}__Authentication__ManagedIdentityCredential__{name}"
-    for section in ("DicomWeb", "Fhir")
-    for name in ("Resource", "ClientId")
-}
-
 # names with a suffix of 13 characters: what each kind of resource allows
 NAMES = {
     "actionGroup": r"[\w.-]{1,260}",

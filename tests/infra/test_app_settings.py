@@ -1,6 +1,7 @@
 """The app reads what the templates set."""
 
-from shared.config import Settings, StorageAccount, Triggers
+from shared.config import Settings
+from shared.settings.hosting import StorageAccount, Triggers
 from tests.infra.settings import app_settings
 from tests.infra.template import Infra
 
