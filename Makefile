@@ -4,9 +4,11 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DICOM ?=
 CHAOS ?=
+REMOTE ?=
+FUNCTION_PYTHON_VERSION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-hapi chaos lint type fmt bench clean pins docs
+.PHONY: help setup demo up test test-hapi chaos lint type fmt bench package audit clean pins docs
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -55,10 +57,16 @@ bench: setup ## measure, as ratios
 docs: setup ## print docs/mapping.md from the tables of the code
 	@$(PY) -m dev docs
 
+package: setup ## dist/app.zip, as Azure runs it; REMOTE=1 leaves the packages to Azure
+	@$(PY) -m dev package $(if $(REMOTE),--remote-build) $(if $(FUNCTION_PYTHON_VERSION),--python "$(FUNCTION_PYTHON_VERSION)")
+
+audit: setup ## known vulnerabilities in the pinned packages (asks the registries)
+	@$(PY) -m dev audit
+
 pins: ## compile the pinned requirements (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 
 clean: ## remove everything that was generated
-	rm -rf $(VENV) dev/fhir/node_modules .stack .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/out
+	rm -rf $(VENV) dev/fhir/node_modules .stack .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/out dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,6 +29,8 @@ COMMANDS = {
     "demo": "dev.demo",
     "npm-ci": "dev.node",
     "docs": "dev.mapping_page",
+    "package": "dev.package",
+    "audit": "dev.audit",
 }
 
 
