@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from dev.process import Part
+from tests.identity_stack import DICOM_AUDIENCE, FHIR_AUDIENCE, OTHER_WAYS, Gate, IdentityProvider, Vault
 from tests.stack import Stack
 
 HAPI_ONLY = Path(__file__).parent / "hapi"
@@ -121,3 +122,67 @@ async def new_stack(monkeypatch, azurite, dicom_service, fhir_server):
     yield made
     for stack in stacks:
         await stack.close()
+
+
+@pytest.fixture(scope="session")
+def identity_process(request):
+    return _part(request, "identity", "--port", "0").urls
+
+
+@pytest.fixture(scope="session")
+def vault_process(request, identity_process):
+    return _part(request, "vault", "--port", "0", "--identity", identity_process["url"]).urls
+
+
+@pytest.fixture(scope="session")
+def gate_process(request, identity_process):
+    """A gate before a service, started when it is first asked for."""
+    started = {}
+
+    def gate(to, audience, role):
+        if to not in started:
+            ask = ("--identity", identity_process["url"], "--audience", audience, "--role", role)
+            started[to] = _part(request, "proxy", "--to", to, *ask).urls
+        return started[to]
+
+    return gate
+
+
+@pytest.fixture
+def identity(monkeypatch, identity_process):
+    """The identity provider; this process finds its managed identity endpoint."""
+    for name in OTHER_WAYS:
+        monkeypatch.delenv(name, raising=False)
+    provider = IdentityProvider(identity_process)
+    for name, value in provider.environment.items():
+        monkeypatch.setenv(name, value)
+    yield provider
+    provider.close()
+
+
+@pytest.fixture
+def vault(monkeypatch, vault_process):
+    """An empty Key Vault that takes the identity provider's tokens; this process finds it, and trusts it where the
+    environment is read at the time of a request. aiohttp reads it when it is imported: `connection_verify` for that.
+    """
+    vault = Vault(vault_process)
+    for name, value in vault.environment.items():
+        monkeypatch.setenv(name, value)
+    yield vault
+    vault.close()
+
+
+@pytest.fixture
+def dicom_gate(gate_process, dicom_service):
+    """The DICOM service behind a gate: DICOM_AUDIENCE, role DICOM Data Reader."""
+    gate = Gate(gate_process(dicom_service, DICOM_AUDIENCE, "DICOM Data Reader"), DICOM_AUDIENCE)
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def fhir_gate(gate_process, fhir_server):
+    """The FHIR server behind a gate: FHIR_AUDIENCE, role FHIR Data Writer."""
+    gate = Gate(gate_process(fhir_server, FHIR_AUDIENCE, "FHIR Data Writer"), FHIR_AUDIENCE)
+    yield gate
+    gate.close()

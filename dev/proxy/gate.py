@@ -15,7 +15,11 @@ class Gate:
     def __init__(self, identity: str, authority: str, access: Access) -> None:
         self._guard = Guard(identity)
         self._authority = authority
-        self.access = access
+        self.access = self._at_start = access
+
+    def reset(self) -> None:
+        self.access = self._at_start
+        self._guard.reset()
 
     async def close(self) -> None:
         await self._guard.close()

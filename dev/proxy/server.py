@@ -16,7 +16,7 @@ from yarl import URL
 from dev.proxy.call import Answer, Call
 from dev.proxy.gate import Gate
 from dev.proxy.microsoft import Microsoft, Switches
-from dev.proxy.rules import Rule, Rules
+from dev.proxy.rules import Rule, Rules, Stats
 
 HTML_PAGE = b"<!DOCTYPE html><html><head><title>Gateway</title></head><body><h1>Please come back</h1></body></html>"
 # these belong to one connection and not to the message (RFC 9110, 7.6.1)
@@ -54,6 +54,7 @@ class Proxy:
         self._resources.push_async_callback(self._client.close)
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_post("/_proxy/rules", self._set_rules)
+        app.router.add_post("/_proxy/reset", self._reset)
         app.router.add_get("/_proxy/stats", self._stats)
         if self.gate is not None:
             self._resources.push_async_callback(self.gate.close)
@@ -83,6 +84,13 @@ class Proxy:
             self.use(body.get("rules", []), body.get("seed", 0), body.get("fhir"))
         except (ValueError, TypeError, AttributeError) as error:
             return web.json_response({"error": str(error)}, status=400)
+        return web.json_response({})
+
+    async def _reset(self, _: web.Request) -> web.Response:
+        self.use([])
+        self.rules.stats = Stats()
+        if self.gate is not None:
+            self.gate.reset()
         return web.json_response({})
 
     async def _set_gate(self, request: web.Request) -> web.Response:
