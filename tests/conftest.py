@@ -134,18 +134,19 @@ def vault_process(request, identity_process):
     return _part(request, "vault", "--port", "0", "--identity", identity_process["url"]).urls
 
 
+def _gate_before(request, service, identity, audience, role):
+    asking = ("--identity", identity["url"], "--audience", audience, "--role", role)
+    return _part(request, "proxy", "--to", service, *asking).urls
+
+
 @pytest.fixture(scope="session")
-def gate_process(request, identity_process):
-    """A gate before a service, started when it is first asked for."""
-    started = {}
+def dicom_gate_process(request, dicom_service, identity_process):
+    return _gate_before(request, dicom_service, identity_process, DICOM_AUDIENCE, "DICOM Data Reader")
 
-    def gate(to, audience, role):
-        if to not in started:
-            ask = ("--identity", identity_process["url"], "--audience", audience, "--role", role)
-            started[to] = _part(request, "proxy", "--to", to, *ask).urls
-        return started[to]
 
-    return gate
+@pytest.fixture(scope="session")
+def fhir_gate_process(request, fhir_server, identity_process):
+    return _gate_before(request, fhir_server, identity_process, FHIR_AUDIENCE, "FHIR Data Writer")
 
 
 @pytest.fixture
@@ -161,28 +162,28 @@ def identity(monkeypatch, identity_process):
 
 
 @pytest.fixture
-def vault(monkeypatch, vault_process):
+def vault(monkeypatch, identity, vault_process):
     """An empty Key Vault that takes the identity provider's tokens; this process finds it, and trusts it where the
     environment is read at the time of a request. aiohttp reads it when it is imported: `connection_verify` for that.
     """
     vault = Vault(vault_process)
-    for name, value in vault.environment.items():
+    for name, value in (identity.environment | vault.environment).items():
         monkeypatch.setenv(name, value)
     yield vault
     vault.close()
 
 
 @pytest.fixture
-def dicom_gate(gate_process, dicom_service):
-    """The DICOM service behind a gate: DICOM_AUDIENCE, role DICOM Data Reader."""
-    gate = Gate(gate_process(dicom_service, DICOM_AUDIENCE, "DICOM Data Reader"), DICOM_AUDIENCE)
+def dicom_gate(dicom_gate_process):
+    """The DICOM service behind a gate that wants DICOM_AUDIENCE and the role DICOM Data Reader."""
+    gate = Gate(dicom_gate_process, DICOM_AUDIENCE)
     yield gate
     gate.close()
 
 
 @pytest.fixture
-def fhir_gate(gate_process, fhir_server):
-    """The FHIR server behind a gate: FHIR_AUDIENCE, role FHIR Data Writer."""
-    gate = Gate(gate_process(fhir_server, FHIR_AUDIENCE, "FHIR Data Writer"), FHIR_AUDIENCE)
+def fhir_gate(fhir_gate_process):
+    """The FHIR server behind a gate that wants FHIR_AUDIENCE and the role FHIR Data Writer."""
+    gate = Gate(fhir_gate_process, FHIR_AUDIENCE)
     yield gate
     gate.close()

@@ -127,10 +127,13 @@ async def test_claims_make_the_sdk_ask_again(identity):
 
 @pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/v2.0/token", "/connect/token"])
 def test_grants_of_another_client(identity, path):
+    """It authenticates in the header, where everything is encoded twice."""
+    secret = "p%20+: ö"
+    identity.rotate(secret)
     with requests.Session() as session:
         session.trust_env = False
         endpoint = {"token_endpoint": identity["authority"] + path}
-        client = Client(endpoint, identity["client_id"], client_secret=identity["client_secret"], http_client=session)
+        client = Client(endpoint, identity["client_id"], client_secret=secret, http_client=session)
         wanted = {"scope": [SCOPE]} if "v2.0" in path else {"data": {"resource": DICOM_AUDIENCE}}
         answers = [
             client.obtain_token_for_client(**wanted),
@@ -175,6 +178,27 @@ def test_two_ways_of_client_authentication_at_once_are_refused(identity):
     assert both.json()["error"] == "invalid_request"
     wrong = ask(identity, client_secret=None, auth=(identity["client_id"], "another"))
     assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("grant_type=client_credentials&grant_type=client_credentials", "application/x-www-form-urlencoded"),
+        ("grant_type=client_credentials", "application/json"),
+    ],
+)
+def test_bodies_that_are_no_form(identity, body, content_type):
+    auth = (identity["client_id"], identity["client_secret"])
+    headers = {"Content-Type": content_type}
+    answer = identity.http.post(f"{identity['authority']}/token", content=body, headers=headers, auth=auth)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_public_client_has_users_only(identity):
+    identity.rotate()
+    user = {"grant_type": "password", "username": identity["username"], "password": identity["password"]}
+    assert ask(identity, client_secret=None, **user).status_code == 200
+    assert ask(identity, client_secret=None).json()["error"] == "unauthorized_client"
 
 
 def test_a_client_may_be_kept_from_a_grant(identity):
