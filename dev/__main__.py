@@ -22,6 +22,8 @@ COMMANDS = {
     "fhir": "dev.fhir.serve",
     "hapi": "dev.hapi.serve",
     "host": "dev.host.serve",
+    "identity": "dev.identity.serve",
+    "vault": "dev.vault.serve",
     "proxy": "dev.proxy.serve",
     "up": "dev.up",
     "load": "dev.load",

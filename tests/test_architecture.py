@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "shared.telemetry": (),
     "shared.config": ("shared.settings", "shared.errors", "shared.text_forms"),
     "shared.settings": ("shared.settings", "shared.errors", "shared.text_forms"),
-    "shared.credentials": ("shared.credentials", "shared.settings.authentication", "shared.http", "shared.errors"),
+    "shared.credentials": ("shared.credentials", "shared.settings", "shared.http", "shared.errors"),
     "shared.http": ("shared.errors",),
     "shared.dicom": ("shared.http", "shared.model", "shared.errors", "shared.dicom"),
     "shared.fhir": ("shared.http", "shared.model", "shared.errors", "shared.fhir"),

@@ -12,6 +12,9 @@ from pydantic.alias_generators import to_pascal
 from pydicom.datadict import tag_for_keyword
 
 from dev import mapping_page
+from dev.identity.directory import Client, Directory, Identity
+from dev.identity.guard import Access
+from dev.vault.contents import Contents, Secret
 from shared.advice import ADVICE
 from shared.config import Settings
 from shared.settings.hosting import StorageAccount
@@ -200,6 +203,12 @@ def test_links_lead_somewhere(page):
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
         assert (path.parent / target).exists(), target
+
+
+def test_every_setting_of_a_stand_in_is_documented():
+    named = ticked([(ROOT / "docs" / "stand-ins.md").read_text()])
+    for model in (Directory, Client, Identity, Contents, Secret, Access):
+        assert set(model.model_fields) <= named
 
 
 def test_every_dependency_is_documented():

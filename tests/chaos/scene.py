@@ -113,7 +113,9 @@ class Scene:
             self.proxies[name] = await Proxy(url).start()
             self._resources.push_async_callback(self.proxies[name].close)
         self._connection = storage["connection_string"]
-        self.http = await self._resources.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
+        self.http = await self._resources.enter_async_context(
+            httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+        )
         self.tables = await self._resources.enter_async_context(
             TableServiceClient.from_connection_string(self._connection)
         )
