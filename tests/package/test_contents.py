@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from dev.package import PACKAGES, PROJECT, PackageError, build, project_files, write_zip
+from dev.package import PACKAGES, PROJECT, PYTHON, PackageError, build, project_files, write_zip
 from dev.process import ROOT
 
 pytestmark = pytest.mark.timeout(600)  # packages may have to be fetched first
@@ -114,8 +114,13 @@ def test_neither_clock_nor_order_decides_the_bytes(project, tmp_path):
     assert zipped("two") == before
 
 
+def test_package_is_for_the_python_of_the_templates():
+    template = (ROOT / "infra" / "resources.bicep").read_text()
+    assert f"param pythonVersion string = '{PYTHON}'" in template
+
+
 def test_remote_build_leaves_the_packages_to_azure(tmp_path, entries):
-    said = build(ROOT, tmp_path / "remote.zip", "3.11", remote_build=True)
+    said = build(ROOT, tmp_path / "remote.zip", PYTHON, remote_build=True)
     assert "packages 0.0 MB" in said
     with zipfile.ZipFile(tmp_path / "remote.zip") as archive:
         assert archive.namelist() == [e.filename for e in entries if not e.filename.startswith(PACKAGES)]
