@@ -62,11 +62,15 @@ class Stores:
 
 
 class Result(NamedTuple):
-    """What the study was, how many of its instances were kept out, and how many values could not be used."""
+    """What the study was, how many of its instances were kept out, and how many values could not be used.
+
+    code: of the error for which it was set aside.
+    """
 
     outcome: Outcome
     failed: int = 0
     findings: int = 0
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
