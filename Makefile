@@ -37,7 +37,7 @@ test: setup ## all tests
 
 test-hapi: setup ## what another FHIR server can show, on HAPI FHIR (Java 17, Maven)
 	@$(PY) -m dev hapi --build
-	@$(PY) -m pytest --fhir hapi --rounds 50 $(ON_HAPI)
+	@$(PY) -m pytest --fhir hapi --rounds 50 --timeout 600 $(ON_HAPI)
 
 lint: setup ## ruff: rules and formatting
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
