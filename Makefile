@@ -40,7 +40,7 @@ test: setup ## all tests
 
 test-hapi: setup ## what another FHIR server can show, on HAPI FHIR (Java 17, Maven)
 	@$(PY) -m dev hapi --build
-	@$(PY) -m pytest --fhir hapi --rounds 50 $(ON_HAPI)
+	@$(PY) -m pytest --fhir hapi --rounds 50 --timeout 600 $(ON_HAPI)
 
 chaos: setup ## a day under fire, minutes long, and whether FHIR still says what DICOM says; CHAOS="--seconds 600 --seed 1"
 	@$(PY) -m tests.chaos $(CHAOS)
