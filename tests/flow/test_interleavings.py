@@ -81,13 +81,13 @@ async def test_an_instance_deleted_between_announcement_and_write(stack, fresh_p
     orig = r._write
     done = []
 
-    async def write(claims, plan, **options):
+    async def write(attempt, claims, plan, **options):
         if not done:
             done.append(1)
             await inst(stack, 1, 1, 2)
             m2 = await polled(stack)
             await stack.run(*m2, app=other)
-        return await orig(claims, plan, **options)
+        return await orig(attempt, claims, plan, **options)
 
     monkeypatch.setattr(r, "_write", write)
     await stack.run(*m1)
@@ -540,15 +540,15 @@ async def test_a_stale_delete_after_a_second_delivery(stack, fresh_projection, m
     orig = r._write
     done = []
 
-    async def write(claims, plan, **options):
+    async def write(attempt, claims, plan, **options):
         if not done:
             done.append(1)
             await stack.store(make_instance(1, 1, 1))
             m2 = await polled(stack)
             await stack.run(*m2, app=other), await stack.run(*m1, app=other)
-            await orig(claims, plan, **options)
+            await orig(attempt, claims, plan, **options)
             raise Kill
-        return await orig(claims, plan, **options)
+        return await orig(attempt, claims, plan, **options)
 
     monkeypatch.setattr(r, "_write", write)
     await killed(stack, m1)
