@@ -564,7 +564,7 @@ async def test_a_claim_lasts_through_a_slow_pass(stack, monkeypatch):
     async def transact(self, entries):
         fresh = [e for e in entries if e.if_none_exist]
         await asyncio.sleep(1.0)  # searched (nothing), not inserted yet
-        return await orig(self, [replace(e, if_none_exist=None) if e in fresh else e for e in entries])
+        return await orig(self, [replace(e, identity=None) if e in fresh else e for e in entries])
 
     monkeypatch.setattr(FhirClient, "transact", transact)
     monkeypatch.setattr("shared.sync.claiming.TRIES", 30)
