@@ -29,6 +29,7 @@ PURE = {
     "shared.sync.marks",
     "shared.sync.replica",
     "shared.sync.view",
+    "shared.sync.writers",
     "shared.text_forms",
 }
 ROOTS = {"shared.errors", "shared.model"}

@@ -11,7 +11,6 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -32,7 +31,7 @@ from shared.storage.error_records import ErrorRecords
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
-from shared.sync import findings, marks
+from shared.sync import findings, marks, writers
 from shared.sync.claiming import Claims, claiming
 from shared.sync.demographics import give_word_back, let_go, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at
@@ -44,12 +43,6 @@ from shared.sync.twins import give_way
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
-# longer than a message can stay with a worker that died or was paused
-WRITERS_LAST_S = 24 * 3600
-# more would not fit their column; beyond, deliveries have failed for days
-MOST_WRITERS = 100
-# a look at once, and one when nothing that was under way then can still be written
-LOOKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +114,8 @@ class Reconciler:
     async def _pass(self, attempt: Attempt, *, is_last: bool = False) -> Result:
         change, outcomes = attempt.change, attempt.outcomes
         state = await self._stores.studies.get(change.study)
-        earlier = [writer for writer in state.writers if _is_expected(writer, change)]
+        settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
+        earlier = writers.expected(state.writers, change, settled_before)
         if not earlier and await self._is_overtaken(change, state):
             return Result(outcomes[0] if outcomes else Outcome.OVERTAKEN)
         if state.etag is None and not change.instances:
@@ -186,7 +180,7 @@ class Reconciler:
         announced = replace(
             state,
             marks=marks.announce(state.marks, look.truth.instances),
-            writers=tuple(_with(state.writers, writer)),
+            writers=writers.announced(state.writers, writer),
             has_records=state.has_records or bool(plan.findings or look.failed),
         )
         return await self._stores.studies.save(attempt.change.study, announced)
@@ -234,7 +228,7 @@ class Reconciler:
     ) -> None:
         """Everything that must be remembered, the study state last."""
         change, patient = attempt.change, state.patient
-        unmended = [writer for writer in earlier if writer.looks < LOOKS]
+        unmended = writers.unmended(earlier)
         for written_to in {writer.patient for writer in unmended} - {""}:
             await give_word_back(self._stores.patients, written_to, self._others(change))
         if any(writer.attempt != attempt.name and not writer.looks for writer in unmended):
@@ -252,11 +246,7 @@ class Reconciler:
             state,
             marks=look.view.marks,
             full_poll=max(state.full_poll, change.poll) if look.truth.is_whole else state.full_poll,
-            writers=tuple(
-                writer._replace(looks=writer.looks + 1) if writer in unmended else writer
-                for writer in state.writers
-                if writer.attempt != attempt.name and writer.announced_at > time.time() - WRITERS_LAST_S
-            ),
+            writers=writers.confirmed(state.writers, attempt.name, unmended, time.time()),
             patient=patient,
             written=newest(state.written, attempt.written),
             has_records=left,
@@ -292,17 +282,3 @@ def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
         or (patient is not None and (patient.state_changes or patient.key != state.patient))
         or (not state.has_records and (plan.findings or look.failed))
     )
-
-
-def _is_expected(writer: Writer, change: StudyChange) -> bool:
-    """Whether this announced write may have been made, or still be, beside the one of the pass: of another delivery of
-    its message, or one that a later look is for.
-    """
-    settled = writer.announced_at < time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
-    return writer.message_id == change.message_id or (change.part < 0 and writer.looks == 1 and settled)
-
-
-def _with(writers: Iterable[Writer], writer: Writer) -> list[Writer]:
-    """Announcements with one more; each attempt announces a Patient once, and old ones make room."""
-    kept = [one for one in writers if (one.attempt, one.patient) != (writer.attempt, writer.patient)]
-    return [*kept, writer][-MOST_WRITERS:]

@@ -89,8 +89,8 @@ class Runner:
             event("services_back", logging.INFO, **_fields_of(change))
 
     async def record_poison(self, text: str) -> None:
-        """A message that could not be run at all: a defect of this app, or nothing that it wrote. Recorded, and the study
-        that it names parked.
+        """A message that could not be run at all: a defect of this app, or nothing that it wrote. Recorded, and the
+        study that it names parked.
         """
         try:
             change = StudyChange.from_json(text)

@@ -4,8 +4,6 @@ paused for longer than its claims last, in the moment before it sends, and wakes
 Both then move the same state row on. The one that comes too late finds itself overtaken, and gives way.
 """
 
-from collections.abc import Mapping
-
 from shared.fhir.bundle import Entry, reference
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Identity
@@ -14,7 +12,7 @@ from shared.sync.others import OtherStudies
 PATIENT = "Patient"
 
 
-async def give_way(fhir: FhirClient, created: Mapping[str, Identity], others: OtherStudies) -> bool:
+async def give_way(fhir: FhirClient, created: dict[str, Identity], others: OtherStudies) -> bool:
     """Delete each of these, by `Type/id`, that somebody else created too; whether there was any. Studies that found
     ours first look again.
     """
