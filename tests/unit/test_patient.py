@@ -191,10 +191,9 @@ def test_patient_is_laid_over_the_stored_one(stored, identity, ours, expected):
     assert stored == before
 
 
-def test_identifier_type_is_a_code_with_single_spaces():
+def test_an_identifier_type_that_hl7_does_not_define_is_a_text():
     qualifiers = dataset(IdentifierTypeCode="M\t R")
     read = Attributes(dataset(PatientID="MRN-0001", IssuerOfPatientIDQualifiersSequence=qualifiers))
     patient = lay_patient(None, IDENTITY, demographics(read))
-    coding = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "M R"}
-    assert patient["identifier"][0]["type"] == {"id": "dicom-type", "coding": [coding]}
+    assert patient["identifier"][0]["type"] == {"id": "dicom-type", "text": "M\t R"}
     check_valid(patient)
