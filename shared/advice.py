@@ -45,6 +45,21 @@ ADVICE = {
         "401 or 403. Check the app's identity, its role on that service and the audience.",
     ),
     "wrong-endpoint": Advice("deferred", "404 or a web page where the service should be. Check the endpoint."),
+    "certificate": Advice(
+        "deferred",
+        "The certificate of the service is not valid here: it has expired, is for another name, or its issuer is not "
+        "trusted. Renew it, or correct the endpoint.",
+    ),
+    "version-refused": Advice(
+        "nothing moves",
+        "The DICOM service offers version 2 of its API and refuses version 1, by whose sequences this app reads the "
+        "change feed. Check that whatever stands before it lets `/v1` through.",
+    ),
+    "unreadable-row": Advice(
+        "deferred",
+        "A row of a state table holds something else than this app writes; the line names it. Delete the row: what it "
+        "remembered is read anew from DICOM and FHIR.",
+    ),
     "wrong-fhir-version": Advice("deferred", "The server is not FHIR R4."),
     "refused-request": Advice(
         "deferred",

@@ -1,13 +1,11 @@
-"""HTTP for both services: client, the one table from status to error, Retry-After, retry of repeatable requests."""
+"""HTTP for both services: client, transport, bodies, and the one table from status to error."""
 
 import json
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+import ssl
+from functools import cache
+from typing import Any, NamedTuple
 
 import httpx
-import stamina
 
 from shared.errors import (
     Misconfigured,
@@ -18,6 +16,7 @@ from shared.errors import (
     Unavailable,
     VersionConflict,
 )
+from shared.retry import retry_after_s
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=60.0)
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
@@ -26,13 +25,48 @@ LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
 UNREADABLE = "unreadable"
 SERVER_ERROR = "server-error"
 
-REPEATS = 3
-REPEAT_WAIT_S = 0.2
-REPEAT_WAIT_MAX_S = 2.0
-# nobody who asks for more means it
-LONGEST_WAIT_S = 24 * 3600.0
 
-T = TypeVar("T")
+class Meaning(NamedTuple):
+    """What a status means. `outcome_unknown`: it says nothing about what became of the request behind a gateway."""
+
+    kind: type[SyncError]
+    code: str | None = None
+    advice: str = ""
+    outcome_unknown: bool = False
+
+
+ACCESS_REFUSED = Meaning(Misconfigured, "access-refused", ": check the app's identity, its role and the audience")
+WRONG_ENDPOINT = Meaning(Misconfigured, "wrong-endpoint", ": check the endpoint's address")
+CONFLICT = Meaning(VersionConflict)
+BUSY = Meaning(Unavailable)
+FAILED = Meaning(Unavailable, SERVER_ERROR)
+GAVE_UP = Meaning(Unavailable, SERVER_ERROR, outcome_unknown=True)
+# RFC 9110, 15 and the IANA registry; what is not listed goes by its hundred
+STATUSES = {
+    401: ACCESS_REFUSED,
+    403: ACCESS_REFUSED,
+    404: WRONG_ENDPOINT,
+    405: WRONG_ENDPOINT,
+    407: WRONG_ENDPOINT,
+    408: Meaning(Unavailable, outcome_unknown=True),
+    409: CONFLICT,
+    410: WRONG_ENDPOINT,
+    412: CONFLICT,
+    424: BUSY,  # the DICOM service cannot reach its storage or its key
+    425: BUSY,
+    429: Meaning(Throttled),
+    502: GAVE_UP,
+    504: GAVE_UP,
+}
+
+
+def meaning_of(status: int) -> Meaning:
+    """What an unsuccessful status means, whatever number a server made up."""
+    if status in STATUSES:
+        return STATUSES[status]
+    if status < httpx.codes.BAD_REQUEST:
+        return WRONG_ENDPOINT
+    return Meaning(Rejected) if status < httpx.codes.INTERNAL_SERVER_ERROR else FAILED
 
 
 def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
@@ -44,19 +78,35 @@ def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
         limits=LIMITS,
         trust_env=False,
         follow_redirects=False,
+        verify=_certificates(),
     )
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Reading them takes longer than everything else at start, so it is done once for all clients."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) -> httpx.Response:
     """Send one request, read the whole answer; a failed transport becomes Unavailable."""
     try:
         return await client.send(request)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, OSError) as error:  # httpx lets errors of TLS and of the socket through now and then
+        if _has(error, ssl.SSLCertVerificationError):
+            raise Misconfigured(f"the certificate of {service} is not valid here", code="certificate") from None
         # connection errors before anything was sent cannot have been carried out
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         raise Unavailable(f"{service} gave no answer ({type(error).__name__})", outcome_unknown=not unsent) from None
     except (httpx.InvalidURL, httpx.CookieConflict) as error:
         raise Misconfigured(f"{service} cannot be addressed ({type(error).__name__})") from None
+
+
+def _has(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an error is one of this kind or was raised because of one."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def json_of(service: str, response: httpx.Response) -> Any:
@@ -74,52 +124,21 @@ def json_of(service: str, response: httpx.Response) -> Any:
 
 def error_for(service: str, response: httpx.Response) -> SyncError:
     """The error that an unsuccessful status stands for."""
-    status = response.status_code
-    message = f"{service} answered {status}"
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        return Throttled(message, retry_after_s=retry_after_s(response))
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return Misconfigured(f"{message}: check the app's identity, its role and the audience", code="access-refused")
-    if status in (httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED):
-        return VersionConflict(message)
-    if status in (408, 425) or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        # a gateway that gave up says nothing about the server behind it
-        unknown = status in (408, 502, 504)
-        code = SERVER_ERROR if status >= 500 else None
-        return Unavailable(message, code=code, retry_after_s=retry_after_s(response), outcome_unknown=unknown)
-    if status in (404, 405, 407, 410) or status < httpx.codes.BAD_REQUEST:
-        return Misconfigured(f"{message}: check the endpoint's address", code="wrong-endpoint")
-    return Rejected(message)
+    meaning = meaning_of(response.status_code)
+    message = f"{service} answered {response.status_code}{meaning.advice}"
+    if issubclass(meaning.kind, Unavailable):
+        asked, unknown = retry_after_s(response.headers), meaning.outcome_unknown
+        return meaning.kind(message, code=meaning.code, retry_after_s=asked, outcome_unknown=unknown)
+    if issubclass(meaning.kind, TransientError):
+        return meaning.kind(message, code=meaning.code, retry_after_s=retry_after_s(response.headers))
+    return meaning.kind(message, code=meaning.code)
 
 
-def retry_after_s(response: httpx.Response) -> float | None:
-    """Seconds a server asks to wait: `x-ms-retry-after-ms`, or Retry-After, seconds or a date (RFC 9110, 10.2.3)."""
-    milliseconds = response.headers.get("x-ms-retry-after-ms", "")
-    if milliseconds.isdecimal():
-        return min(int(milliseconds[:12]) / 1000, LONGEST_WAIT_S)
-    text = response.headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return min(float(text[:12]), LONGEST_WAIT_S)
-    try:
-        wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        return min(max(0.0, wait_s), LONGEST_WAIT_S)
-    except (ValueError, TypeError):
-        return None
-
-
-async def repeated(call: Callable[[], Awaitable[T]]) -> T:
-    """Run a call that is safe to repeat, again when it fails for a moment; seconds at most."""
-    async for attempt in stamina.retry_context(
-        on=_worth_repeating, attempts=REPEATS, wait_initial=REPEAT_WAIT_S, wait_max=REPEAT_WAIT_MAX_S, wait_jitter=0.2
-    ):
-        with attempt:
-            return await call()
-    raise AssertionError("unreachable: stamina returns or raises")
-
-
-def _worth_repeating(error: Exception) -> bool | float:
-    if not isinstance(error, TransientError) or isinstance(error, VersionConflict):
-        return False
-    if error.retry_after_s is None:
-        return True
-    return error.retry_after_s if error.retry_after_s <= REPEAT_WAIT_MAX_S else False
+def error_for_read(service: str, response: httpx.Response) -> SyncError:
+    """The same for a request that only reads: it has nothing to conflict with, and says nothing about the study."""
+    error = error_for(service, response)
+    if isinstance(error, VersionConflict):
+        return Unavailable(str(error))
+    if isinstance(error, Rejected):
+        return Misconfigured(f"{error}: it refuses the request", code="refused-request")
+    return error

@@ -4,16 +4,16 @@ import logging
 
 LOGGER = logging.getLogger("dicom_fhir_sync")
 QUIET = ("azure", "httpx", "httpcore", "urllib3")
-SILENT = ("stamina", "azure.identity")
+SILENT = ("stamina", "azure.core", "azure.data", "azure.storage", "azure.identity")
 
 
 def quiet_libraries() -> None:
     """Libraries log URLs and headers at INFO; only their warnings pass."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # a request that is repeated within seconds is nobody's business, nor is each credential that was tried
+    # what fails there reaches this app as an exception, and is said once; they print the trace of every odd answer
     for name in SILENT:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def event(name: str, level: int = logging.INFO, **fields: object) -> None:

@@ -27,6 +27,7 @@ PURE = {
     "shared.sync.backoff",
     "shared.sync.circuit",
     "shared.sync.marks",
+    "shared.sync.replica",
     "shared.sync.view",
     "shared.text_forms",
 }
@@ -52,11 +53,20 @@ MAY_IMPORT = {
     "shared.errors": (),
     "shared.model": (),
     "shared.telemetry": (),
-    "shared.config": ("shared.errors", "shared.text_forms"),
-    "shared.http": ("shared.errors",),
-    "shared.dicom": ("shared.http", "shared.model", "shared.errors", "shared.dicom"),
-    "shared.fhir": ("shared.http", "shared.model", "shared.errors", "shared.fhir"),
-    "shared.storage": ("shared.model", "shared.errors", "shared.storage"),
+    "shared.config": ("shared.settings", "shared.errors", "shared.text_forms"),
+    "shared.settings": ("shared.settings", "shared.errors", "shared.text_forms"),
+    "shared.credentials": (
+        "shared.credentials",
+        "shared.settings",
+        "shared.http",
+        "shared.retry",
+        "shared.errors",
+    ),
+    "shared.retry": ("shared.errors",),
+    "shared.http": ("shared.errors", "shared.retry"),
+    "shared.dicom": ("shared.http", "shared.retry", "shared.model", "shared.errors", "shared.dicom"),
+    "shared.fhir": ("shared.http", "shared.retry", "shared.model", "shared.errors", "shared.fhir"),
+    "shared.storage": ("shared.retry", "shared.model", "shared.errors", "shared.storage"),
     "shared.mapping": ("shared.dicom", "shared.fhir", "shared.model", "shared.errors", "shared.mapping"),
     "shared.sync": (
         "shared.dicom",
@@ -73,7 +83,7 @@ MAY_IMPORT = {
     "shared.worker": ("shared",),
     "shared.operate": ("shared",),
     "shared.advice": (),
-    "function_app": ("shared.config", "shared.worker", "shared.model", "shared.errors", "shared.telemetry"),
+    "function_app": ("shared.settings.hosting", "shared.worker", "shared.model", "shared.errors", "shared.telemetry"),
 }
 
 
@@ -172,7 +182,7 @@ def test_nothing_imports_the_composition_root_but_the_worker():
 def test_client_knows_http_and_the_pure_files_of_its_folder(name):
     folder = name.rpartition(".")[0]
     own = {found for found in PURE if _within(found, [folder])}
-    assert _ours(name) - own - ROOTS - {"shared.http"} == set()
+    assert _ours(name) - own - ROOTS - {"shared.http", "shared.retry"} == set()
 
 
 def test_only_mapping_and_sync_know_dicom_and_fhir():
@@ -196,8 +206,8 @@ def test_only_mapping_names_dicom_attributes_and_fhir_elements_together():
     assert {name for name in named if not _within(name, ["shared.mapping"])} == set()
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name != "shared.config"])
-def test_only_config_reads_the_environment(name):
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "shared.settings.source"])
+def test_only_one_file_reads_the_environment(name):
     names = {node.attr for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)}
     assert "os" not in {imported.split(".")[0] for imported in _imports(name)}
     assert names & {"environ", "getenv"} == set()

@@ -5,13 +5,15 @@ from typing import Any
 
 import httpx
 
-from shared.errors import Misconfigured, Rejected, Unavailable, VersionConflict
-from shared.http import SERVER_ERROR, error_for, json_of, repeated, send
+from shared.errors import Misconfigured, SyncError, Unavailable
+from shared.http import SERVER_ERROR, error_for_read, json_of, send
 from shared.model import DEFAULT_PARTITION, InstanceKey, StudyKey
+from shared.retry import repeated
 
 SERVICE = "the DICOM service"
 DICOM_JSON = "application/dicom+json"
-MAX_DIGITS = 19  # of an int64
+MAX_DIGITS = 19
+MAX_SEQUENCE = 2**63 - 1  # of an int64
 PAGE_LIMIT = 100  # the service's maximum for v1
 
 
@@ -26,8 +28,12 @@ class DicomClient:
         self._partition_is_named = False
 
     async def latest_sequence(self) -> int:
-        """The highest sequence of the change feed; 0 when it is empty."""
-        response = await self._get("v1/changefeed/latest", {"includeMetadata": "false"}, "application/json")
+        """The highest sequence of the change feed; 0 when it is empty. Never above that of an int64."""
+        try:
+            response = await self._latest("v1")
+        except Misconfigured:
+            await self._check_version()
+            raise
         if response.status_code == httpx.codes.NO_CONTENT or not response.content:
             return 0
         entry = json_of(SERVICE, response)
@@ -35,9 +41,23 @@ class DicomClient:
             return 0
         members = {str(name).lower(): value for name, value in entry.items()} if isinstance(entry, Mapping) else {}
         sequence = str(members.get("sequence", ""))
-        if not sequence.isdecimal() or len(sequence) > MAX_DIGITS:
+        if not sequence.isdecimal() or len(sequence) > MAX_DIGITS or int(sequence) > MAX_SEQUENCE:
             raise Unavailable(f"{SERVICE} answered a latest change without a sequence")
         return int(sequence)
+
+    async def _latest(self, version: str) -> httpx.Response:
+        return await self._get(f"{version}/changefeed/latest", {"includeMetadata": "false"}, "application/json")
+
+    async def _check_version(self) -> None:
+        """Version 1 is refused: raise Misconfigured that says so where version 2 is not."""
+        try:
+            await self._latest("v2")
+        except SyncError:
+            return
+        raise Misconfigured(
+            f"{SERVICE} offers version 2 of its API and refuses version 1, which this app reads: check where /v1 leads",
+            code="version-refused",
+        )
 
     async def feed_page(self, offset: int, limit: int = PAGE_LIMIT) -> list[Any]:
         """Rows with a sequence in (offset, offset + limit], without metadata. An empty page may be a hole."""
@@ -108,12 +128,7 @@ class DicomClient:
             response = await send(self._client, SERVICE, request)
             if response.is_success or response.status_code in found:
                 return response
-            error = error_for(SERVICE, response)
-            if isinstance(error, VersionConflict):  # nothing is written here, so there is nothing to conflict with
-                raise Unavailable(str(error))
-            if isinstance(error, Rejected):  # a refused read says nothing about the study
-                raise Misconfigured(f"{error}: it refuses the request", code="refused-request")
-            raise error
+            raise error_for_read(SERVICE, response)
 
         return await repeated(once)
 

@@ -9,10 +9,11 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Unavailable, VersionConflict
-from shared.fhir.bundle import Entry, bundles, check_answer, resolved, transaction
+from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
+from shared.fhir.bundle import Answer, Entry, bundles, check_answer, resolved, transaction
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
-from shared.http import error_for, json_of, repeated, send
+from shared.http import error_for, error_for_read, json_of, send
+from shared.retry import repeated
 
 SERVICE = "the FHIR server"
 FHIR_JSON = "application/fhir+json"
@@ -67,18 +68,20 @@ class FhirClient:
         hits = await self._search("ImagingStudy", (("patient", patient),))
         return [hit for hit in hits if (hit.get("subject") or {}).get("reference") == patient]
 
-    async def transact(self, entries: Sequence[Entry]) -> list[str]:
-        """Carry out all entries, in order; `Type/id` per entry. Those of one bundle all or none."""
-        answers: list[str] = []
+    async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
+        """Carry out all entries, in order; what became of each. Those of one bundle all or none."""
+        answers: list[Answer] = []
         created: dict[str, str] = {}
         for bundle in bundles(entries):
             some = [resolved(entry, created) for entry in bundle]
-            answer = await self._transact(some)
-            created |= {entry.full_url: one for entry, one in zip(some, answer, strict=True) if entry.full_url}
+            # 429 says that nothing was carried out; what any other failure left behind has to be read first
+            answer = await repeated(partial(self._transact, some), Throttled)
+            answered = zip(some, answer, strict=True)
+            created |= {entry.full_url: one.reference for entry, one in answered if entry.full_url}
             answers += answer
         return answers
 
-    async def _transact(self, entries: Sequence[Entry]) -> list[str]:
+    async def _transact(self, entries: Sequence[Entry]) -> list[Answer]:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
         response = await send(self._client, SERVICE, request)
@@ -105,10 +108,7 @@ class FhirClient:
     async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
         response = await send(self._client, SERVICE, self._request(method, path, body, headers))
         if not response.is_success:
-            error = error_for(SERVICE, response)
-            if isinstance(error, Rejected):  # a refused read says nothing about the study
-                raise Misconfigured(f"{error}: it refuses the request", code="refused-request")
-            raise error
+            raise error_for_read(SERVICE, response)
         resource = json_of(SERVICE, response)
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
@@ -148,7 +148,7 @@ class FhirClient:
             return ", ".join(
                 sorted({str(issue["code"]) for issue in issues if ISSUE_CODE.fullmatch(str(issue["code"]))})
             )
-        except (ValueError, AttributeError, KeyError, TypeError):
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             return ""
 
 

@@ -51,8 +51,9 @@ def lay_patient(stored: Resource | None, identity: ByIdentifier, ours: Mapping[s
     laid = dict(ours)
     if names := ours.get("name"):
         laid["name"] = [*names, *(name for name in stored.get("name", []) if name.get("use") != USUAL)]
-    parts = ours.get("identifier", {})
-    laid["identifier"] = [_lay_identifier(row, parts) if _is(row, identity) else row for row in stored["identifier"]]
+    if "identifier" in ours:
+        parts, rows = ours["identifier"], stored["identifier"]
+        laid["identifier"] = [_lay_identifier(row, parts) if _is(row, identity) else row for row in rows]
     return overlay(stored, laid, laid)
 
 

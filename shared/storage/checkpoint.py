@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from shared.model import Checkpoint, SequenceRange
+from shared.storage.calls import read_from
 from shared.storage.table import Table, int64, integer
 
 TABLE_NAME = "SyncStateTable"
@@ -24,11 +25,12 @@ class CheckpointStore:
         if found is None:
             return Checkpoint()
         entity, etag = found
-        holes = tuple(
-            SequenceRange(first, last, datetime.fromtimestamp(seen_at, UTC))
-            for first, last, seen_at in json.loads(entity.get("Holes") or "[]")
-        )
-        return Checkpoint(integer(entity, "SyncedSequence"), integer(entity, "Poll"), holes, etag)
+        with read_from(self._table.name, ROW_KEY):
+            holes = tuple(
+                SequenceRange(first, last, datetime.fromtimestamp(seen_at, UTC))
+                for first, last, seen_at in json.loads(entity.get("Holes") or "[]")
+            )
+            return Checkpoint(integer(entity, "SyncedSequence"), integer(entity, "Poll"), holes, etag)
 
     async def save(self, checkpoint: Checkpoint) -> Checkpoint:
         """Write it under its ETag; return it with the new one. VersionConflict when another poller was faster."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.errors import VersionConflict
-from shared.storage.table import Table
+from shared.storage.table import Entity, Table
 
 TABLE_NAME = "CreationClaimTable"
 # Microsoft's FHIR server ends a bundle after 100 s; the rest is for clocks that differ
@@ -37,7 +37,7 @@ class CreationClaimStore:
     async def take(self, resource_type: str, key: str) -> CreationClaim | None:
         """The claim, or None while somebody else holds it."""
         found = await self._table.get(resource_type, key)
-        if found is not None and found[0]["ExpiresAt"] > self._now():
+        if found is not None and self._is_held(found[0]):
             return None
         owner = uuid.uuid4().hex
         entity = {
@@ -51,7 +51,11 @@ class CreationClaimStore:
         except VersionConflict:
             # an answer that was lost and asked for again looks like somebody else's row
             found = await self._table.get(resource_type, key)
-            return CreationClaim(resource_type, key, found[1]) if found and found[0]["Owner"] == owner else None
+            return CreationClaim(resource_type, key, found[1]) if found and found[0].get("Owner") == owner else None
+
+    def _is_held(self, row: Entity) -> bool:
+        expires_at = row.get("ExpiresAt")
+        return isinstance(expires_at, datetime) and expires_at > self._now()  # without an expiry nobody holds it
 
     async def renew(self, claim: CreationClaim) -> CreationClaim:
         """Hold it from now on for the whole time again; VersionConflict when it was taken over."""

@@ -1,11 +1,14 @@
 """The queue of StudyChange messages: send now, or later."""
 
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+import math
+
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
+from shared.errors import Unavailable, VersionConflict
 from shared.model import StudyChange
-from shared.storage.table import storage_error
+from shared.storage.calls import called
 
 NEVER = -1
 # Queue service: a message may be hidden for at most seven days
@@ -17,35 +20,44 @@ class StudyQueue:
 
     def __init__(self, client: QueueClient) -> None:
         self._client = client
+        self._what = f"queue {client.queue_name}"
 
     async def send(self, change: StudyChange, delay_s: float = 0) -> None:
-        """Enqueue a change; it becomes visible after the delay."""
-        delay = min(int(delay_s), MAX_DELAY_S)
+        """Enqueue a change, twice at worst; it becomes visible after the delay."""
+        delay, text = min(math.ceil(delay_s), MAX_DELAY_S), change.to_json()
+
+        async def send() -> None:
+            await self._client.send_message(text, visibility_timeout=delay, time_to_live=NEVER)
+
         try:
-            await self._client.send_message(change.to_json(), visibility_timeout=delay, time_to_live=NEVER)
+            return await called(self._what, send)
         except ResourceNotFoundError:
             await self.create()
-            await self.send(change, delay_s)
-        except AzureError as error:
-            raise storage_error(f"queue {self._client.queue_name}", error) from None
+        try:
+            return await called(self._what, send)
+        except ResourceNotFoundError:  # one that is being deleted cannot be created for a minute
+            raise Unavailable(f"{self._what} is missing and cannot be created yet") from None
 
     async def create(self) -> None:
         """Create the queue; nothing happens when it is there."""
         try:
-            await self._client.create_queue()
-        except ResourceExistsError:
+            await called(self._what, self._client.create_queue)
+        except (VersionConflict, ResourceNotFoundError):  # there, or being deleted: the next request to it tells
             return
-        except AzureError as error:
-            raise storage_error(f"queue {self._client.queue_name}", error) from None
 
     async def depth(self) -> int:
         """How many messages there are, hidden ones included, approximately."""
+
+        async def count() -> int:
+            number = (await self._client.get_queue_properties()).approximate_message_count
+            if number is None:
+                raise Unavailable(f"{self._what} answered without the number of its messages")
+            return number
+
         try:
-            return int((await self._client.get_queue_properties()).approximate_message_count or 0)
+            return await called(self._what, count)
         except ResourceNotFoundError:
             return 0
-        except AzureError as error:
-            raise storage_error(f"queue {self._client.queue_name}", error) from None
 
 
 ENCODE_POLICY = TextBase64EncodePolicy

@@ -8,7 +8,8 @@ import struct
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.model import StudyKey, StudyState, Writer
+from shared.model import StudyKey, StudyState, Writer, Written
+from shared.storage.calls import read_from
 from shared.storage.table import Entity, Table, int64, integer
 
 TABLE_NAME = "StudyStateTable"
@@ -30,15 +31,17 @@ class StudyStateStore:
         if found is None:
             return StudyState()
         entity, etag = found
-        return StudyState(
-            marks=_unpack(entity),
-            full_poll=integer(entity, "FullPoll"),
-            writers=tuple(Writer(*writer) for writer in json.loads(entity.get("Writers") or "[]")),
-            patient=str(entity.get("Patient") or ""),
-            has_records=bool(entity.get("HasRecords")),
-            parked=bool(entity.get("Parked")),
-            etag=etag,
-        )
+        with read_from(self._table.name, study.study_instance_uid):
+            return StudyState(
+                marks=_unpack(entity),
+                full_poll=integer(entity, "FullPoll"),
+                writers=tuple(Writer(*writer) for writer in json.loads(entity.get("Writers") or "[]")),
+                patient=str(entity.get("Patient") or ""),
+                has_records=bool(entity.get("HasRecords")),
+                parked=bool(entity.get("Parked")),
+                written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
+                etag=etag,
+            )
 
     async def partitions_of(self, study_instance_uid: str) -> list[StudyKey]:
         """The study in every data partition that anything is remembered of."""
@@ -55,6 +58,7 @@ class StudyStateStore:
             "Patient": state.patient,
             "HasRecords": state.has_records,
             "Parked": state.parked,
+            "Written": json.dumps(dict(state.written)),
             **_pack(state.marks),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

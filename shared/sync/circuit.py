@@ -1,18 +1,20 @@
-"""Pure: notice that a service refuses everyone, and slow down until it is back.
+"""Pure: notice that a service refuses everyone, slow down until it is back, and come back gently.
 
 One study that fails says nothing about a service. When several studies in a row fail and none succeeds, the circuit
 opens: it is said once, and messages go back to the queue without a request, but for one that is tried now and then.
-The first that succeeds closes it.
+The first that succeeds closes it. From then on there is room for one study at a time, and with each that succeeds for
+more; whenever a server asks for less, for half as many.
 """
 
 from collections.abc import Callable
 
-from shared.errors import PermanentError, SyncError, TransientError, VersionConflict
+from shared.errors import PermanentError, SyncError, Throttled, TransientError, VersionConflict
 from shared.model import StudyKey
 
 OPENS_AFTER = 5  # studies in a row
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 60.0
+MOST_ROOM = 64.0  # studies at a time, more than a host runs
 CLAIMED = "claimed"
 
 
@@ -24,6 +26,9 @@ class Circuit:
         self._failing: set[StudyKey] = set()
         self._wait_s = FIRST_WAIT_S
         self._try_at = 0.0
+        self._room = MOST_ROOM
+        self._threshold = MOST_ROOM
+        self._running = 0
         self.error: SyncError | None = None
 
     @property
@@ -31,21 +36,25 @@ class Circuit:
         """Whether the services seem to refuse everyone."""
         return self.error is not None
 
-    def admits(self) -> bool:
-        """Whether a study may be tried now. While open, one at a time."""
-        if not self.is_open:
-            return True
-        if self._clock() < self._try_at:
-            return False
-        self._try_at = self._clock() + self._wait_s
-        return True
+    def enter(self) -> bool:
+        """Whether a study may be tried now; one that may counts as running until `leave`."""
+        if self.is_open:
+            is_free = self._running == 0 and self._clock() >= self._try_at
+        else:
+            is_free = self._running < int(self._room)
+        self._running += is_free
+        return is_free
+
+    def leave(self) -> None:
+        """A study that entered is done, however it went."""
+        self._running -= 1
 
     def failed(self, study: StudyKey, error: SyncError) -> bool:
         """Count a failure; whether it opens the circuit, or an open one has another reason now."""
-        if isinstance(error, PermanentError):  # the services answered
+        if isinstance(error, PermanentError | VersionConflict) or error.code == CLAIMED:  # of the study, not a service
             return False
-        if isinstance(error, VersionConflict) or error.code == CLAIMED:
-            return False
+        if isinstance(error, Throttled):
+            self._room = self._threshold = max(1.0, min(self._room, self._running) / 2)
         was = self.error.code if self.error else None
         self._failing.add(study)
         if was is None and len(self._failing) < OPENS_AFTER:
@@ -55,8 +64,12 @@ class Circuit:
         return was != error.code
 
     def succeeded(self) -> bool:
-        """A study went through; whether that closes the circuit."""
+        """The services answered for a study; whether that closes the circuit."""
         was_open = self.is_open
+        if was_open:
+            self._room = 1.0
+        else:
+            self._room = min(MOST_ROOM, self._room + (1 if self._room < self._threshold else 1 / self._room))
         self._failing.clear()
         self._wait_s = FIRST_WAIT_S
         self.error = None

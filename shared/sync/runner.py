@@ -33,6 +33,7 @@ class Runner:
         records: ErrorRecords,
         total_retry_duration: timedelta,
         now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reconciler = reconciler
         self._states = states
@@ -40,22 +41,36 @@ class Runner:
         self._records = records
         self._total_retry_duration = total_retry_duration
         self._now = now
-        self._circuit = Circuit(time.monotonic)
+        self._circuit = Circuit(clock)
 
     async def run(self, text: str) -> Result:
         """What became of the study. Only bugs raise: a text that is no message, or an error that has no name."""
         change = StudyChange.from_json(text)
+        if not self._circuit.enter():
+            code = self._circuit.error.code if self._circuit.error else ""
+            return Result(await self._wait(change), code=code)
+        try:
+            return await self._try(change)
+        finally:
+            self._circuit.leave()
+
+    async def _wait(self, change: StudyChange) -> Outcome:
+        """Not tried now: the services refuse everyone, or are asked enough."""
+        error = self._circuit.error
+        if error is not None:
+            return await self._defer_or_park(change, error, is_tried=False)
+        await self._send_later(change)
+        return Outcome.DEFERRED
+
+    async def _try(self, change: StudyChange) -> Result:
         started = time.monotonic()
-        if not self._circuit.admits():
-            assert self._circuit.error is not None  # noqa: S101 - it admits everything otherwise
-            return Result(await self._defer_or_park(change, self._circuit.error, is_tried=False))
         try:
             result = await self._reconciler.reconcile(change)
             await self._clear_retries(change)
         except SyncError as error:
-            return Result(await self._set_aside(change, error))
-        if self._circuit.succeeded():
-            event("services_back", logging.INFO, **_fields_of(change))
+            return Result(await self._set_aside(change, error), code=error.code)
+        if result.outcome is not Outcome.OVERTAKEN:  # which asks no service
+            self._answered(change)
         event(
             "study_synced",
             logging.WARNING if result.failed else logging.INFO,
@@ -66,6 +81,10 @@ class Runner:
             seconds=f"{time.monotonic() - started:.2f}",
         )
         return result
+
+    def _answered(self, change: StudyChange) -> None:
+        if self._circuit.succeeded():
+            event("services_back", logging.INFO, **_fields_of(change))
 
     async def record_poison(self, text: str) -> None:
         """A message that could not be run at all: a defect of this app. Recorded, and its study parked."""
@@ -79,6 +98,8 @@ class Runner:
     async def _set_aside(self, change: StudyChange, error: SyncError) -> Outcome:
         level = logging.ERROR if isinstance(error, Misconfigured | PermanentError) else logging.WARNING
         was_open = self._circuit.is_open
+        if isinstance(error, PermanentError):
+            self._answered(change)
         if self._circuit.failed(change.study, error):
             event("services_refuse", level, code=error.code, reason=str(error))
         fields = {**_fields_of(change), "code": error.code, "attempts": change.attempts, "reason": str(error)}
@@ -101,14 +122,21 @@ class Runner:
         return await self._defer(change, error, is_tried=is_tried)
 
     async def _defer(self, change: StudyChange, error: SyncError, *, is_tried: bool = True) -> Outcome:
-        later = change.deferred(self._now())
-        if isinstance(error, Misconfigured):  # not the study's fault, and no reason to give it up
-            later = replace(later, first_failed_at=change.first_failed_at)
         asked = error.retry_after_s if isinstance(error, TransientError) else None
-        await self._queue.send(later, delay_s(later.attempts, asked))
+        # what is set up wrongly is not the study's fault, and no reason to give it up
+        later = await self._send_later(change, asked, keeps_age=isinstance(error, Misconfigured))
         if is_tried and not isinstance(error, Misconfigured):
             await self._note(ErrorTable.TRANSIENT_RETRY, _retry_of(later, error))
         return Outcome.DEFERRED
+
+    async def _send_later(
+        self, change: StudyChange, asked: float | None = None, *, keeps_age: bool = False
+    ) -> StudyChange:
+        later = change.deferred(self._now())
+        if keeps_age:
+            later = replace(later, first_failed_at=change.first_failed_at)
+        await self._queue.send(later, delay_s(later.attempts, asked))
+        return later
 
     async def _park_or_defer(self, change: StudyChange, error: SyncError, table: ErrorTable) -> Outcome:
         try:

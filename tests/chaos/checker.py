@@ -6,73 +6,15 @@ documentation. Differences name UIDs, resource types and elements, never values.
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
 
 import httpx
+
+from tests.chaos.archive import read_archive
 
 UID, OID = "urn:dicom:uid", "urn:oid:"
 GENDERS = {"M": "male", "F": "female", "O": "other"}
 DOSE_REPORTS = {"1.2.840.10008.5.1.4.1.1.88.67", "1.2.840.10008.5.1.4.1.1.88.68"}
 CT_ACQUISITION, EVENT_UID = "113819", "113769"
-JSON = {"Accept": "application/dicom+json"}
-PAGE = 100
-
-
-@dataclass
-class Instance:
-    """One instance as DICOM has it, and the newest change that the feed tells of it."""
-
-    study: str
-    series: str
-    sop: str
-    sequence: int
-    dataset: dict
-
-    def value(self, tag):
-        values = self.dataset.get(tag, {}).get("Value") or [None]
-        return values[0]
-
-    def text(self, tag):
-        value = self.value(tag)
-        return str(value).strip() or None if value is not None else None
-
-
-@dataclass
-class Archive:
-    """Everything in DICOM now."""
-
-    instances: list = field(default_factory=list)
-
-    def by(self, *names):
-        groups = defaultdict(list)
-        for one in self.instances:
-            key = tuple(getattr(one, name) for name in names)
-            groups[key if len(key) > 1 else key[0]].append(one)
-        return dict(groups)
-
-
-async def read_archive(http, dicom):
-    """Every instance of every study, with its newest sequence."""
-    sequences = {}
-    offset = 0
-    while True:
-        query = {"offset": offset, "limit": PAGE, "includeMetadata": "false"}
-        rows = (await http.get(f"{dicom}/v2/changefeed", params=query)).raise_for_status().json()
-        for row in rows:
-            key = (row["studyInstanceUid"], row["seriesInstanceUid"], row["sopInstanceUid"])
-            sequences[key] = max(row["sequence"], sequences.get(key, 0))
-        offset += len(rows)
-        if not rows:
-            break
-    archive = Archive()
-    for study in {key[0] for key in sequences}:
-        answer = await http.get(f"{dicom}/v2/studies/{study}/metadata", headers=JSON)
-        if answer.status_code == 404:
-            continue
-        for dataset in answer.raise_for_status().json():
-            series, sop = (dataset[tag]["Value"][0] for tag in ("0020000E", "00080018"))
-            archive.instances.append(Instance(study, series, sop, sequences[study, series, sop], dataset))
-    return archive
 
 
 def newest(instances):
@@ -221,9 +163,9 @@ class Comparison:
             self.equal(
                 f"Observation {one['id']}: subject", resource["subject"]["reference"], one["subject"]["reference"]
             )
-            reference = [{"reference": f"ImagingStudy/{resource['id']}"}]
-            self.equal(f"Observation {one['id']}: focus", reference, one.get("focus"))
-            self.equal(f"Observation {one['id']}: partOf", reference[0]["reference"], one["partOf"][0].get("reference"))
+            for name in ("focus", "partOf"):
+                told = [row.get("reference") for row in one.get(name, [])]
+                self.equal(f"Observation {one['id']}: {name}", [f"ImagingStudy/{resource['id']}"], told)
         for study in wanted.keys() | found.keys():
             for uid in wanted[study] - found[study]:
                 self.differ(f"study {study}: no Observation of {uid}")

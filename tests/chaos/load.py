@@ -101,14 +101,17 @@ def plan(seed, seconds, steps_per_s=1.0):
     return steps
 
 
-async def perform(dicom, steps, pace=asyncio.sleep):
-    """Make the changes at their times."""
+async def perform(dicom, steps, seconds):
+    """Make the changes at their times; it lasts as long as it was planned to."""
     loop = asyncio.get_running_loop()
     started = loop.time()
-    async with httpx.AsyncClient(timeout=120, trust_env=False, base_url=f"{dicom}/v2") as http:
+    # the service closes idle connections whenever it likes, and an upload is no thing to repeat
+    single_use = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=120, trust_env=False, limits=single_use, base_url=f"{dicom}/v2") as http:
         for step in steps:
-            await pace(max(0, step.at_s - (loop.time() - started)))
+            await asyncio.sleep(max(0, step.at_s - (loop.time() - started)))
             await take(http, step)
+    await asyncio.sleep(max(0, seconds - (loop.time() - started)))
 
 
 async def take(http, step):

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from tests.chaos import load
 from tests.chaos.checker import differences
-from tests.chaos.scene import SERVICES, Scene, Times, Trouble, faults, leaks
+from tests.chaos.leaks import leaks
+from tests.chaos.scene import SERVICES, Scene
+from tests.chaos.trouble import Trouble, faults
 
 MUST_BE_EMPTY = ("FhirFailToStoreExceptionTable", "TransientFailureExceptionTable", "DicomFailToStoreExceptionTable")
 
@@ -21,26 +23,25 @@ class Outcome:
     seconds: float
     steps: int
     requests: dict
-    wrong: list = field(default_factory=list)
-    trouble: Trouble | None = None
-    faults: dict = field(default_factory=dict)
+    wrong: list
+    trouble: Trouble
+    faults: Counter
     outcomes: Counter = field(default_factory=Counter)
     codes: Counter = field(default_factory=Counter)
 
 
-async def run(folder, seed, seconds, *, rate=0.3, hosts=4, times=None, trouble_every_s=6.0, drain_s=240.0, say=print):
-    """A run of this seed; with a rate of 0 nothing is disturbed."""
-    times = times or Times()
-    steps = load.plan(seed, seconds)
+async def run(folder, seed, seconds, conditions, *, drain_s=240.0, say=print):
+    """A run of this seed: the same changes under whatever conditions."""
+    steps = load.plan(seed, seconds, conditions.steps_per_s)
     started = time.monotonic()
-    async with Scene(folder, times, hosts) as scene:
-        say(f"{hosts} hosts, {len(steps)} steps in {seconds:.0f} s, {rate:.0%} of requests fail")
-        trouble = Trouble(scene, random.Random(seed), trouble_every_s) if rate else None
-        if rate:
-            for number, name in enumerate(SERVICES):
-                scene.proxies[name].use(faults(name, rate, times.longest_pause_s / 4), seed * 10 + number)
+    async with Scene(folder, conditions.times, conditions.hosts) as scene:
+        say(f"{conditions.hosts} hosts, {len(steps)} steps in {seconds:.0f} s, {conditions.rate:.0%} of requests fail")
+        trouble = Trouble(scene, random.Random(seed), conditions)
+        for number, name in enumerate(SERVICES if conditions.rate else ()):
+            wait_s = conditions.times.longest_pause_s / 4
+            scene.proxies[name].use(faults(name, conditions.rate, wait_s), seed * 10 + number)
         await _disturbed(scene, steps, seconds, trouble, say)
-        injected = {name: dict(proxy.rules.stats.faults) for name, proxy in scene.proxies.items()}
+        injected = sum((proxy.rules.stats.faults for proxy in scene.proxies.values()), Counter())
         for proxy in scene.proxies.values():
             proxy.use([])
         say(f"calm after {time.monotonic() - started:.0f} s; {await scene.depth()} messages are left")
@@ -51,16 +52,16 @@ async def run(folder, seed, seconds, *, rate=0.3, hosts=4, times=None, trouble_e
 
 
 async def _disturbed(scene, steps, seconds, trouble, say):
-    disturbing = asyncio.create_task(trouble.run()) if trouble else None
+    disturbing = asyncio.create_task(trouble.run())
     telling = asyncio.create_task(_tell(scene, seconds, trouble, say))
     try:
-        await load.perform(scene.dicom, steps)
-        if disturbing and disturbing.done():
+        await load.perform(scene.dicom, steps, seconds)
+        if disturbing.done():
             disturbing.result()
     finally:
-        for task in filter(None, (disturbing, telling)):
-            task.cancel()
-        await asyncio.gather(*filter(None, (disturbing, telling)), return_exceptions=True)
+        disturbing.cancel()
+        telling.cancel()
+        await asyncio.gather(disturbing, telling, return_exceptions=True)
     for host in scene.hosts:
         if host.part.process.poll() is not None:  # it was being killed when the trouble ended
             await host.start()
@@ -70,7 +71,7 @@ async def _tell(scene, seconds, trouble, say):
     started = time.monotonic()
     while True:
         await asyncio.sleep(max(5, seconds / 12))
-        more = f", {trouble.kills} kills, {trouble.pauses} pauses" if trouble else ""
+        more = f", {trouble.kills} kills, {trouble.pauses} pauses"
         say(f"{time.monotonic() - started:4.0f} s: {await scene.depth()} messages{more}, requests {scene.requests()}")
 
 
@@ -81,7 +82,6 @@ async def _look(scene, result):
     result.wrong += [f"{table}: {len(rows[table])} rows" for table in MUST_BE_EMPTY if rows.get(table)]
     poison = await scene.depth(scene.poison) + logs.count("poison_message") + logs.count("was moved to")
     result.wrong += [f"{poison} signs of poison messages"] if poison else []
-    queue = result.trouble.texts if result.trouble else ""
-    result.wrong += leaks(load.PRIVATE, logs=logs, tables=str(rows), queue=queue)
+    result.wrong += leaks(load.PRIVATE, logs=logs, tables=str(rows), queue=result.trouble.texts)
     result.outcomes = Counter(re.findall(r"study_synced.*?outcome=(\w+)", logs))
     result.codes = Counter(re.findall(r"study_set_aside.*?code=([\w-]+)", logs))

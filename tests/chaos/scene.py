@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 import shutil
 import signal
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from dev.azurite import KEY, connection_string
+from dev.azurite import connection_string
 from dev.process import ROOT, Part
 from dev.proxy.server import Proxy
 
@@ -27,12 +26,15 @@ SERVICES = ("dicom", "fhir", "tables", "queues")
 @dataclass(frozen=True)
 class Times:
     """What production takes minutes for, in seconds: the expiry of claims, when they are renewed, the longest delay of
-    a retry; how long the messages of a dead host stay hidden. A paused worker wakes up well before claims expire.
+    a retry, how often a service that refuses everyone is tried; how long the messages of a dead host stay hidden. A
+    paused worker wakes up well before claims expire.
     """
 
     claim_expires_s: float = 8.0
     claim_renewed_after_s: float = 1.0
     longest_delay_s: float = 10.0
+    first_trial_after_s: float = 5.0
+    trial_every_s: float = 60.0
     hidden_after_crash_s: int = 3
     longest_pause_s: float = 4.0
 
@@ -42,10 +44,11 @@ import sys
 from datetime import timedelta
 sys.path.insert(0, {root!r})
 from shared.storage import creation_claim
-from shared.sync import backoff, claiming
+from shared.sync import backoff, circuit, claiming
 creation_claim.EXPIRES_AFTER = timedelta(seconds={times.claim_expires_s})
 claiming.RENEW_AFTER_S = {times.claim_renewed_after_s}
 backoff.LONGEST_S = {times.longest_delay_s}
+circuit.FIRST_WAIT_S, circuit.LONGEST_WAIT_S = {times.first_trial_after_s}, {times.trial_every_s}
 exec(open({root!r} + "/function_app.py").read())
 """
 
@@ -114,7 +117,9 @@ class Scene:
             self.proxies[name] = await Proxy(url).start()
             self._resources.push_async_callback(self.proxies[name].close)
         self._connection = storage["connection_string"]
-        self.http = await self._resources.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
+        self.http = await self._resources.enter_async_context(
+            httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+        )
         self.tables = await self._resources.enter_async_context(
             TableServiceClient.from_connection_string(self._connection)
         )
@@ -205,82 +210,3 @@ class Scene:
 
     def requests(self):
         return {name: proxy.rules.stats.total for name, proxy in self.proxies.items()}
-
-
-def faults(service, rate, longest_s):
-    """Rules by which about `rate` of all requests of a service fail in one of its ways."""
-    rules = [
-        {"status": 429, "retry_after_s": 1, "retry_after_ms": 700},
-        {"status": 500},
-        {"status": 503, "retry_after_s": 1},
-        {"status": 408},
-        {"kind": "reset"},
-        {"kind": "lose"},
-        {"kind": "truncate"},
-        {"kind": "html", "status": 502},
-    ]
-    if service in ("dicom", "fhir"):
-        rules += [{"kind": "html", "status": 200}, {"status": 502}, {"status": 504}]
-    if service in ("fhir", "tables"):
-        rules += [{"status": 409, "writes": True}, {"status": 412, "writes": True}]
-    if service != "dicom":
-        rules += [{"kind": "duplicate", "writes": True}]
-    each = rate / (len(rules) + 2)
-    rules = [rule | {"probability": each} for rule in rules]
-    return [{"kind": "slow", "seconds": s, "probability": each} for s in (longest_s / 10, longest_s)] + rules
-
-
-@dataclass
-class Trouble:
-    """Kills, pauses and meddling with the queue, until cancelled; counts of each, and the messages that were seen."""
-
-    scene: Scene
-    choose: random.Random
-    every_s: float
-    kills: int = 0
-    pauses: int = 0
-    duplicated: int = 0
-    delayed: int = 0
-    texts: str = ""
-
-    async def run(self):
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._kill())
-            tasks.create_task(self._pause())
-            tasks.create_task(self._meddle())
-
-    async def _kill(self):
-        while True:
-            await asyncio.sleep(self.choose.uniform(0.5, 1.5) * self.every_s)
-            await self.choose.choice(self.scene.hosts).kill()
-            self.kills += 1
-
-    async def _pause(self):
-        while True:
-            await asyncio.sleep(self.choose.uniform(0.3, 1.0) * self.every_s)
-            self.pauses += 1
-            await self.choose.choice(self.scene.hosts).pause(self.choose.uniform(0.5, self.scene.times.longest_pause_s))
-
-    async def _meddle(self):
-        """Take messages, and send them again later, some of them twice."""
-        while True:
-            await asyncio.sleep(self.choose.uniform(0.1, 0.5))
-            with contextlib.suppress(ResourceNotFoundError):
-                async for message in self.scene.queue.receive_messages(max_messages=3, visibility_timeout=30):
-                    copies = self.choose.choice((1, 1, 2, 3))
-                    for _ in range(copies):
-                        delay_s = self.choose.randint(0, 5)
-                        await self.scene.queue.send_message(
-                            message.content, visibility_timeout=delay_s, time_to_live=-1
-                        )
-                    await self.scene.queue.delete_message(message)
-                    self.texts += message.content
-                    self.delayed += 1
-                    self.duplicated += copies - 1
-
-
-def leaks(private, **texts):
-    """Which of the texts hold something that nobody may read there; the words themselves are not repeated."""
-    return [
-        f"{name}: private data in it" for name, text in texts.items() if any(word in text for word in {*private, KEY})
-    ]

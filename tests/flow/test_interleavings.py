@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ import pytest
 from dev.process import running
 from shared.errors import Rejected, SyncError, Throttled, VersionConflict
 from shared.fhir.client import FhirClient
-from shared.model import Checkpoint, StudyChange
+from shared.model import DEFAULT_PARTITION, Checkpoint, StudyChange, StudyKey, Writer
 from shared.sync import reconciler
 from shared.sync.others import OtherStudies
 from shared.sync.poller import Poller
@@ -586,3 +587,24 @@ async def test_a_claim_lasts_through_a_slow_pass(stack, monkeypatch):
 
     await asyncio.gather(stack.run(m[0]), later())
     assert len(await stack.resources("Patient")) == 1
+
+
+async def test_looks_that_mend_come_to_an_end(stack):
+    """Workers died at later looks at two studies, each after it wrote to the Patient of the other study."""
+    await stack.store(make_instance(1, PatientID="A"), make_instance(2, PatientID="B"))
+    await stack.drain()
+    states = rec(stack)._stores.studies
+    studies = [StudyKey(DEFAULT_PARTITION, study_uid(number)) for number in (1, 2)]
+    before = [await states.get(study) for study in studies]
+    for study, state, other in zip(studies, before, reversed(before), strict=True):
+        died = Writer("7.-1", "died", int(time.time()), other.patient)
+        await states.save(study, replace(state, writers=(died,)))
+    await stack.app.queue.send(StudyChange(studies[0], 7, -1))
+    looks = 0
+    while await stack.app.queue.depth():
+        texts = await stack.messages()
+        await stack.run(*texts)
+        looks += len(texts)
+        assert looks < 10
+        await asyncio.sleep(0.1)
+    assert looks > 2

@@ -4,7 +4,6 @@ import asyncio
 import collections
 import random
 import shutil
-import time
 
 import pytest
 
@@ -12,7 +11,6 @@ from dev.process import ROOT, Part
 from tests.builders import make_instance, make_series
 
 ROUNDS_OF_KILLS = 5
-IN_STEP_WITHIN_S = 120
 # claims of the dead are waited for; the servers here answer within milliseconds, not minutes
 APP = f"""
 import sys
@@ -48,18 +46,6 @@ def host(stack, app_folder, name):
     return Part(args, env=env, log=app_folder / f"{name}.log")
 
 
-async def wait_until_in_step(stack):
-    """Until the checkpoint is at the end of the feed and the queue is empty, hidden messages included."""
-    deadline = time.monotonic() + IN_STEP_WITHIN_S
-    while True:
-        latest = await stack.app.dicom.latest_sequence()
-        checkpoint = await stack.app.checkpoints.get()
-        if checkpoint.sequence == latest and not await stack.app.queue.depth():
-            return
-        assert time.monotonic() < deadline, "FHIR did not get in step"
-        await asyncio.sleep(0.2)
-
-
 async def test_two_hosts_make_no_twins(stack, app_folder, fresh_projection):
     """50 studies of 10 new patients on one new equipment, all at once."""
     equipment = {"Manufacturer": "ACME", "DeviceSerialNumber": "SN1"}
@@ -67,7 +53,7 @@ async def test_two_hosts_make_no_twins(stack, app_folder, fresh_projection):
     try:
         for study in range(1, 51):
             await stack.store(*make_series(study, 1, 2, PatientID=f"MRN-{study % 10}", **equipment))
-        await wait_until_in_step(stack)
+        await stack.until_in_step()
     finally:
         for one in hosts:
             one.stop()
@@ -89,7 +75,7 @@ async def test_a_host_that_is_killed_leaves_nothing_undone(stack, app_folder, fr
         one.kill()
     last = host(stack, app_folder, "last")
     try:
-        await wait_until_in_step(stack)
+        await stack.until_in_step()
     finally:
         last.stop()
     assert await stack.content() == await fresh_projection()

@@ -71,7 +71,7 @@ def test_a_message(value):
 )
 def test_the_answer_to_a_transaction(answer):
     try:
-        references = check_answer([CREATE], answer)
+        (created,) = check_answer([CREATE], answer)
     except SyncError:
         return
-    assert references[0].startswith("Patient/")
+    assert created.reference.startswith("Patient/")

@@ -2,45 +2,51 @@
 
 import inspect
 import json
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+import socket
+import ssl
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shared.errors import Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
-from shared.http import error_for, json_of, new_client, repeated, retry_after_s, send
+from shared.http import error_for, error_for_read, json_of, new_client, send
 
 SERVICE = "the FHIR server"
 REQUEST = httpx.Request("POST", "https://fhir.example.org/?identifier=MRN-0001")
 
-# https://www.iana.org/assignments/http-status-codes: what is not here is a refusal (4xx) or an outage (5xx)
-WRONG_ADDRESS = {*range(100, 400), 404, 405, 407, 410}
+# all that three digits can say, and more than three; RFC 9110 and the IANA registry know 100 to 599
+STATUSES = [*range(1000), 1000, 9999]
+REFUSALS = range(400, 500)
 CLASSES = {
-    401: Misconfigured,
-    403: Misconfigured,
-    408: Unavailable,
-    409: VersionConflict,
-    412: VersionConflict,
-    425: Unavailable,
+    **dict.fromkeys((401, 403, 404, 405, 407, 410), Misconfigured),
+    **dict.fromkeys((408, 424, 425), Unavailable),
+    **dict.fromkeys((409, 412), VersionConflict),
     429: Throttled,
 }
 
 
 def _expected(status):
-    if status in WRONG_ADDRESS:
-        return Misconfigured
-    return CLASSES.get(status, Unavailable if status >= 500 else Rejected)
+    if status in REFUSALS:
+        return CLASSES.get(status, Rejected)
+    return Misconfigured if status < 400 else Unavailable
 
 
-@pytest.mark.parametrize("status", range(100, 600))
-def test_status_is_one_error(status):
-    error = error_for(SERVICE, httpx.Response(status, text="MRN-0001", headers={"location": "https://x/MRN-0001"}))
-    assert type(error) is _expected(status)
-    assert str(status) in str(error)
-    assert "MRN-0001" not in str(error)
+def _answer(status):
+    return httpx.Response(status, text="MRN-0001", headers={"location": "https://x/MRN-0001", "Retry-After": "7"})
+
+
+def test_every_status_is_one_error():
+    errors = {status: error_for(SERVICE, _answer(status)) for status in STATUSES}
+    assert {status: type(error) for status, error in errors.items()} == {one: _expected(one) for one in STATUSES}
+    assert [status for status, error in errors.items() if f"answered {status}" not in str(error)] == []
+    assert [status for status, error in errors.items() if "MRN-0001" in str(error)] == []
+
+
+def test_a_read_conflicts_with_nothing_and_says_nothing_about_the_study():
+    instead = {VersionConflict: Unavailable, Rejected: Misconfigured}
+    found = {status: type(error_for_read(SERVICE, _answer(status))) for status in STATUSES}
+    assert found == {one: instead.get(_expected(one), _expected(one)) for one in STATUSES}
+    assert error_for_read(SERVICE, _answer(400)).code == "refused-request"
 
 
 @pytest.mark.parametrize(
@@ -64,15 +70,16 @@ def test_code_of_a_status(status, code):
 
 @pytest.mark.parametrize(
     ("status", "unknown"),
-    [(408, True), (425, False), (500, False), (502, True), (503, False), (504, True)],
+    [(408, True), (424, False), (425, False), (500, False), (502, True), (503, False), (504, True)],
 )
 def test_a_gateway_that_gave_up_leaves_the_outcome_unknown(status, unknown):
     assert error_for(SERVICE, httpx.Response(status)).outcome_unknown is unknown
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_wait_that_a_server_asks_for_is_kept(status):
-    assert error_for(SERVICE, httpx.Response(status, headers={"Retry-After": "7"})).retry_after_s == 7.0
+def test_wait_that_a_server_asks_for_is_kept_wherever_it_is_waited():
+    errors = [error_for(SERVICE, _answer(status)) for status in STATUSES]
+    asked = {type(error): error.retry_after_s for error in errors if hasattr(error, "retry_after_s")}
+    assert asked == {Unavailable: 7.0, Throttled: 7.0, VersionConflict: 7.0}
 
 
 # --- failures of the transport -------------------------------------------------------------------------------------
@@ -133,6 +140,33 @@ async def test_outcome_is_known_only_when_nothing_was_sent(name):
     assert raised.value.outcome_unknown is (name not in NOT_SENT)
 
 
+RAW = [
+    ssl.SSLError(1, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"),
+    ssl.SSLZeroReturnError(6, "closed"),
+    ConnectionResetError(104, "MRN-0001"),
+    BrokenPipeError(32, "broken"),
+    socket.gaierror(-2, "Name or service not known"),
+    TimeoutError(),
+    OSError(24, "Too many open files"),
+]
+
+
+@pytest.mark.parametrize("failure", RAW, ids=lambda failure: type(failure).__name__)
+async def test_what_httpx_lets_through_is_one_error(failure):
+    with pytest.raises(Unavailable) as raised:
+        await _sent(failure)
+    assert (raised.value.outcome_unknown, type(failure).__name__ in str(raised.value)) == (True, True)
+    assert "MRN-0001" not in str(raised.value)
+
+
+async def test_a_certificate_that_is_not_valid_is_not_the_study_s_fault():
+    failure = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED]")
+    failure.__cause__ = ssl.SSLCertVerificationError(1, "certificate has expired")
+    with pytest.raises(Misconfigured) as raised:
+        await _sent(failure)
+    assert raised.value.code == "certificate"
+
+
 @pytest.mark.parametrize("name", sorted(DEFECTS))
 async def test_defect_of_the_app_is_not_named_away(name):
     with pytest.raises(FAILURES[name]):
@@ -174,85 +208,6 @@ def test_body_that_is_not_json(content, kind, code):
         json_of(SERVICE, response)
     assert raised.value.code == code
     assert "MRN-0001" not in str(raised.value)
-
-
-# --- Retry-After ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        pytest.param({}, None, id="none"),
-        pytest.param({"Retry-After": "120"}, 120.0, id="seconds"),
-        pytest.param({"Retry-After": " 120 "}, 120.0, id="padded"),
-        pytest.param({"Retry-After": "0"}, 0.0, id="zero"),
-        pytest.param({"Retry-After": "-5"}, None, id="negative"),
-        pytest.param({"Retry-After": "1.5"}, None, id="fraction, which RFC 9110 has not"),
-        pytest.param({"Retry-After": ""}, None, id="empty"),
-        pytest.param({"Retry-After": "soon"}, None, id="word"),
-        pytest.param({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, 0.0, id="date in the past"),
-        pytest.param({"Retry-After": "Fri, 31 Dec 1999"}, None, id="half a date"),
-        pytest.param({"x-ms-retry-after-ms": "1500"}, 1.5, id="milliseconds"),
-        pytest.param({"x-ms-retry-after-ms": "1500", "Retry-After": "9"}, 1.5, id="milliseconds are more exact"),
-        pytest.param({"x-ms-retry-after-ms": "soon", "Retry-After": "9"}, 9.0, id="milliseconds unreadable"),
-    ],
-)
-def test_wait_that_is_asked_for(headers, seconds):
-    assert retry_after_s(httpx.Response(429, headers=headers)) == seconds
-
-
-def test_wait_until_a_date():
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True)
-    assert 110 < retry_after_s(httpx.Response(503, headers={"Retry-After": date})) <= 120
-
-
-@given(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"]), max_size=40))
-def test_no_header_makes_an_answer_unreadable(text):
-    seconds = retry_after_s(httpx.Response(429, headers={"Retry-After": text, "x-ms-retry-after-ms": text}))
-    assert seconds is None or seconds >= 0
-
-
-# --- repetition ----------------------------------------------------------------------------------------------------
-
-
-class Call:
-    """Fails so many times, then answers."""
-
-    def __init__(self, *failures):
-        self.failures = list(failures)
-        self.count = 0
-
-    async def __call__(self):
-        self.count += 1
-        if self.failures:
-            raise self.failures.pop(0)
-        return "answer"
-
-
-def _soon(kind):
-    return kind("m", retry_after_s=0.01)
-
-
-@pytest.mark.parametrize(
-    ("failures", "outcome", "count"),
-    [
-        pytest.param([], "answer", 1, id="none"),
-        pytest.param([_soon(Unavailable)], "answer", 2, id="one outage"),
-        pytest.param([_soon(Throttled), _soon(Unavailable)], "answer", 3, id="two"),
-        pytest.param([_soon(Unavailable)] * 3, Unavailable, 3, id="too many"),
-        pytest.param([Throttled("m", retry_after_s=60.0)], Throttled, 1, id="a long wait is left to the queue"),
-        pytest.param([VersionConflict("m")], VersionConflict, 1, id="a conflict asks for a new pass"),
-        pytest.param([Rejected("m")], Rejected, 1, id="permanent"),
-        pytest.param([Misconfigured("m")], Misconfigured, 1, id="misconfigured"),
-    ],
-)
-async def test_repetition(failures, outcome, count):
-    call = Call(*failures)
-    try:
-        result = await repeated(call)
-    except SyncError as error:
-        result = type(error)
-    assert (result, call.count) == (outcome, count)
 
 
 # --- the client ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,89 @@
+"""The rim to Azure Storage: every call of its libraries goes through here, and what they raise becomes one of ours."""
+
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+
+from shared.errors import Misconfigured, SyncError, Throttled, Unavailable, VersionConflict
+from shared.retry import repeated, retry_after_s
+
+T = TypeVar("T")
+
+# of every client: by themselves they wait for five minutes, and repeat for as long as a header says
+CLIENT_OPTIONS: dict[str, Any] = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 30}
+REFUSED, MISSING, CONFLICTS, THROTTLED = (401, 403), 404, (409, 412), 429
+# what a row raises that this app did not write
+UNREADABLE_ROW = (ValueError, TypeError, KeyError, AttributeError, OverflowError, struct.error)
+
+
+async def called(what: str, call: Callable[[], Awaitable[T]]) -> T:
+    """Run one call that is safe to repeat. `what` names the table or queue.
+
+    Raises ResourceNotFoundError where the service itself says that something is not there, else errors of ours only.
+    """
+
+    async def once() -> T:
+        with _translated(what):
+            return await call()
+
+    return await repeated(once)
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Errors of a block that calls the libraries as errors of ours; their texts are dropped, they can hold URLs."""
+    try:
+        yield
+    except ResourceNotFoundError as error:
+        if _is_said_by_storage(error):
+            raise
+        raise storage_error(what, error) from None
+    except AzureError as error:
+        raise storage_error(what, error) from None
+    except SyncError:
+        raise
+    except Exception as error:  # noqa: BLE001 - an answer that is no answer of theirs makes the libraries raise anything
+        raise Unavailable(f"{what} answered something unreadable ({type(error).__name__})") from None
+
+
+def _is_said_by_storage(error: HttpResponseError) -> bool:
+    """A gateway or a wrong address answers 404 too, but without a code or the id of a request."""
+    headers = getattr(error.response, "headers", {})
+    return bool(getattr(error, "error_code", None) or headers.get("x-ms-request-id"))
+
+
+def storage_error(what: str, error: AzureError) -> SyncError:
+    """The error that a failure of Azure Storage stands for: by its status, else by its class."""
+    status = error.status_code if isinstance(error, HttpResponseError) else None
+    asked = retry_after_s(getattr(getattr(error, "response", None), "headers", {}))
+    if isinstance(error, ClientAuthenticationError) or status in REFUSED:
+        text = f"{what} refuses access ({status or type(error).__name__}): check the app's storage roles or key"
+        return Misconfigured(text, code="access-refused")
+    if status == MISSING or isinstance(error, ResourceNotFoundError):
+        return Misconfigured(f"{what} answered 404 and is not Azure Storage: check its address", code="wrong-endpoint")
+    if status in CONFLICTS or isinstance(error, ResourceExistsError | ResourceModifiedError):
+        return VersionConflict(f"{what}: somebody else wrote first")
+    if status == THROTTLED:
+        return Throttled(f"{what} answered 429", retry_after_s=asked)
+    return Unavailable(f"{what} gave no usable answer ({status or type(error).__name__})", retry_after_s=asked)
+
+
+@contextmanager
+def read_from(table: str, key: str) -> Iterator[None]:
+    """Make sense of a row in a block; one that this app did not write like that becomes Misconfigured."""
+    try:
+        yield
+    except UNREADABLE_ROW as error:
+        raise Misconfigured(
+            f"the row {key} of {table} cannot be read ({type(error).__name__}): delete it", code="unreadable-row"
+        ) from None

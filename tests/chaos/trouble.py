@@ -1,0 +1,103 @@
+"""What goes wrong in a run: failing requests, kills, pauses, and messages that come late, twice and in any order."""
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, field
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from tests.chaos.scene import Scene, Times
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a run goes on. rate: which part of requests fails. kill_every_s, pause_every_s: 0 for never. meddle:
+    whether messages are taken from the queue, and sent again later and doubled.
+    """
+
+    rate: float = 0.3
+    kill_every_s: float = 6.0
+    pause_every_s: float = 4.0
+    meddle: bool = True
+    hosts: int = 4
+    steps_per_s: float = 1.0
+    times: Times = field(default_factory=Times)
+
+
+CALM = Conditions(rate=0, kill_every_s=0, pause_every_s=0, meddle=False)
+
+
+def faults(service, rate, longest_s):
+    """Rules by which about `rate` of all requests of a service fail in one of its ways."""
+    rules = [
+        {"status": 429, "retry_after_s": 1, "retry_after_ms": 700},
+        {"status": 500},
+        {"status": 503, "retry_after_s": 1},
+        {"status": 408},
+        {"kind": "reset"},
+        {"kind": "lose"},
+        {"kind": "truncate"},
+        {"kind": "html", "status": 502},
+    ]
+    if service in ("dicom", "fhir"):
+        rules += [{"kind": "html", "status": 200}, {"status": 502}, {"status": 504}]
+    if service in ("fhir", "tables"):
+        rules += [{"status": 409, "writes": True}, {"status": 412, "writes": True}]
+    if service != "dicom":
+        rules += [{"kind": "duplicate", "writes": True}]
+    each = rate / (len(rules) + 2)
+    rules = [rule | {"probability": each} for rule in rules]
+    return [{"kind": "slow", "seconds": s, "probability": each} for s in (longest_s / 10, longest_s)] + rules
+
+
+@dataclass
+class Trouble:
+    """Kills, pauses and meddling with the queue, until cancelled; counts of each, and the messages that were seen."""
+
+    scene: Scene
+    choose: random.Random
+    conditions: Conditions
+    kills: int = 0
+    pauses: int = 0
+    duplicated: int = 0
+    delayed: int = 0
+    texts: str = ""
+
+    async def run(self):
+        async with asyncio.TaskGroup() as tasks:
+            if self.conditions.kill_every_s:
+                tasks.create_task(self._kill(self.conditions.kill_every_s))
+            if self.conditions.pause_every_s:
+                tasks.create_task(self._pause(self.conditions.pause_every_s))
+            if self.conditions.meddle:
+                tasks.create_task(self._meddle())
+
+    async def _kill(self, every_s):
+        while True:
+            await asyncio.sleep(self.choose.uniform(0.2, 1.8) * every_s)
+            await self.choose.choice(self.scene.hosts).kill()
+            self.kills += 1
+
+    async def _pause(self, every_s):
+        while True:
+            await asyncio.sleep(self.choose.uniform(0.2, 1.8) * every_s)
+            self.pauses += 1
+            await self.choose.choice(self.scene.hosts).pause(self.choose.uniform(0.5, self.scene.times.longest_pause_s))
+
+    async def _meddle(self):
+        """Take messages, and send them again later, some of them twice."""
+        while True:
+            await asyncio.sleep(self.choose.uniform(0.1, 0.5))
+            with contextlib.suppress(ResourceNotFoundError):
+                async for message in self.scene.queue.receive_messages(max_messages=3, visibility_timeout=30):
+                    copies = self.choose.choice((1, 1, 2, 3))
+                    for _ in range(copies):
+                        delay_s = self.choose.randint(0, 5)
+                        await self.scene.queue.send_message(
+                            message.content, visibility_timeout=delay_s, time_to_live=-1
+                        )
+                    await self.scene.queue.delete_message(message)
+                    self.texts += message.content
+                    self.delayed += 1
+                    self.duplicated += copies - 1
