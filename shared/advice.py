@@ -91,6 +91,11 @@ ADVICE = {
     "rejected": Advice("parked", "The FHIR server refuses the content (400, 422); the line holds its issue codes."),
     "permanent": Advice("parked", "Another lasting failure."),
     "bug": Advice("parked", "See `poison_message`."),
+    "malformed-message": Advice(
+        "recorded",
+        "A message on the queue is none that this app writes; it was taken off. Find out who sends there. If a study "
+        "is behind, its next change brings it up to date.",
+    ),
     "malformed-entry": Advice("recorded", "A row of the change feed cannot be read. The rest of the page went on."),
     "missing": Advice(
         "recorded",

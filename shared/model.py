@@ -2,12 +2,27 @@
 
 import enum
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 DEFAULT_PARTITION = "Microsoft.Default"
+PARTITION_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+UID_MAX_LENGTH = 64
+MAX_INT64 = 2**63 - 1
+MAX_INT32 = 2**31 - 1  # of a plain integer in Table Storage
+
+
+def is_uid(text: Any) -> bool:
+    """Whether this can be a UID as archives really have them. What is none must not reach tables, messages or URLs."""
+    return (
+        isinstance(text, str)
+        and 0 < len(text) <= UID_MAX_LENGTH
+        and text.isascii()
+        and text.replace(".", "").isdecimal()
+    )
 
 
 class InstanceKey(NamedTuple):
@@ -100,19 +115,37 @@ class StudyChange:
             message = json.loads(text)
             first_failed_at = message.get("firstFailedAt")
             return cls(
-                study=StudyKey(str(message["partition"]), str(message["study"])),
-                poll=int(message["poll"]),
-                part=int(message.get("part", 0)),
+                study=StudyKey(_partition(message["partition"]), _uid(message["study"])),
+                poll=_whole(message["poll"]),
+                part=_whole(message.get("part", 0), lowest=-1),
                 instances={
-                    InstanceKey(series, sop): int(sequence)
+                    InstanceKey(_uid(series), _uid(sop)): _whole(sequence)
                     for series, instances in message.get("series", {}).items()
                     for sop, sequence in instances.items()
                 },
-                attempts=int(message.get("attempts", 0)),
+                attempts=_whole(message.get("attempts", 0), most=MAX_INT32),
                 first_failed_at=datetime.fromisoformat(first_failed_at).astimezone(UTC) if first_failed_at else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ValueError("not a StudyChange message") from None
+
+
+def _uid(text: Any) -> str:
+    if not is_uid(text):
+        raise ValueError("not a UID")
+    return str(text)
+
+
+def _partition(text: Any) -> str:
+    if not PARTITION_NAME.fullmatch(text):
+        raise ValueError("not the name of a data partition")
+    return str(text)
+
+
+def _whole(value: Any, lowest: int = 0, most: int = MAX_INT64) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= most:
+        raise ValueError("not such a number")
+    return value
 
 
 class Outcome(enum.StrEnum):

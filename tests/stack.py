@@ -95,7 +95,8 @@ class Stack:
         raise AssertionError("the update did not end")
 
     async def dicom_dev(self, path, body=None):
-        answer = await self.http.post(f"{self.dicom}/_dev/{path}", json={} if body is None else body)
+        content = json.dumps({} if body is None else body)  # NaN and the like, which httpx refuses to write
+        answer = await self.http.post(f"{self.dicom}/_dev/{path}", content=content)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 

@@ -3,6 +3,7 @@
 JSON in and out; nothing of it is part of the real service.
 """
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -71,6 +72,7 @@ async def feed(request: Request) -> Response:
 
 def _apply_shape(service: Service, body: dict[str, Any]) -> None:
     known = {"skip", "hold", "release", "reset_sequence", "casing", "malform", "malform_metadata"}
+    known |= {"rows_instead", "metadata_instead"}
     if unknown := body.keys() - known:
         raise UnknownError(f"unknown: {', '.join(sorted(unknown))}")
     if "casing" in body:
@@ -81,6 +83,11 @@ def _apply_shape(service: Service, body: dict[str, Any]) -> None:
     if "malform_metadata" in body:
         wish = body["malform_metadata"]
         service.shape.metadata[wish["sop_instance_uid"]] = _one_of(METADATA_MALFORMATIONS, wish["how"])
+    # any JSON, by sequence and by SOP Instance UID; in ASCII, which holds even halves of characters
+    for sequence, row in body.get("rows_instead", {}).items():
+        service.shape.rows_instead[int(sequence)] = json.dumps(row).encode()
+    for uid, content in body.get("metadata_instead", {}).items():
+        service.shape.metadata_instead[uid] = json.dumps(content).encode()
 
 
 def _one_of(known: frozenset[str], value: str) -> str:

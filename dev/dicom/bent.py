@@ -6,7 +6,9 @@ from typing import Any
 from dev.dicom.call import Refused
 from dev.dicom.service import Shape
 
-ENTRY_MALFORMATIONS = frozenset({"not_an_object", "missing_uid", "unknown_action", "bad_metadata", "unknown_member"})
+ENTRY_MALFORMATIONS = frozenset(
+    {"not_an_object", "missing_uid", "unknown_action", "bad_metadata", "unknown_member", "broken_json"}
+)
 METADATA_MALFORMATIONS = frozenset({"nan", "nulls", "strings", "not_a_dataset", "broken_json", "status_503"})
 CASINGS = frozenset({"camel", "pascal", "lower_enums"})
 
@@ -17,8 +19,12 @@ def _bytes(value: Any) -> bytes:
 
 def entry(shape: Shape, members: dict[str, Any], metadata: bytes | None) -> bytes:
     """One entry of the feed as bytes."""
+    if members["sequence"] in shape.rows_instead:
+        return shape.rows_instead[members["sequence"]]
     how = shape.entries.get(members["sequence"])
     match how:
+        case "broken_json":
+            return b'{"sequence": tru'
         case "not_an_object":
             return _bytes("not an object")
         case "missing_uid":
@@ -45,6 +51,8 @@ def _pascal(name: str) -> str:
 
 def metadata(shape: Shape, sop_instance_uid: str, content: bytes) -> bytes:
     """The metadata of one instance as bytes; `status_503` refuses the whole answer."""
+    if sop_instance_uid in shape.metadata_instead:
+        return shape.metadata_instead[sop_instance_uid]
     how = shape.metadata.get(sop_instance_uid)
     match how:
         case None:

@@ -17,11 +17,13 @@ MAX_FILE_BYTES = 2_147_483_647
 
 @dataclass(slots=True)
 class Shape:
-    """How entries of the feed and metadata are served: casing, and what is broken where."""
+    """How entries of the feed and metadata are served: casing, what is broken where, and what is served instead."""
 
     casing: str = "camel"
     entries: dict[int, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    rows_instead: dict[int, bytes] = field(default_factory=dict)
+    metadata_instead: dict[str, bytes] = field(default_factory=dict)
 
 
 class Service:

@@ -7,13 +7,12 @@ import httpx
 
 from shared.errors import Misconfigured, SyncError, Unavailable
 from shared.http import SERVER_ERROR, error_for_read, json_of, send
-from shared.model import DEFAULT_PARTITION, InstanceKey, StudyKey
+from shared.model import DEFAULT_PARTITION, MAX_INT64, InstanceKey, StudyKey
 from shared.retry import repeated
 
 SERVICE = "the DICOM service"
 DICOM_JSON = "application/dicom+json"
 MAX_DIGITS = 19
-MAX_SEQUENCE = 2**63 - 1  # of an int64
 PAGE_LIMIT = 100  # the service's maximum for v1
 
 
@@ -41,7 +40,7 @@ class DicomClient:
             return 0
         members = {str(name).lower(): value for name, value in entry.items()} if isinstance(entry, Mapping) else {}
         sequence = str(members.get("sequence", ""))
-        if not sequence.isdecimal() or len(sequence) > MAX_DIGITS or int(sequence) > MAX_SEQUENCE:
+        if not sequence.isdecimal() or len(sequence) > MAX_DIGITS or int(sequence) > MAX_INT64:
             raise Unavailable(f"{SERVICE} answered a latest change without a sequence")
         return int(sequence)
 
@@ -113,13 +112,14 @@ class DicomClient:
         """A request within a data partition. With partitions switched on even the default one has to be named, and with
         partitions switched off none may be.
         """
-        named = f"v1/partitions/{study.partition_name}/{path}"
-        if study.partition_name != DEFAULT_PARTITION or self._partition_is_named:
+        named, plain = f"v1/partitions/{study.partition_name}/{path}", f"v1/{path}"
+        if study.partition_name != DEFAULT_PARTITION:
             return await self._get(named, query, DICOM_JSON, found=(404,))
-        response = await self._get(f"v1/{path}", query, DICOM_JSON, found=(404, 400))
+        first, second = (named, plain) if self._partition_is_named else (plain, named)
+        response = await self._get(first, query, DICOM_JSON, found=(404, 400))
         if response.status_code == httpx.codes.BAD_REQUEST:
-            response = await self._get(named, query, DICOM_JSON, found=(404,))
-            self._partition_is_named = True
+            response = await self._get(second, query, DICOM_JSON, found=(404,))
+            self._partition_is_named = second is named
         return response
 
     async def _get(self, path: str, query: dict[str, str], accept: str, found: tuple[int, ...] = ()) -> httpx.Response:

@@ -4,7 +4,6 @@ Members are read in any case, unknown ones are ignored, absent ones tolerated: d
 service differ (dicom-server, change feed; ChangeFeedEntry.cs).
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,11 +11,14 @@ from typing import Any
 
 from shared.model import (
     DEFAULT_PARTITION,
+    MAX_INT64,
+    PARTITION_NAME,
     ChangeFeedEntry,
     InstanceKey,
     MalformedEntry,
     StudyChange,
     StudyKey,
+    is_uid,
 )
 
 # Storage queues take 64 KiB of base64, that is 48 KiB of text
@@ -24,40 +26,47 @@ MAX_MESSAGE_BYTES = 48 * 1024
 SERIES_OVERHEAD_BYTES = 8
 INSTANCE_OVERHEAD_BYTES = 24
 MESSAGE_OVERHEAD_BYTES = 1024
-UID_MAX_LENGTH = 64
-PARTITION_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MAX_DIGITS = len(str(MAX_INT64))
 
 
-def parse_page(rows: Iterable[Any], after: int) -> tuple[list[ChangeFeedEntry], list[MalformedEntry]]:
-    """Entries of a page that begins after a sequence, and the rows that cannot be read.
+def parse_page(
+    rows: Iterable[Any], after: int, width: int, latest: int
+) -> tuple[list[ChangeFeedEntry], list[MalformedEntry]]:
+    """Entries of a page of sequences in (after, after + width], and the rows that cannot be read.
 
-    Rows come in ascending order, so one without a sequence is taken for the one that follows the row before it.
+    `latest` is the highest sequence that is known to be there: a row that claims one beyond it and the page cannot be
+    read either. Rows come in ascending order, so one without a sequence is taken for the one that follows the row
+    before it.
     """
     entries: list[ChangeFeedEntry] = []
     malformed: list[MalformedEntry] = []
+    highest = max(after + width, latest)
     for row in rows:
-        entry = _parse(row)
+        entry = _parse(row, highest)
         if isinstance(entry, ChangeFeedEntry):
             entries.append(entry)
         else:
-            entry = entry if entry.sequence is not None else replace(entry, sequence=after + 1)
+            # never beyond what is there: the checkpoint would lie behind the end of the feed
+            sequence = entry.sequence if entry.sequence is not None else min(after + 1, max(latest, after))
+            entry = replace(entry, sequence=sequence)
             malformed.append(entry)
-        after = entry.sequence or after
+        after = max(after, entry.sequence or 0)
     return entries, malformed
 
 
-def _sequence_of(row: Any) -> int | None:
-    value = _members(row).get("sequence") if isinstance(row, Mapping) else None
-    if isinstance(value, bool) or not isinstance(value, int | str):
+def _sequence_of(value: Any, highest: int) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= MAX_DIGITS:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return int(value) if str(value).isdecimal() else None
+    return value if 0 < value <= highest else None
 
 
-def _parse(row: Any) -> ChangeFeedEntry | MalformedEntry:
+def _parse(row: Any, highest: int) -> ChangeFeedEntry | MalformedEntry:
     if not isinstance(row, Mapping):
         return MalformedEntry(None, reason="not-an-object")
     members = _members(row)
-    sequence = _sequence_of(row)
+    sequence = _sequence_of(members.get("sequence"), highest)
     uids = [_uid(members.get(name)) for name in ("studyinstanceuid", "seriesinstanceuid", "sopinstanceuid")]
     if sequence is None:
         return MalformedEntry(None, uids[0], uids[1], uids[2], "no-sequence")
@@ -79,9 +88,9 @@ def _members(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _uid(value: Any) -> str:
-    """The UID, or nothing for what is none: such text must not reach tables, messages or URLs."""
+    """The UID, or nothing for what is none."""
     text = value.strip(" \0") if isinstance(value, str) else ""
-    return text if 0 < len(text) <= UID_MAX_LENGTH and text.replace(".", "").isdecimal() and text.isascii() else ""
+    return text if is_uid(text) else ""
 
 
 def _instant(value: Any) -> datetime | None:

@@ -30,13 +30,15 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request of a transaction; `before` is the resource as it was read, of an update or a delete."""
+    """One request of a transaction; `before` is the resource as it was read, of an update or a delete; `identity` is
+    what a conditional create makes sure of.
+    """
 
     method: str
     url: str
     resource: Resource | None = None
     full_url: str | None = None
-    if_none_exist: str | None = None
+    identity: Identity | None = None
     if_match: str | None = None
     before: Resource | None = None
 
@@ -44,7 +46,7 @@ class Entry:
     def create(cls, identity: Identity, resource: Resource) -> Self:
         """A conditional create under a new `urn:uuid:`."""
         full_url = f"urn:uuid:{uuid.uuid4()}"
-        return cls("POST", identity.resource_type, resource, full_url, if_none_exist=identity.if_none_exist)
+        return cls("POST", identity.resource_type, resource, full_url, identity=identity)
 
     @classmethod
     def add(cls, resource: Resource) -> Self:
@@ -61,6 +63,11 @@ class Entry:
     def delete(cls, resource: Resource) -> Self:
         """A delete; servers do not guard it by version."""
         return cls("DELETE", reference(resource), before=resource)
+
+    @property
+    def if_none_exist(self) -> str | None:
+        """The condition of a create."""
+        return self.identity.if_none_exist if self.identity else None
 
     @property
     def target(self) -> str:

@@ -49,11 +49,15 @@ class FhirClient:
 
     async def find(self, identity: Identity) -> Resource | None:
         """The one resource with this identity, or None; AmbiguousMatch when there are several."""
-        hits = await self._search(identity.resource_type, identity.criteria)
-        matches = {hit["id"]: hit for hit in hits if identity.matches(hit)}
+        matches = await self.find_all(identity)
         if len(matches) > 1:
             raise AmbiguousMatch(f"{len(matches)} {identity.resource_type} resources have the same identity")
-        return next(iter(matches.values()), None)
+        return next(iter(matches), None)
+
+    async def find_all(self, identity: Identity) -> list[Resource]:
+        """Every resource with this identity; that there are several is a defect of somebody."""
+        hits = await self._search(identity.resource_type, identity.criteria)
+        return list({hit["id"]: hit for hit in hits if identity.matches(hit)}.values())
 
     async def find_any(self, identities: Sequence[ByIdentifier]) -> list[Resource]:
         """Every resource that has one of these identities, which are of one type."""

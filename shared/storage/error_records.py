@@ -4,13 +4,17 @@ Rows are deterministic: a repeated failure updates its row, a success clears it.
 keywords, never values.
 """
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 
 from shared.model import StudyKey
 from shared.storage.table import Entity, Table, int64
+
+AT_ONCE = 8  # requests
+MALFORMED_ENTRY = "malformed-entry"
 
 
 class ErrorTable(StrEnum):
@@ -69,10 +73,17 @@ class ErrorRecords:
         }
         await self._tables[table].upsert(entity)
 
+    async def put_all(self, table: ErrorTable, records: Sequence[ErrorRecord]) -> None:
+        """Insert or update many: a study may have one for each of its instances."""
+        for start in range(0, len(records), AT_ONCE):
+            await asyncio.gather(*(self.put(table, record) for record in records[start : start + AT_ONCE]))
+
     async def clear(self, table: ErrorTable, study: StudyKey, row_keys: Iterable[str]) -> None:
         """Remove these records of a study."""
-        for row_key in row_keys:
-            await self._tables[table].delete(_partition_key(study), row_key)
+        keys, rows = list(row_keys), self._tables[table]
+        for start in range(0, len(keys), AT_ONCE):
+            some = keys[start : start + AT_ONCE]
+            await asyncio.gather(*(rows.delete(_partition_key(study), row_key) for row_key in some))
 
     async def remove(self, table: ErrorTable, partition_key: str, row_key: str) -> None:
         """Remove one row by its keys, which may be DICOM Cast's."""

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from shared.model import Finding, InstanceKey, StudyKey
-from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
+from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
+from shared.storage.table import Entity
 
 OF_INSTANCES = (ErrorTable.INVALID_TAG, ErrorTable.DICOM)
 OF_STUDIES = (ErrorTable.FHIR, ErrorTable.TRANSIENT_FAILURE)
@@ -25,24 +26,29 @@ async def record(
     """
     left = False
     for table, found in zip(OF_INSTANCES, (findings, failed), strict=True):
-        rows = {row["RowKey"]: row for row in await records.of_study(table, study)} if may_have_records else {}
+        there = await records.of_study(table, study) if may_have_records else []
+        rows = {row["RowKey"]: row for row in there if not _is_of_feed(row)}
         wanted = {
             entry.row_key: entry
             for key, some in found.items()
             for finding in some
             for entry in [_record_of(study, key, finding, listed.get(key, 0))]
         }
-        for row_key, entry in wanted.items():
-            if rows.get(row_key, {}).get("Exception") != entry.text:
-                await records.put(table, entry)
-        mended = {
-            row_key
-            for row_key, row in rows.items()
-            if row_key not in wanted and InstanceKey(row["SeriesUid"], row["InstanceUid"]) in looked_at
-        }
+        said = {row_key: row.get("Exception") for row_key, row in rows.items()}
+        await records.put_all(table, [entry for row_key, entry in wanted.items() if said.get(row_key) != entry.text])
+        mended = {row_key for row_key, row in rows.items() if row_key not in wanted and _instance_of(row) in looked_at}
         await records.clear(table, study, mended)
         left = left or bool(wanted) or len(rows) > len(mended)
     return left
+
+
+def _is_of_feed(row: Entity) -> bool:
+    """Rows about the feed say nothing about an instance: no look mends them."""
+    return str(row.get("Exception") or "").startswith(MALFORMED_ENTRY)
+
+
+def _instance_of(row: Entity) -> InstanceKey:
+    return InstanceKey(str(row.get("SeriesUid") or ""), str(row.get("InstanceUid") or ""))
 
 
 async def clear_parked(records: ErrorRecords, study: StudyKey) -> None:

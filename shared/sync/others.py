@@ -4,7 +4,7 @@ import random
 
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
-from shared.model import StudyChange, StudyKey
+from shared.model import StudyChange, StudyKey, is_uid
 from shared.storage import creation_claim
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
@@ -34,7 +34,7 @@ class OtherStudies:
 
     async def study(self, study_instance_uid: str) -> None:
         """One study, in every data partition that it was written for; somebody else's is left alone."""
-        if study_instance_uid != self._change.study.study_instance_uid:
+        if is_uid(study_instance_uid) and study_instance_uid != self._change.study.study_instance_uid:
             for study in await self._states.partitions_of(study_instance_uid):
                 await self._queue.send(self._again(study))
 

@@ -28,7 +28,7 @@ from shared.model import (
     StudyKey,
 )
 from shared.storage.checkpoint import CheckpointStore
-from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
+from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 
 # less than the ten minutes of functionTimeout in host.json
@@ -69,6 +69,11 @@ class Chunk:
             self.changes.add(entry)
         self.malformed += malformed
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more would be too much to hold at once."""
+        return self.changes.count + len(self.malformed) >= CHUNK_ENTRIES
+
 
 class Poller:
     """One pass over what is new in the feed."""
@@ -100,7 +105,7 @@ class Poller:
         latest = await self._dicom.latest_sequence()
         check_reset(latest, checkpoint.sequence)
         entries = messages = 0
-        chunk = await self._late(checkpoint)
+        chunk = await self._late(checkpoint, latest)
         while True:
             await self._read(chunk, latest, deadline)
             checkpoint, sent = await self._enqueue(checkpoint, chunk)
@@ -109,7 +114,7 @@ class Poller:
                 return PollResult(entries, messages, checkpoint.sequence, max(latest, checkpoint.sequence))
             chunk = Chunk(checkpoint.sequence, list(checkpoint.holes))
 
-    async def _late(self, checkpoint: Checkpoint) -> Chunk:
+    async def _late(self, checkpoint: Checkpoint, latest: int) -> Chunk:
         """The first chunk, with what has appeared in the holes since. Each is looked at at least once, however long ago
         the last poll was.
         """
@@ -117,7 +122,7 @@ class Poller:
         for window in _windows(checkpoint.holes):
             after, width = window[0].first - 1, window[-1].last - window[0].first + 1
             rows = await self._rows(after, width)
-            entries, malformed = parse_page(rows, after)
+            entries, malformed = parse_page(rows, after, width, latest)
             wanted = {sequence for hole in window for sequence in range(hole.first, hole.last + 1)}
             chunk.add(
                 [entry for entry in entries if entry.sequence in wanted],
@@ -130,9 +135,9 @@ class Poller:
 
     async def _read(self, chunk: Chunk, latest: int, deadline: float) -> None:
         until = min(deadline, time.monotonic() + CHUNK_S)
-        while chunk.sequence < latest and chunk.changes.count < CHUNK_ENTRIES and time.monotonic() < until:
+        while chunk.sequence < latest and not chunk.is_full and time.monotonic() < until:
             rows, width = await self._page(chunk.sequence, PAGE_LIMIT)
-            entries, malformed = parse_page(rows, chunk.sequence)
+            entries, malformed = parse_page(rows, chunk.sequence, width, latest)
             chunk.add(entries, malformed)
             now = self._now()
             there = dict.fromkeys(_sequences(entries, malformed), now)
@@ -170,8 +175,8 @@ class Poller:
             poll = max(checkpoint.poll + 1, int(self._now().timestamp() * 1000))
             checkpoint = await self._checkpoints.save(replace(checkpoint, poll=poll))
             sent = await self._send(chunk.changes.messages(poll))
-        for entry in chunk.malformed if self._record_malformed else ():
-            await self._records.put(ErrorTable.DICOM, _record_of(entry))
+        if self._record_malformed:
+            await self._records.put_all(ErrorTable.DICOM, list(map(_record_of, chunk.malformed)))
         holes = tuple(_kept(chunk.holes, self._now()))
         if (chunk.sequence, holes) != (checkpoint.sequence, checkpoint.holes):
             checkpoint = await self._checkpoints.save(replace(checkpoint, sequence=chunk.sequence, holes=holes))
@@ -226,7 +231,7 @@ def _record_of(entry: MalformedEntry) -> ErrorRecord:
     detail = f"{entry.reason} at sequence {entry.sequence}"
     return ErrorRecord(
         study,
-        "malformed-entry",
+        MALFORMED_ENTRY,
         entry.series_instance_uid,
         entry.sop_instance_uid,
         entry.sequence or 0,

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 from shared.dicom.client import DicomClient
 from shared.errors import Rejected, Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
-from shared.fhir.identifiers import Resource
+from shared.fhir.identifiers import Identity, Resource
 from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.http import SERVER_ERROR
@@ -40,6 +40,7 @@ from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.replica import check_shown, newest, written_by
 from shared.sync.rules import Rules
+from shared.sync.twins import give_way
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
@@ -81,6 +82,7 @@ class Attempt:
     name: str
     outcomes: list[Outcome] = field(default_factory=list)
     written: dict[str, Written] = field(default_factory=dict)
+    created: dict[str, Identity] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -106,6 +108,9 @@ class Reconciler:
                     return await self._pass(attempt)
                 except VersionConflict:
                     self._planner.forget()
+                    if await give_way(self._fhir, attempt.created, self._others(change)):
+                        attempt.written.clear()
+                    attempt.created.clear()
                     await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
                 except Rejected:  # of a reference to an Endpoint or a Device that is gone, perhaps
                     if not self._planner.remembers or rerun > 1:
@@ -202,6 +207,11 @@ class Reconciler:
             raise
         self._planner.learn(plan, [answer.reference for answer in answers])
         attempt.written.update(written_by(plan.entries, answers, time.time()))
+        attempt.created.update(
+            (answer.reference, entry.identity)
+            for entry, answer in zip(plan.entries, answers, strict=True)
+            if entry.identity
+        )
 
     async def _leave_patients(
         self, change: StudyChange, state: StudyState, earlier: list[Writer], stored: Resource | None, plan: Plan

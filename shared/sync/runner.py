@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from shared.errors import Misconfigured, PermanentError, SyncError, TransientError, VersionConflict
 from shared.model import DEFAULT_PARTITION, Outcome, StudyChange, StudyKey
@@ -20,6 +21,7 @@ from shared.telemetry import event
 
 PARK_TRIES = 5
 BUG = "bug"
+MALFORMED_MESSAGE = "malformed-message"
 
 
 class Runner:
@@ -87,11 +89,15 @@ class Runner:
             event("services_back", logging.INFO, **_fields_of(change))
 
     async def record_poison(self, text: str) -> None:
-        """A message that could not be run at all: a defect of this app. Recorded, and its study parked."""
+        """A message that could not be run at all: a defect of this app, or nothing that it wrote. Recorded, and the study
+        that it names parked.
+        """
         try:
             change = StudyChange.from_json(text)
         except ValueError:
-            change = StudyChange(StudyKey(DEFAULT_PARTITION, ""), 0)
+            event("poison_message", logging.ERROR, code=MALFORMED_MESSAGE)
+            await self._records.put(ErrorTable.FHIR, _unreadable(text))
+            return
         event("poison_message", logging.ERROR, **_fields_of(change), code=BUG)
         await self._park(change, BUG, "see the log of the failed deliveries", ErrorTable.FHIR)
 
@@ -149,8 +155,6 @@ class Runner:
     async def _park(self, change: StudyChange, code: str, reason: str, table: ErrorTable) -> None:
         record = ErrorRecord(change.study, code, sequence=change.sequence, detail=reason, attempts=change.attempts)
         await self._records.put(table, record)
-        if not change.study.study_instance_uid:
-            return
         for last in [False] * (PARK_TRIES - 1) + [True]:
             state = await self._states.get(change.study)
             try:
@@ -175,6 +179,14 @@ class Runner:
 
 def _fields_of(change: StudyChange) -> dict[str, object]:
     return {"study": change.study.study_instance_uid, "sequence": change.sequence}
+
+
+def _unreadable(text: str) -> ErrorRecord:
+    """A record for this text, which itself may hold anything and is not told."""
+    digest = sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+    return ErrorRecord(
+        StudyKey(DEFAULT_PARTITION, ""), MALFORMED_MESSAGE, detail=f"text with digest {digest}", key=digest
+    )
 
 
 def _retry_of(change: StudyChange, error: SyncError | None = None) -> ErrorRecord:

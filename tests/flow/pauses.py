@@ -35,7 +35,7 @@ class Clock:
 
 
 class Pause:
-    """Stops its task before call `stop_at` (1 is the first), or after the last; `place` says where it was."""
+    """Stops its task before call `stop_at`, a number (1 is the first) or a name; `place` says where it was."""
 
     def __init__(self, clock, stop_at):
         self._clock = clock
@@ -47,7 +47,7 @@ class Pause:
 
     async def before(self, owner, name, detail):
         self._calls += 1
-        if self._calls == self._stop_at:
+        if self._stop_at in (self._calls, name) and self.place is None:
             self.place = f"{self._calls} {owner.__name__}.{name} {detail}"
             self._clock.passed += LONG
             self.reached.set()

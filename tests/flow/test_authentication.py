@@ -1,4 +1,4 @@
-"""The app proves who it is to both services: real SDKs and grants, stand-ins that issue tokens, gates that check them."""
+"""The app proves who it is: real SDKs and grants, stand-ins that issue tokens, gates that check them."""
 
 import asyncio
 

@@ -3,14 +3,13 @@
 import asyncio
 import random
 import time
-from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
 from shared.storage.creation_claim import CreationClaim, CreationClaimStore
 from tests.builders import make_instance
-from tests.flow.life import EQUIPMENT, STEPS, assert_nothing_left, differences, linked
+from tests.flow.life import EQUIPMENT, STEPS, assert_nothing_left, differences, linked, twins
 from tests.flow.test_laws import changes_and_messages
 
 EXPECTED = {}
@@ -120,12 +119,6 @@ async def first_studies(stack, workers):
     await stack.poll()
     texts = await stack.messages()
     await asyncio.gather(*(stack.run(*texts[number::4], app=app) for number, app in enumerate(workers)))
-
-
-async def twins(stack):
-    """Identities that several resources have."""
-    names = Counter(str((one["resourceType"], one.get("identifier") or one["name"])) for one in await stack.resources())
-    return [name for name, count in names.items() if count > 1]
 
 
 @pytest.mark.usefixtures("prompt")

@@ -3,18 +3,22 @@
 Meanwhile its message comes again, the study changes, its claims expire and others finish everything there is to do.
 """
 
-import pytest
+import asyncio
 
-from tests.builders import make_instance, study_uid
-from tests.flow.life import assert_nothing_left, differences, linked
+import pytest
+from pydicom.dataset import Dataset
+
+from tests.builders import DEFAULTS, make_instance, study_uid
+from tests.flow.life import assert_nothing_left, differences, linked, twins
 from tests.flow.pauses import Clock, Pause, pausable
 from tests.unit.datasets import dataset
+from tests.unit.dose.reports import ct_report
 
 MOST = 60
 
 
 class Place:
-    """One point at which a worker is stopped, with a study and patients of its own."""
+    """One point at which a worker is stopped, with a study, patients and a scanner of its own."""
 
     def __init__(self, stack, number):
         self.stack = stack
@@ -23,9 +27,20 @@ class Place:
         self.patients = [f"MRN-{number}{letter}" for letter in "AB"]
         self.equipment = {"Manufacturer": "ACME", "DeviceSerialNumber": f"SN{number}"}
 
-    def instance(self, number=1, study=None, **attributes):
+    def image(self, number=1, study=None, **attributes):
         values = {"PatientID": self.patients[0], **self.equipment, **attributes}
         return make_instance(study or self.study, 1, number, **values)
+
+    def report(self, number, *events, **attributes):
+        uids = {"StudyInstanceUID": self.uid, "SOPInstanceUID": f"{self.uid}.9.{number}"}
+        values = {"SeriesInstanceUID": f"{self.uid}.9", "SeriesNumber": 9, "Modality": "SR", "InstanceNumber": number}
+        said = {
+            name: DEFAULTS[name] for name in DEFAULTS if name not in ("SOPClassUID", "Modality", "SeriesDescription")
+        }
+        found = Dataset.from_json(ct_report(events, number=number, **uids))
+        for keyword, value in {**said, "PatientID": self.patients[0], **self.equipment, **values, **attributes}.items():
+            setattr(found, keyword, value)
+        return found
 
     async def update(self, **attributes):
         await self.stack.bulk_update(self.uid, **dataset(**attributes))
@@ -35,70 +50,49 @@ async def nothing(_):
     """Before the change there is nothing."""
 
 
-async def one_study(place):
-    await place.stack.store(place.instance())
-
-
-async def first_study(place):
-    await place.stack.store(place.instance())
+async def stored(place):
+    await place.stack.store(place.report(1, 1, 2), place.image())
 
 
 async def more_of_a_new_patient(place):
-    await place.stack.store(place.instance(2, StudyDescription="other"))
-    await place.stack.store(place.instance(study=place.study + 1, PatientName="Lund^Bo"))
+    """The study says something else now, has another report, and is no longer the patient's only one."""
+    said = {"StudyDescription": "other", "PatientName": "Lund^Bo"}
+    await place.stack.store(place.image(2, **said), place.report(2, 1, 2, 3, **said))
+    await place.stack.store(place.image(study=place.study + 1))
 
 
 async def corrected(place):
-    await place.update(StudyDescription="corrected", PatientName={"Alphabetic": "Lund^Bo"})
+    await place.update(PatientID=place.patients[1], StudyDescription="corrected")
 
 
 async def corrected_back(place):
-    await place.update(StudyDescription="CT head", PatientName={"Alphabetic": "Rivera^Ana^Maria^Dr^Jr"})
-
-
-async def to_another_patient(place):
-    await place.update(PatientID=place.patients[1])
-
-
-async def back_to_its_patient(place):
-    await place.update(PatientID=place.patients[0])
+    await place.update(PatientID=place.patients[0], StudyDescription=DEFAULTS["StudyDescription"])
 
 
 async def deleted(place):
     await place.stack.delete(place.uid)
 
 
-async def stored_again(place):
-    await place.stack.store(place.instance())
-
-
 SCENES = {
-    "store": (nothing, first_study, more_of_a_new_patient),
-    "update": (one_study, corrected, corrected_back),
-    "relink": (one_study, to_another_patient, back_to_its_patient),
-    "delete": (one_study, deleted, stored_again),
+    "store": (nothing, stored, more_of_a_new_patient),
+    "correct": (stored, corrected, corrected_back),
+    "delete": (stored, deleted, stored),
 }
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    return Clock(monkeypatch)
-
-
-@pytest.fixture
-async def workers(clock, prompt, stack, monkeypatch):
-    """The one that is stopped, and another; made after the clock was set up."""
+def clock(prompt, monkeypatch):
+    """What stops workers, and makes minutes of it."""
     assert prompt is None
     pausable(monkeypatch)
-    return stack.new_app(), stack.new_app()
+    return Clock(monkeypatch)
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("scene", SCENES)
-async def test_a_worker_stopped_anywhere(stack, clock, workers, fresh_projection, scene):
+async def test_a_worker_stopped_anywhere(clock, stack, fresh_projection, scene):
     before, change, meanwhile = SCENES[scene]
-    stopped, other = workers
-    stack.app = other
+    stopped, stack.app = stack.new_app(), stack.new_app()
     places = {}
     for number in range(1, MOST):
         place = Place(stack, number)
@@ -119,9 +113,58 @@ async def test_a_worker_stopped_anywhere(stack, clock, workers, fresh_projection
         await stack.drain()
         if pause.place is None:
             break
-        places[number] = pause.place
-    assert len(places) > 8
-    found = differences(linked(await stack.content()), linked(await fresh_projection()))
-    assert found == [], places
+        places[place.uid] = pause.place
+    assert len(places) > 12
+    assert differences(linked(await stack.content()), linked(await fresh_projection())) == [], places
     await assert_nothing_left(stack)
-    print(scene, len(places), list(places.values()))
+
+
+async def at_the_same_moment(stack, clock, before, *, is_same):
+    """A worker is stopped in the moment before it sends, for longer than its claims last. It goes on while another one,
+    at the same study or at another one of the patient, is between its search and its insertion.
+    """
+    proxy, stopped, other = before["fhir"], before.new_app(), before.new_app()
+    place = Place(stack, 1)
+    await place.stack.store(place.image(), *([] if is_same else [place.image(study=place.study + 1)]))
+    await stack.poll()
+    texts = await stack.messages()
+    running = []
+
+    async def go_on():
+        already = proxy.rules.stats.writes
+        running.append(asyncio.create_task(stack.run(texts[-1], app=other)))
+        while proxy.rules.stats.writes == already:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+
+    await Pause(clock, "_transact").around(stack.run(texts[0], app=stopped), go_on)
+    assert running
+    await running[0]
+
+
+@pytest.mark.parametrize("is_same", [True, False], ids=["same study", "same patient"])
+@pytest.mark.parametrize("switches", [{}, {"searched_creates_s": 0.3}], ids=["conditional", "searched"])
+async def test_a_worker_that_wakes_up_while_another_one_creates(
+    clock, stack, between, fresh_projection, switches, is_same
+):
+    before = await between("fhir")
+    await stack.store(make_instance(90))
+    await stack.drain()
+    before["fhir"].use([], fhir=switches)
+    await at_the_same_moment(stack, clock, before, is_same=is_same)
+    await stack.drain()
+    assert differences(await stack.content(), await fresh_projection()) == []
+    await assert_nothing_left(stack)
+
+
+async def test_two_that_create_at_once_would_make_twins(clock, stack, between, monkeypatch):
+    """So that the test above can fail: where neither gives way."""
+
+    async def stay(*_):
+        return False
+
+    monkeypatch.setattr("shared.sync.reconciler.give_way", stay)
+    before = await between("fhir")
+    before["fhir"].use([], fhir={"searched_creates_s": 0.3})
+    await at_the_same_moment(stack, clock, before, is_same=True)
+    assert {"Patient", "Device", "ImagingStudy"} <= {name.split("'")[1] for name in await twins(stack)}

@@ -9,6 +9,7 @@ from shared.dicom.feed import parse_page
 from shared.dicom.study import by_instance
 from shared.errors import SyncError
 from shared.fhir.bundle import Entry, check_answer
+from shared.fhir.identifiers import by_identifier
 from shared.model import ChangeFeedEntry, MalformedEntry, StudyChange
 
 MANY = settings(max_examples=2_500, deadline=None, derandomize=True)
@@ -30,7 +31,7 @@ MEMBERS += ("timestamp", "action", "state", "metadata")
 ROWS = JSON | st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=10)
 TAGS = st.sampled_from(["0020000D", "0020000E", "00080018", "00100020", "00080016", "zz"])
 ELEMENTS = JSON | st.fixed_dictionaries({"vr": JSON, "Value": JSON})
-CREATE = Entry("POST", "Patient", {"resourceType": "Patient"}, "urn:uuid:1", if_none_exist="identifier=1")
+CREATE = Entry.create(by_identifier("Patient", "", "1"), {"resourceType": "Patient"})
 
 
 @MANY

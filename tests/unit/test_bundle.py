@@ -10,7 +10,7 @@ from shared.fhir.identifiers import by_identifier
 
 IDENTITY = by_identifier("Patient", "urn:x", "MRN1")
 STORED = {"resourceType": "ImagingStudy", "id": "s1", "meta": {"versionId": "7"}, "status": "available"}
-CREATE = Entry("POST", "Patient", {"resourceType": "Patient"}, "urn:uuid:1", if_none_exist="identifier=urn%3Ax%7CMRN1")
+CREATE = Entry.create(by_identifier("Patient", "urn:x", "MRN1"), {"resourceType": "Patient"})
 PLAIN_CREATE = Entry("POST", "Observation", {"resourceType": "Observation"}, "urn:uuid:2")
 UPDATE = Entry("PUT", "ImagingStudy/s1", STORED, if_match='W/"7"')
 DELETE = Entry("DELETE", "ImagingStudy/s1")

@@ -24,7 +24,7 @@ NOW = datetime(2021, 3, 1, 10, 15, 30, tzinfo=UTC)
 UIDS = st.from_regex(r"[0-9]{1,6}(\.[0-9]{1,6}){0,4}", fullmatch=True)
 CHANGES = st.builds(
     StudyChange,
-    study=st.builds(StudyKey, st.text(max_size=64), UIDS),
+    study=st.builds(StudyKey, st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True), UIDS),
     poll=st.integers(0, 2**63 - 1),
     part=st.integers(-1, 10_000),
     instances=st.dictionaries(st.builds(InstanceKey, UIDS, UIDS), st.integers(0, 2**63 - 1), max_size=5),
@@ -108,6 +108,22 @@ def test_instant_of_another_zone_is_read_as_utc():
         pytest.param(_message(poll=float("inf")), id="poll infinite"),
         pytest.param(_message(firstFailedAt="0001-01-01T00:00:00+14:00"), id="instant before the first"),
         pytest.param("[" * 100_000, id="nested without end"),
+        pytest.param(_message(study="1.2/../../x"), id="study a path"),
+        pytest.param(_message(study=""), id="study empty"),
+        pytest.param(_message(study="1" * 65), id="study too long"),
+        pytest.param(_message(study=["1.2"]), id="study a list"),
+        pytest.param(_message(partition="a/b"), id="partition a path"),
+        pytest.param(_message(partition=""), id="partition empty"),
+        pytest.param(_message(partition="p" * 65), id="partition too long"),
+        pytest.param(_message(series={"x": {"1.2.3.4": 7}}), id="series no UID"),
+        pytest.param(_message(series={"1.2.3": {"../1": 7}}), id="instance a path"),
+        pytest.param(_message(series={"1.2.3": {"1.2.3.4": True}}), id="sequence a boolean"),
+        pytest.param(_message(series={"1.2.3": {"1.2.3.4": 7.0}}), id="sequence a fraction"),
+        pytest.param(_message(series={"1.2.3": {"1.2.3.4": 2**63}}), id="sequence too large for the tables"),
+        pytest.param(_message(series={"1.2.3": {"1.2.3.4": -7}}), id="sequence negative"),
+        pytest.param(_message(poll="7"), id="poll a text"),
+        pytest.param(_message(attempts=2**31), id="attempts too many for the tables"),
+        pytest.param(_message(attempts=-1), id="attempts negative"),
     ],
 )
 def test_what_is_no_message_is_a_value_error(text):
