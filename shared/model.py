@@ -117,7 +117,7 @@ class StudyChange:
             return cls(
                 study=StudyKey(_partition(message["partition"]), _uid(message["study"])),
                 poll=_whole(message["poll"]),
-                part=_whole(message.get("part", 0), lowest=-1),
+                part=_whole(message.get("part", 0), lowest=-MAX_INT64),
                 instances={
                     InstanceKey(_uid(series), _uid(sop)): _whole(sequence)
                     for series, instances in message.get("series", {}).items()

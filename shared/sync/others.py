@@ -42,7 +42,7 @@ class OtherStudies:
         """A message that no poll sent. Each has an identity of its own: one that shared its with another would find
         that one's announcements, look once more because of them, and so on without end.
         """
-        return StudyChange(study, self._change.poll, part=-random.getrandbits(PART_BITS))
+        return StudyChange(study, self._change.poll, part=-1 - random.getrandbits(PART_BITS))
 
 
 def _study_uids(study: Resource) -> set[str]:
