@@ -4,7 +4,7 @@ import json
 
 import azure.functions as func
 
-from shared.config import Triggers
+from shared.settings.hosting import Triggers
 from shared.worker import WORKER
 
 TRIGGERS = Triggers.load()

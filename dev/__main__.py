@@ -22,6 +22,8 @@ COMMANDS = {
     "fhir": "dev.fhir.serve",
     "hapi": "dev.hapi.serve",
     "host": "dev.host.serve",
+    "identity": "dev.identity.serve",
+    "vault": "dev.vault.serve",
     "proxy": "dev.proxy.serve",
     "up": "dev.up",
     "load": "dev.load",
@@ -29,6 +31,8 @@ COMMANDS = {
     "demo": "dev.demo",
     "npm-ci": "dev.node",
     "docs": "dev.mapping_page",
+    "package": "dev.package",
+    "audit": "dev.audit",
 }
 
 

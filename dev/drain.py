@@ -15,8 +15,9 @@ from azure.storage.queue import QueueMessage, TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from dev.process import ROOT, announce
-from shared.config import Settings, StorageAccount
+from shared.config import Settings
 from shared.errors import SyncError
+from shared.settings.hosting import StorageAccount
 from shared.wiring import App, build
 
 CONCURRENCY = 12

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+DEV = (sys.executable, "-m", "dev")
 STOP_TIMEOUT_S = 10.0
 
 
@@ -58,10 +59,11 @@ class Part:
         log: Path | None = None,
         timeout_s: float = 60.0,
         cwd: Path = ROOT,
+        dev: Sequence[str] = DEV,
     ) -> None:
         self._log = log.open("ab") if log else None
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "dev", *args],
+            [*dev, *args],
             cwd=cwd,
             env={**os.environ, **(env or {}), "DEV_PARENT_PID": str(os.getpid())},
             stdout=subprocess.PIPE,

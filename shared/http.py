@@ -1,7 +1,9 @@
 """HTTP for both services: client, transport, bodies, and the one table from status to error."""
 
+import contextlib
 import json
 import ssl
+from functools import cache
 from typing import Any, NamedTuple
 
 import httpx
@@ -19,6 +21,10 @@ from shared.retry import retry_after_s
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=60.0)
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
+
+# the metadata of a study of 10,000 instances has 50 MB; a worker of 2 GB could not decode more than this
+MOST_BYTES = 256 * 1024 * 1024
+OF_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
 
 # what an Unavailable is about, where that matters
 UNREADABLE = "unreadable"
@@ -77,13 +83,20 @@ def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
         limits=LIMITS,
         trust_env=False,
         follow_redirects=False,
+        verify=_certificates(),
     )
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Reading them takes longer than everything else at start, so it is done once for all clients."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) -> httpx.Response:
-    """Send one request, read the whole answer; a failed transport becomes Unavailable."""
+    """Send one request, read the whole answer; a failed transport or a body without end becomes Unavailable."""
     try:
-        return await client.send(request)
+        return await _whole(service, await client.send(request, stream=True))
     except (httpx.HTTPError, OSError) as error:  # httpx lets errors of TLS and of the socket through now and then
         if _has(error, ssl.SSLCertVerificationError):
             raise Misconfigured(f"the certificate of {service} is not valid here", code="certificate") from None
@@ -92,6 +105,20 @@ async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) 
         raise Unavailable(f"{service} gave no answer ({type(error).__name__})", outcome_unknown=not unsent) from None
     except (httpx.InvalidURL, httpx.CookieConflict) as error:
         raise Misconfigured(f"{service} cannot be addressed ({type(error).__name__})") from None
+
+
+async def _whole(service: str, response: httpx.Response) -> httpx.Response:
+    """The answer with its body, decompressed."""
+    parts, length = [], 0
+    async with contextlib.aclosing(response):
+        async for part in response.aiter_bytes():
+            parts.append(part)
+            length += len(part)
+            if length > MOST_BYTES:
+                text = f"{service} answered {response.status_code} with more than {MOST_BYTES} bytes"
+                raise Unavailable(text, code=UNREADABLE)
+    headers = [(name, value) for name, value in response.headers.items() if name not in OF_TRANSFER]
+    return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
 
 
 def _has(error: BaseException | None, kind: type[BaseException]) -> bool:

@@ -79,7 +79,8 @@ class StudyChange:
     """The queue message: instances of one study that changed, each with its highest sequence.
 
     `poll` orders polls: whatever is listed here was visible in DICOM before any message of a later poll was sent.
-    No instances listed means: look at the whole study.
+    No instances listed means: look at the whole study. `part` numbers the messages of a poll to one study; it is below
+    zero in one that no poll sent.
     """
 
     study: StudyKey
@@ -130,7 +131,7 @@ class StudyChange:
             return cls(
                 study=StudyKey(_partition(message["partition"]), _uid(message["study"])),
                 poll=_whole(message["poll"]),
-                part=_whole(message.get("part", 0), lowest=-1),
+                part=_whole(message.get("part", 0), lowest=-MAX_INT64),
                 instances={
                     InstanceKey(_uid(series), _uid(sop)): _whole(sequence)
                     for series, instances in message.get("series", {}).items()
@@ -181,6 +182,16 @@ class Finding:
     code: str
 
 
+class Written(NamedTuple):
+    """The newest version of a resource, or of several, that this app wrote: its `meta.lastUpdated`, nothing where it is
+    not known; and when it was written by the clock here (seconds). is_gone: it was deleted then.
+    """
+
+    updated_at: str
+    at: float
+    is_gone: bool = False
+
+
 class Writer(NamedTuple):
     """An announced write: by which message, in which attempt at it, when (seconds), and to which Patient if any.
 
@@ -204,6 +215,7 @@ class StudyState:
     patient: key of the Patient the study is linked to.
     has_records: error rows may exist for this study.
     parked: a message was parked; the next pass must read the whole study.
+    written: what was last written of the study, by resource type.
     """
 
     marks: Mapping[bytes, int] = field(default_factory=dict)
@@ -212,20 +224,29 @@ class StudyState:
     patient: str = ""
     has_records: bool = False
     parked: bool = False
+    written: Mapping[str, Written] = field(default_factory=dict)
     etag: str | None = None
+
+
+class Told(NamedTuple):
+    """The change that a demographic element came from; of two, the greater has the word."""
+
+    sequence: int
+    study_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class PatientState:
-    """Which change a Patient's demographics came from, and whether its birth date is ours.
+    """Which change each of a Patient's demographics came from, by element, and whether its birth date is ours.
 
-    is_open: that change no longer counts, and the Patient's other studies have not all been asked yet.
+    is_open: such a change no longer counts, and the Patient's other studies have not all been asked yet.
+    written: the Patient as it was last written.
     """
 
-    sequence: int = -1
-    study_instance_uid: str = ""
+    told: Mapping[str, Told] = field(default_factory=dict)
     birth_date_is_ours: bool = False
     is_open: bool = False
+    written: Written | None = None
     etag: str | None = None
 
 

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from shared.advice import ADVICE
-from shared.config import Settings, StorageAccount
+from shared.config import Settings
 from shared.errors import Misconfigured, SyncError
+from shared.settings.hosting import StorageAccount
 from shared.sync.parked import ParkedStudy, parked_studies, release
 from shared.wiring import App, build
 

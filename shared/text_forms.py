@@ -1,5 +1,6 @@
 """Pure: the text forms of settings, as .NET reads them: time spans, booleans, URLs; and timer schedules."""
 
+import ipaddress
 import re
 from datetime import timedelta
 from typing import Any
@@ -48,6 +49,21 @@ def parse_url(value: Any) -> Any:
     if not is_whole or re.search(r"[\s?#@\\]", text):
         raise wrong
     return text
+
+
+def check_secure(url: str) -> str:
+    """The URL, if what is sent to it can be read by nobody on the way; ValueError otherwise."""
+    parts = urlsplit(url)
+    if parts.scheme.lower() != "https" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with https://")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def schedule_for(interval: timedelta) -> str | None:

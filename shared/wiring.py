@@ -11,12 +11,18 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueClient
 
-from shared.config import Authentication, Demographics, Settings, StorageAccount
+from shared.config import Demographics, Settings
+from shared.credentials.tokens import Tokens
+from shared.dicom import client as dicom_client
 from shared.dicom.client import DicomClient, check_reset
 from shared.errors import Misconfigured
+from shared.fhir import client as fhir_client
 from shared.fhir.client import FhirClient
 from shared.http import new_client
 from shared.mapping.patient import PatientRules
+from shared.retry import repeated
+from shared.settings.authentication import Authentication
+from shared.settings.hosting import StorageAccount
 from shared.storage import checkpoint, creation_claim, patient_state, study_state
 from shared.storage.calls import CLIENT_OPTIONS
 from shared.storage.error_records import ErrorRecords, ErrorTable
@@ -59,8 +65,9 @@ def build(settings: Settings, account: StorageAccount) -> App:
     """The app of these settings. Connects to nothing yet."""
     resources = AsyncExitStack()
     dicom_web = settings.dicom_web
-    dicom = DicomClient(_client(dicom_web.private_endpoint or dicom_web.endpoint, dicom_web.authentication, resources))
-    fhir = FhirClient(_client(settings.fhir.endpoint, settings.fhir.authentication, resources))
+    dicom_url = dicom_web.private_endpoint or dicom_web.endpoint
+    dicom = DicomClient(_client(dicom_client.SERVICE, dicom_url, dicom_web.authentication, resources))
+    fhir = FhirClient(_client(fhir_client.SERVICE, settings.fhir.endpoint, settings.fhir.authentication, resources))
     tables = _table_service(settings, account, resources)
     queue = study_queue(account, settings.study_queue_name, resources)
     poison_queue = study_queue(account, f"{settings.study_queue_name}-poison", resources)
@@ -98,18 +105,24 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def _client(url: str, authentication: Authentication, resources: AsyncExitStack) -> httpx.AsyncClient:
-    client = new_client(url, _auth(authentication))
+def _client(service: str, url: str, authentication: Authentication, resources: AsyncExitStack) -> httpx.AsyncClient:
+    client = new_client(url, _tokens(service, authentication))
     resources.push_async_callback(client.aclose)
     return client
 
 
-def _auth(authentication: Authentication) -> httpx.Auth | None:
-    """The auth flow of one service; none where authentication is switched off."""
-    if not authentication.enabled:
+def _tokens(service: str, authentication: Authentication) -> Tokens | None:
+    """The tokens of one service; None where authentication is switched off."""
+    if (identity := authentication.managed_identity_credential) is not None:
+        from shared.credentials.identity import identity_token  # noqa: PLC0415 - heavy, and not needed by everybody
+
+        return Tokens(lambda: identity_token(service, identity))
+    grant = authentication.o_auth2_user_password_credential or authentication.o_auth2_client_credential
+    if grant is None:
         return None
-    problem = "Authentication__Enabled=true: this version connects without authentication only"
-    raise Misconfigured(f"settings: {problem}", code="settings", problems=[problem])
+    from shared.credentials.grant import grant_token  # noqa: PLC0415 - as above
+
+    return Tokens(lambda: repeated(lambda: grant_token(service, grant)))
 
 
 def _table_service(settings: Settings, account: StorageAccount, resources: AsyncExitStack) -> TableServiceClient:
@@ -147,9 +160,9 @@ def _connected(setting: str, connect: Callable[[], C]) -> C:
 
 
 def _credential(account: StorageAccount, resources: AsyncExitStack) -> AsyncTokenCredential:
-    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - heavy, and not needed with a connection string
+    from shared.credentials.identity import credential_of  # noqa: PLC0415 - heavy, and not needed with a connection string
 
-    credential = DefaultAzureCredential(managed_identity_client_id=account.client_id)
+    credential = credential_of(account.client_id)
     resources.push_async_callback(credential.close)
     return credential
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from shared.config import Settings, StorageAccount, Triggers
+from shared.config import Settings
 from shared.errors import Misconfigured, SyncError, VersionConflict
 from shared.model import StudyChange
+from shared.settings.hosting import StorageAccount, Triggers
 from shared.telemetry import event, quiet_libraries
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from shared.wiring import App
 
 HEALTH_TIMEOUT_S = 10.0
+REFUSED = "access-refused"
+# a vault is asked again no sooner, however many are refused
+READ_AGAIN_AFTER_S = 60.0
 
 quiet_libraries()
 
@@ -26,21 +31,52 @@ class Worker:
 
     def __init__(self) -> None:
         self._app: App | None = None
+        self._retired: App | None = None
+        self._settings: Settings | None = None
+        self._read_at = 0.0
+        self._building = asyncio.Lock()
         self._poll_error: str | None = None  # said once, not at every tick
 
-    def app(self) -> "App":
-        """Raises Misconfigured, which names every wrong setting."""
-        if self._app is None:
-            settings, account = Settings.load(), StorageAccount.load()
-            from shared.wiring import build  # noqa: PLC0415 - half a second of imports
+    async def app(self) -> "App":
+        """Raises Misconfigured, which names every wrong setting, or Unavailable where a vault does not answer."""
+        async with self._building:
+            if self._app is None:
+                self._app = await self._build()
+            return self._app
 
-            self._app = build(settings, account)
-        return self._app
+    async def _build(self) -> "App":
+        self._settings = await _read_settings()
+        self._read_at = time.monotonic()
+        from shared.wiring import build  # noqa: PLC0415 - half a second of imports
+
+        return build(self._settings, StorageAccount.load())
+
+    async def _refused(self) -> None:
+        """A credential was refused. Where it came from a vault it may have been rotated; then go on with the new one.
+
+        What is under way ends with the old one, whose connections stay until the next time.
+        """
+        async with self._building:
+            is_known = self._settings is None or self._settings.key_vault.endpoint is None
+            if is_known or time.monotonic() - self._read_at < READ_AGAIN_AFTER_S:
+                return
+            self._read_at = time.monotonic()
+            try:
+                if await _read_settings() == self._settings:
+                    return
+                retired, self._app = self._app, await self._build()
+            except SyncError as error:
+                event("settings_not_read", logging.WARNING, code=error.code, reason=error)
+                return
+            event("settings_renewed", reason="a credential was refused, and the vault holds other settings now")
+            if self._retired is not None:
+                await self._retired.close()
+            self._retired = retired
 
     async def poll(self) -> "PollResult | None":
         """One poll; None when it could not be done now. The next tick of the timer tries again."""
         try:
-            result = await self.app().poller.poll()
+            result = await (await self.app()).poller.poll()
         except VersionConflict:
             event("poll_overtaken", reason="another poller is at work")
             return None
@@ -49,6 +85,8 @@ class Worker:
             if error.code != self._poll_error:
                 event("poll_failed", level, code=error.code, reason=error)
             self._poll_error = error.code
+            if error.code == REFUSED:
+                await self._refused()
             return None
         if self._poll_error is not None:
             event("poll_back")
@@ -62,8 +100,8 @@ class Worker:
 
     async def sync(self, text: str) -> None:
         """One message of the queue."""
-        if runner := await self._runner_for(text):
-            await runner.run(text)
+        if (runner := await self._runner_for(text)) and (await runner.run(text)).code == REFUSED:
+            await self._refused()
 
     async def record_poison(self, text: str) -> None:
         """One message of the poison queue."""
@@ -71,10 +109,12 @@ class Worker:
             await runner.record_poison(text)
 
     async def _runner_for(self, text: str) -> "Runner | None":
-        """The runner; None while the settings are wrong. That is not the study's fault: it goes back to the queue."""
+        """The runner; None while the settings are wrong, or in a vault that is down. That is not the study's fault: it
+        goes back to the queue.
+        """
         try:
-            return self.app().runner
-        except Misconfigured as error:
+            return (await self.app()).runner
+        except SyncError as error:
             event("study_set_aside", logging.ERROR, code=error.code, reason=error)
             await _wait_for_settings(StudyChange.from_json(text))
             return None
@@ -85,9 +125,11 @@ class Worker:
         Problems name settings and services, never values.
         """
         try:
-            app = self.app()
+            app = await self.app()
         except Misconfigured as error:
             return {"status": "unhealthy", "problems": list(error.problems)}
+        except SyncError as error:
+            return {"status": "unhealthy", "problems": [f"{error.code}: {error}"]}
         problems: list[str] = []
         numbers: dict[str, int] = {}
         checks = {
@@ -123,6 +165,11 @@ async def _wait_for_settings(change: StudyChange) -> None:
         queue = study_queue(StorageAccount.load(), Triggers.load().queue_name, resources)
         later = change.deferred(None)
         await queue.send(later, delay_s(later.attempts))
+
+
+async def _read_settings() -> Settings:
+    """Not on the event loop: a vault may be asked, and answer slowly."""
+    return await asyncio.to_thread(Settings.load)
 
 
 WORKER = Worker()

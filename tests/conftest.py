@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from dev.process import Part
+from tests.identity_stack import DICOM_AUDIENCE, FHIR_AUDIENCE, OTHER_WAYS, Gate, IdentityProvider, Vault
 from tests.stack import Stack
 
 HAPI_ONLY = Path(__file__).parent / "hapi"
@@ -18,6 +19,7 @@ FIRST_START_S = 600.0  # HAPI is built and fetched then
 
 def pytest_addoption(parser):
     parser.addoption("--fhir", choices=("fhir", "hapi"), default="fhir", help="the FHIR server under test")
+    parser.addoption("--rounds", type=int, default=5, help="how often workers race for the same new resources")
 
 
 def pytest_configure(config):
@@ -69,6 +71,12 @@ def fhir_server(request):
     return _part(request, name, "--port", "0", timeout_s=FIRST_START_S if name == "hapi" else 60.0).urls["url"]
 
 
+@pytest.fixture
+def rounds(request):
+    """How often to race: few times, or as often as it takes to trust the outcome."""
+    return request.config.getoption("--rounds")
+
+
 @pytest.fixture(scope="session")
 def second_fhir_server(request):
     """Another FHIR server, for fresh projections to compare with: the stack's own, whatever is under test."""
@@ -76,15 +84,16 @@ def second_fhir_server(request):
 
 
 def _empty(dicom, *fhir_servers):
-    httpx.post(f"{dicom}/_dev/reset", trust_env=False).raise_for_status()
+    httpx.post(f"{dicom}/_dev/reset", trust_env=False, verify=False).raise_for_status()
     for url in fhir_servers:
-        httpx.post(url.split("/fhir")[0] + "/_dev/reset", trust_env=False).raise_for_status()
+        httpx.post(url.split("/fhir")[0] + "/_dev/reset", trust_env=False, verify=False).raise_for_status()
 
 
 @pytest.fixture
 async def stack(monkeypatch, azurite, dicom_service, fhir_server):
     # whoever died is waited for; the servers here answer within milliseconds, not minutes
     monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=2))
+    monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
     monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.02)
     _empty(dicom_service, fhir_server)
     stack = Stack(monkeypatch, azurite, dicom_service, fhir_server)
@@ -98,7 +107,9 @@ async def fresh_projection(monkeypatch, azurite, dicom_service, second_fhir_serv
     stacks = []
 
     async def project():
-        httpx.post(second_fhir_server.split("/fhir")[0] + "/_dev/reset", trust_env=False).raise_for_status()
+        httpx.post(
+            second_fhir_server.split("/fhir")[0] + "/_dev/reset", trust_env=False, verify=False
+        ).raise_for_status()
         fresh = Stack(monkeypatch, azurite, dicom_service, second_fhir_server)
         stacks.append(fresh)
         await fresh.drain()
@@ -113,6 +124,7 @@ async def fresh_projection(monkeypatch, azurite, dicom_service, second_fhir_serv
 async def new_stack(monkeypatch, azurite, dicom_service, fhir_server):
     """An app on emptied servers, as often as it is asked for."""
     stacks = []
+    monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
 
     def made():
         _empty(dicom_service, fhir_server)
@@ -122,3 +134,68 @@ async def new_stack(monkeypatch, azurite, dicom_service, fhir_server):
     yield made
     for stack in stacks:
         await stack.close()
+
+
+@pytest.fixture(scope="session")
+def identity_process(request):
+    return _part(request, "identity", "--port", "0").urls
+
+
+@pytest.fixture(scope="session")
+def vault_process(request, identity_process):
+    return _part(request, "vault", "--port", "0", "--identity", identity_process["url"]).urls
+
+
+def _gate_before(request, service, identity, audience, role):
+    asking = ("--identity", identity["url"], "--audience", audience, "--role", role)
+    return _part(request, "proxy", "--to", service, *asking).urls
+
+
+@pytest.fixture(scope="session")
+def dicom_gate_process(request, dicom_service, identity_process):
+    return _gate_before(request, dicom_service, identity_process, DICOM_AUDIENCE, "DICOM Data Reader")
+
+
+@pytest.fixture(scope="session")
+def fhir_gate_process(request, fhir_server, identity_process):
+    return _gate_before(request, fhir_server, identity_process, FHIR_AUDIENCE, "FHIR Data Writer")
+
+
+@pytest.fixture
+def identity(monkeypatch, identity_process):
+    """The identity provider; this process finds its managed identity endpoint."""
+    for name in OTHER_WAYS:
+        monkeypatch.delenv(name, raising=False)
+    provider = IdentityProvider(identity_process)
+    for name, value in provider.environment.items():
+        monkeypatch.setenv(name, value)
+    yield provider
+    provider.close()
+
+
+@pytest.fixture
+def vault(monkeypatch, identity, vault_process):
+    """An empty Key Vault that takes the identity provider's tokens; this process finds it, and trusts it where the
+    environment is read at the time of a request. aiohttp reads it when it is imported: `connection_verify` for that.
+    """
+    vault = Vault(vault_process)
+    for name, value in (identity.environment | vault.environment).items():
+        monkeypatch.setenv(name, value)
+    yield vault
+    vault.close()
+
+
+@pytest.fixture
+def dicom_gate(dicom_gate_process):
+    """The DICOM service behind a gate that wants DICOM_AUDIENCE and the role DICOM Data Reader."""
+    gate = Gate(dicom_gate_process, DICOM_AUDIENCE)
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def fhir_gate(fhir_gate_process):
+    """The FHIR server behind a gate that wants FHIR_AUDIENCE and the role FHIR Data Writer."""
+    gate = Gate(fhir_gate_process, FHIR_AUDIENCE)
+    yield gate
+    gate.close()

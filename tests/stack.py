@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import time
 from collections import Counter
 from urllib.parse import urlsplit
 
@@ -11,12 +12,14 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from shared.config import Settings, StorageAccount
+from shared.config import Settings
+from shared.settings.hosting import StorageAccount
 from shared.wiring import build
 from tests.builders import part10
 
 NUMBERS = itertools.count(1)
 BOUNDARY = "flow-test"
+IN_STEP_WITHIN_S = 120
 
 
 class Stack:
@@ -26,7 +29,7 @@ class Stack:
         self.azurite, self.dicom, self.fhir = azurite, dicom, fhir
         self.name = f"t{next(NUMBERS)}x{id(self)}"
         self._monkeypatch = monkeypatch
-        self.http = httpx.AsyncClient(timeout=60, trust_env=False)
+        self.http = httpx.AsyncClient(timeout=60, trust_env=False, verify=False)
         self.app = self.new_app()
         self._apps = [self.app]
         self.queue = QueueClient.from_connection_string(
@@ -127,6 +130,15 @@ class Stack:
             if not texts and polled.sequence >= polled.latest and not await self.app.queue.depth():
                 return outcomes
             await asyncio.sleep(0 if texts else 0.1)
+
+    async def until_in_step(self):
+        """Until hosts that run elsewhere have read all of the feed and emptied the queue, hidden messages included."""
+        deadline = time.monotonic() + IN_STEP_WITHIN_S
+        while (await self.app.checkpoints.get()).sequence != await self.app.dicom.latest_sequence() or (
+            await self.app.queue.depth()
+        ):
+            assert time.monotonic() < deadline, "FHIR did not get in step"
+            await asyncio.sleep(0.2)
 
     # FHIR
 

@@ -1,33 +1,18 @@
 """`python -m dev dicom`: a stand-in for Microsoft's DICOM service on 127.0.0.1."""
 
 import contextlib
-import logging
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
+from dev.asgi import listen, origin_of, serve
 from dev.dicom.app import make_app
 from dev.dicom.service import Service
 from dev.dicom.wire import Protocol
-from dev.process import announce, exit_with_parent, terminate_on_sigterm
-
-
-class _Server(uvicorn.Server):
-    """Says when it listens, and ends without reporting the requests it had to cancel."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        assert sockets
-        announce(part="dicom", url=f"http://127.0.0.1:{sockets[0].getsockname()[1]}")
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        await super().shutdown(sockets)
+from dev.process import exit_with_parent, terminate_on_sigterm
 
 
 def command(
@@ -39,19 +24,11 @@ def command(
     """A stand-in for Microsoft's DICOM service: DICOMweb, change feed, bulk update; faults on request under /_dev/."""
     exit_with_parent()
     terminate_on_sigterm()
-    with _folder(data) as folder, socket.create_server(("127.0.0.1", port), backlog=2048) as listening:
+    with _folder(data) as folder, listen(port) as listening:
         service = Service(folder, keep=data is not None, partitions=partitions, seed=seed)
-        config = uvicorn.Config(
-            make_app(service),
-            http=Protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
+        ready = {"part": "dicom", "url": origin_of(listening)}
         try:
-            _Server(config).run(sockets=[listening])
+            serve(make_app(service), listening, ready, http=Protocol, lifespan="off")
         finally:
             service.journal.close()
 

@@ -74,7 +74,8 @@ def _origin(child: "subprocess.Popen[bytes]") -> str:
 def command(
     port: Annotated[int, typer.Option(help="0 picks a free one")] = 8091,
     *,
-    check: Annotated[bool, typer.Option("--check", help="only say whether this machine can run it")] = False,
+    check: Annotated[bool, typer.Option("--check", help="only say what this machine lacks to run it")] = False,
+    build: Annotated[bool, typer.Option("--build", help="only build it, if that was not done yet")] = False,
 ) -> None:
     """Start HAPI FHIR, another FHIR R4 server, for tests: Java 17 and Maven are needed."""
     if lack := missing():
@@ -84,6 +85,8 @@ def command(
     terminate_on_sigterm()
     if _is_outdated():
         _build()
+    if build:
+        return
     child = subprocess.Popen(
         ["java", *JVM_FLAGS, QUIET, "-jar", str(JAR), str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

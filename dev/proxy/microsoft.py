@@ -19,6 +19,7 @@ Upstream = Callable[[Call], Awaitable[Answer]]
 Resource = dict[str, Any]
 FHIR_JSON = "application/fhir+json"
 NEW_REFERENCE = '"reference": "urn:uuid:'
+NOTHING_LEFT = b'{"resourceType": "Bundle", "type": "transaction-response"}'
 OTHER_REFUSAL = {409: 412, 412: 409}
 INVALID_HEADER_ENTRY = {
     "response": {
@@ -34,7 +35,8 @@ class Switches:
     them so many seconds later. lost_creates: so many conditional creates meet a rival who commits between the search
     and the insertion; they answer 200, and what refers to them refers to an id that was never used. swap_refusals: 409
     instead of 412, and the other way round. extra_entry: a transaction's answer has an entry more than the request.
-    lag_s: searches answer what was there so many seconds ago. location_on_update: PUT entries tell a location.
+    lag_s: searches answer what was there so many seconds ago. replica_at: they answer what was there at this moment,
+    in seconds since 1970, however long ago that is. location_on_update: PUT entries tell a location.
     """
 
     searched_creates_s: float | None = None
@@ -42,7 +44,16 @@ class Switches:
     swap_refusals: bool = False
     extra_entry: bool = False
     lag_s: float = 0.0
+    replica_at: float | None = None
     location_on_update: bool = True
+
+    @property
+    def searches_lag(self) -> bool:
+        return self.lag_s > 0 or self.replica_at is not None
+
+    def seen_at(self, now: float) -> float:
+        """The moment whose content searches answer."""
+        return now - self.lag_s if self.replica_at is None else self.replica_at
 
 
 class Microsoft:
@@ -67,7 +78,7 @@ class Microsoft:
     def concerns(self, call: Call) -> bool:
         """Whether some switch may have to do with this request."""
         return self._switches != Switches() and (
-            _is_transaction(call) or (_is_search(call) and self._switches.lag_s > 0)
+            _is_transaction(call) or (_is_search(call) and self._switches.searches_lag)
         )
 
     async def carry_out(self, call: Call) -> Answer:
@@ -79,7 +90,10 @@ class Microsoft:
         lost = await self._lose_one(bundle)
         if self._switches.searched_creates_s is not None:
             await self._search_then_create(bundle["entry"], self._switches.searched_creates_s)
-        answer = await self._upstream(replace(call, body=json.dumps(bundle, ensure_ascii=False).encode()))
+        if bundle["entry"]:
+            answer = await self._upstream(replace(call, body=json.dumps(bundle, ensure_ascii=False).encode()))
+        else:  # its only entry was lost to the rival
+            answer = Answer(200, [("Content-Type", FHIR_JSON)], NOTHING_LEFT)
         if answer.is_success:
             return replace(answer, body=self._reworded(answer.body, methods, lost))
         swapped = OTHER_REFUSAL.get(answer.status) if self._switches.swap_refusals else None
@@ -136,7 +150,8 @@ class Microsoft:
         if not answer.is_success:
             return answer
         bundle: Resource = json.loads(answer.body)
-        now, then = time.time(), time.time() - self._switches.lag_s
+        now = time.time()
+        then = self._switches.seen_at(now)
         known = self._found.setdefault(call.path.encode() + b"\n" + call.body, {})
         hits = {f"{one['resourceType']}/{one['id']}": one for one in _resources(bundle)}
         gone = [one for name, (seen_at, one) in known.items() if name not in hits and seen_at > then]

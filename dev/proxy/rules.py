@@ -19,7 +19,7 @@ class Rule:
 
     path: a regular expression that occurs in path and query; holds: text that occurs in the body; writes: acts on
     requests that may change something only (or, if false, on the others). answer: which of a duplicate's answers is
-    given, `first` or `last`.
+    given, `first` or `last`. carried_out: the status is answered, and the request was carried out all the same.
     """
 
     kind: str = "status"
@@ -35,6 +35,7 @@ class Rule:
     retry_after_ms: int | None = None
     seconds: float = 0.0
     answer: str = "last"
+    carried_out: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -14,8 +14,9 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dev.proxy.call import Answer, Call
+from dev.proxy.gate import Gate
 from dev.proxy.microsoft import Microsoft, Switches
-from dev.proxy.rules import Rule, Rules
+from dev.proxy.rules import Rule, Rules, Stats
 
 HTML_PAGE = b"<!DOCTYPE html><html><head><title>Gateway</title></head><body><h1>Please come back</h1></body></html>"
 # these belong to one connection and not to the message (RFC 9110, 7.6.1)
@@ -32,13 +33,14 @@ ORIGINAL = web.ResponseKey("original", frozenset[str])
 
 
 class Proxy:
-    """Listens on 127.0.0.1 and passes every request on to the origin of `to`."""
+    """Listens on 127.0.0.1 and passes every request that the gate lets through on to the origin of `to`."""
 
-    def __init__(self, to: str, port: int = 0) -> None:
+    def __init__(self, to: str, port: int = 0, gate: Gate | None = None) -> None:
         parts = urlsplit(to)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._path = parts.path
         self._port = port
+        self.gate = gate
         self.rules = Rules()
         self.microsoft = Microsoft(self._path.rstrip("/"), self._upstream)
         self._resources = contextlib.AsyncExitStack()
@@ -52,7 +54,11 @@ class Proxy:
         self._resources.push_async_callback(self._client.close)
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_post("/_proxy/rules", self._set_rules)
+        app.router.add_post("/_proxy/reset", self._reset)
         app.router.add_get("/_proxy/stats", self._stats)
+        if self.gate is not None:
+            self._resources.push_async_callback(self.gate.close)
+            app.router.add_patch("/_proxy/gate", self._set_gate)
         app.router.add_route("*", "/{path:.*}", self._serve)
         app.on_response_prepare.append(_without_additions)
         runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=1)
@@ -80,8 +86,24 @@ class Proxy:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response({})
 
+    async def _reset(self, _: web.Request) -> web.Response:
+        self.use([])
+        self.rules.stats = Stats()
+        if self.gate is not None:
+            self.gate.reset()
+        return web.json_response({})
+
+    async def _set_gate(self, request: web.Request) -> web.Response:
+        assert self.gate is not None
+        try:
+            self.gate.access = self.gate.access.patched(await request.json())
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.json_response(self.gate.access.model_dump(mode="json"))
+
     async def _stats(self, _: web.Request) -> web.Response:
-        return web.json_response(self.rules.stats.to_json())
+        gate = {} if self.gate is None else {"gate": self.gate.stats()}
+        return web.json_response(self.rules.stats.to_json() | gate)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
@@ -112,9 +134,14 @@ class Proxy:
             case "html":
                 return web.Response(status=rule.status, body=HTML_PAGE, content_type="text/html")
             case _:
+                if rule.carried_out:
+                    await self._carry_out(call)
                 return _refusal(rule)
 
     async def _carry_out(self, call: Call) -> Answer:
+        """Who may not pass is told so by the service, behind all faults of the way to it."""
+        if self.gate is not None and (refusal := await self.gate.refusal(call)) is not None:
+            return refusal
         carry_out = self.microsoft.carry_out if self.microsoft.concerns(call) else self._upstream
         return await carry_out(call)
 

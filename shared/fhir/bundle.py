@@ -4,7 +4,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from shared.errors import Unavailable, VersionConflict
 from shared.fhir.identifiers import Identity, Resource
@@ -16,17 +16,29 @@ ENTRY_STATUSES = range(200, 300)
 MOST_WITH_CONDITION = 8
 MOST_UPDATES = 50
 MOST_ENTRIES = 200
+# of a lost conditional create, Microsoft's server leaves references to an id that was never used; in these elements
+# nobody could tell them from somebody else's, so nothing refers to an Endpoint until it is known who created it
+CREATED_ALONE = "Endpoint"
+
+
+class Answer(NamedTuple):
+    """What became of an entry: its `Type/id`, empty for a delete; `meta.lastUpdated`, empty where it is not told."""
+
+    reference: str
+    updated_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request of a transaction; `before` is the resource as it was read, of an update."""
+    """One request of a transaction; `before` is the resource as it was read, of an update or a delete; `identity` is
+    what a conditional create makes sure of.
+    """
 
     method: str
     url: str
     resource: Resource | None = None
     full_url: str | None = None
-    if_none_exist: str | None = None
+    identity: Identity | None = None
     if_match: str | None = None
     before: Resource | None = None
 
@@ -34,7 +46,7 @@ class Entry:
     def create(cls, identity: Identity, resource: Resource) -> Self:
         """A conditional create under a new `urn:uuid:`."""
         full_url = f"urn:uuid:{uuid.uuid4()}"
-        return cls("POST", identity.resource_type, resource, full_url, if_none_exist=identity.if_none_exist)
+        return cls("POST", identity.resource_type, resource, full_url, identity=identity)
 
     @classmethod
     def add(cls, resource: Resource) -> Self:
@@ -50,7 +62,12 @@ class Entry:
     @classmethod
     def delete(cls, resource: Resource) -> Self:
         """A delete; servers do not guard it by version."""
-        return cls("DELETE", reference(resource))
+        return cls("DELETE", reference(resource), before=resource)
+
+    @property
+    def if_none_exist(self) -> str | None:
+        """The condition of a create."""
+        return self.identity.if_none_exist if self.identity else None
 
     @property
     def target(self) -> str:
@@ -82,6 +99,12 @@ def reference(resource: Mapping[str, Any]) -> str:
     return f"{resource['resourceType']}/{resource['id']}"
 
 
+def updated_at(resource: Mapping[str, Any]) -> str:
+    """`meta.lastUpdated`, or nothing."""
+    meta = resource.get("meta")
+    return str(meta.get("lastUpdated") or "") if isinstance(meta, Mapping) else ""
+
+
 def transaction(entries: Sequence[Entry]) -> Resource:
     """The Bundle; it is carried out as a whole or not at all (R4, http.html#transaction)."""
     return {"resourceType": "Bundle", "type": "transaction", "entry": [entry.to_json() for entry in entries]}
@@ -102,8 +125,8 @@ def resolved(entry: Entry, references: Mapping[str, str]) -> Entry:
     return replace(entry, resource=_resolved(entry.resource, references)) if entry.resource and references else entry
 
 
-def check_answer(entries: Sequence[Entry], answer: Any) -> list[str]:
-    """`Type/id` per entry of an accepted transaction; empty for a delete.
+def check_answer(entries: Sequence[Entry], answer: Any) -> list[Answer]:
+    """What an accepted transaction did, by entry.
 
     Raises VersionConflict when a conditional create met somebody else's resource, Unavailable when the answer is not
     that of a carried out transaction. Servers may append entries of their own.
@@ -115,6 +138,8 @@ def check_answer(entries: Sequence[Entry], answer: Any) -> list[str]:
 
 
 def _fits(entries: Sequence[Entry]) -> bool:
+    if any(entry.url == CREATED_ALONE for entry in entries[:-1]):
+        return False
     most = MOST_WITH_CONDITION if any(entry.if_none_exist for entry in entries) else MOST_ENTRIES
     return len(entries) <= most and sum(entry.method == "PUT" for entry in entries) <= MOST_UPDATES
 
@@ -130,22 +155,25 @@ def _resolved(value: Any, references: Mapping[str, str]) -> Any:
     return [_resolved(part, references) for part in value] if isinstance(value, list) else value
 
 
-def _checked(entry: Entry, answer: Any) -> str:
+def _checked(entry: Entry, answer: Any) -> Answer:
     answer = answer if isinstance(answer, Mapping) else {}
     response = answer.get("response")
     response = response if isinstance(response, Mapping) else {}
-    found = STATUS.match(str(response.get("status")))
-    status = int(found[0]) if found else 0
+    digits = STATUS.match(str(response.get("status")))
+    status = int(digits[0]) if digits else 0
     if status not in ENTRY_STATUSES:
         raise Unavailable(f"the FHIR server accepted a transaction and failed its {entry.method} with {status}")
     if entry.if_none_exist and status != CREATED:
         raise VersionConflict(f"somebody else created the {entry.url}")
-    if entry.method != "POST":
-        return entry.url if entry.method == "PUT" else ""
-    resource = answer.get("resource")
-    if isinstance(resource, Mapping) and resource.get("id"):
-        return reference({"resourceType": entry.url, **resource})
-    return _from_location(entry, str(response.get("location") or ""))
+    if entry.method == "DELETE":
+        return Answer("")
+    found = answer.get("resource")
+    resource = found if isinstance(found, Mapping) else {}
+    if entry.method == "PUT":
+        return Answer(entry.url, updated_at(resource))
+    if resource.get("id"):
+        return Answer(reference({"resourceType": entry.url, **resource}), updated_at(resource))
+    return Answer(_from_location(entry, str(response.get("location") or "")))
 
 
 def _from_location(entry: Entry, location: str) -> str:

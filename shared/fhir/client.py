@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
-from shared.fhir.bundle import Entry, bundles, check_answer, resolved, transaction
+from shared.fhir.bundle import Answer, Entry, bundles, check_answer, resolved, transaction
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
 from shared.http import error_for, error_for_read, json_of, send
 from shared.retry import repeated
@@ -49,11 +49,15 @@ class FhirClient:
 
     async def find(self, identity: Identity) -> Resource | None:
         """The one resource with this identity, or None; AmbiguousMatch when there are several."""
-        hits = await self._search(identity.resource_type, identity.criteria)
-        matches = {hit["id"]: hit for hit in hits if identity.matches(hit)}
+        matches = await self.find_all(identity)
         if len(matches) > 1:
             raise AmbiguousMatch(f"{len(matches)} {identity.resource_type} resources have the same identity")
-        return next(iter(matches.values()), None)
+        return next(iter(matches), None)
+
+    async def find_all(self, identity: Identity) -> list[Resource]:
+        """Every resource with this identity; that there are several is a defect of somebody."""
+        hits = await self._search(identity.resource_type, identity.criteria)
+        return list({hit["id"]: hit for hit in hits if identity.matches(hit)}.values())
 
     async def find_any(self, identities: Sequence[ByIdentifier]) -> list[Resource]:
         """Every resource that has one of these identities, which are of one type."""
@@ -68,19 +72,20 @@ class FhirClient:
         hits = await self._search("ImagingStudy", (("patient", patient),))
         return [hit for hit in hits if (hit.get("subject") or {}).get("reference") == patient]
 
-    async def transact(self, entries: Sequence[Entry]) -> list[str]:
-        """Carry out all entries, in order; `Type/id` per entry. Those of one bundle all or none."""
-        answers: list[str] = []
+    async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
+        """Carry out all entries, in order; what became of each. Those of one bundle all or none."""
+        answers: list[Answer] = []
         created: dict[str, str] = {}
         for bundle in bundles(entries):
             some = [resolved(entry, created) for entry in bundle]
             # 429 says that nothing was carried out; what any other failure left behind has to be read first
             answer = await repeated(partial(self._transact, some), Throttled)
-            created |= {entry.full_url: one for entry, one in zip(some, answer, strict=True) if entry.full_url}
+            answered = zip(some, answer, strict=True)
+            created |= {entry.full_url: one.reference for entry, one in answered if entry.full_url}
             answers += answer
         return answers
 
-    async def _transact(self, entries: Sequence[Entry]) -> list[str]:
+    async def _transact(self, entries: Sequence[Entry]) -> list[Answer]:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
         response = await send(self._client, SERVICE, request)

@@ -4,10 +4,11 @@ The tables are what is mapped; docs/mapping.md is printed from them.
 """
 
 from shared.dicom.values import Attributes
-from shared.fhir.systems import DCM, PARTICIPATION, URI
+from shared.fhir.systems import PARTICIPATION, URI
 from shared.mapping.body_part import body_site
 from shared.mapping.coding import concepts, declared_systems
 from shared.mapping.laterality import laterality
+from shared.mapping.modality import modality
 from shared.mapping.people import practitioner, practitioners
 from shared.mapping.specimen import specimens
 from shared.mapping.started import date_time
@@ -15,7 +16,6 @@ from shared.mapping.study_identifiers import accession_identifiers
 from shared.mapping.table import Element, Row, Value
 from shared.mapping.title import title
 
-OTHER_MODALITY = "OT"  # PS3.3 C.7.3.1.1.1: what is none of the others
 MAX_UNSIGNED_INT = 2**31 - 1
 
 
@@ -41,13 +41,6 @@ def _reasons(attributes: Attributes, _zone: str) -> list[Element]:
 def _location(attributes: Attributes, _zone: str) -> Element | None:
     department = attributes.text("InstitutionalDepartmentName")
     return {"type": "Location", "display": department} if department else None
-
-
-def _modality(attributes: Attributes, _zone: str) -> Element:
-    modality = " ".join((attributes.text("Modality") or "").split())  # a FHIR code has single spaces
-    if not modality:
-        attributes.find("Modality", "missing")
-    return {"system": DCM, "code": modality or OTHER_MODALITY}
 
 
 def _performers(attributes: Attributes, _zone: str) -> list[Element]:
@@ -147,8 +140,9 @@ SERIES_ROWS = (
         "ImagingStudy.series.modality",
         "Modality",
         "PS3.3 C.7.3.1.1.1",
-        _modality,
-        "`OT` where DICOM has none, since R4 requires one; the set of them is `ImagingStudy.modality`",
+        modality,
+        "`OT` where DICOM has none, since R4 requires one; no system where DICOM does not define it; the set of them "
+        "is `ImagingStudy.modality`",
     ),
     Row("ImagingStudy.series.description", "SeriesDescription", "PS3.3 C.7.3.1", _text("SeriesDescription")),
     Row(

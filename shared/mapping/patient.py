@@ -11,7 +11,8 @@ from typing import Any
 from shared.dicom.values import Attributes, PersonName
 from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier
 from shared.fhir.ownership import lay_shared, overlay, put
-from shared.fhir.systems import IDENTIFIER_TYPE, NAME_REPRESENTATION
+from shared.fhir.systems import NAME_REPRESENTATION
+from shared.mapping.identifier_type import identifier_type
 from shared.mapping.issuer import assigner
 from shared.mapping.table import Element, Row
 
@@ -50,8 +51,9 @@ def lay_patient(stored: Resource | None, identity: ByIdentifier, ours: Mapping[s
     laid = dict(ours)
     if names := ours.get("name"):
         laid["name"] = [*names, *(name for name in stored.get("name", []) if name.get("use") != USUAL)]
-    parts = ours.get("identifier", {})
-    laid["identifier"] = [_lay_identifier(row, parts) if _is(row, identity) else row for row in stored["identifier"]]
+    if "identifier" in ours:
+        parts, rows = ours["identifier"], stored["identifier"]
+        laid["identifier"] = [_lay_identifier(row, parts) if _is(row, identity) else row for row in rows]
     return overlay(stored, laid, laid)
 
 
@@ -80,9 +82,9 @@ def _lay_identifier(stored: Element, parts: Mapping[str, Any]) -> Element:
 def _identifier_parts(attributes: Attributes) -> Element:
     """Issuer of Patient ID and its qualifiers (PS3.3 10.18): they describe the identifier, and do not change it."""
     qualifiers = next(iter(attributes.items("IssuerOfPatientIDQualifiersSequence")), None)
-    code = " ".join((qualifiers.text("IdentifierTypeCode") or "").split()) if qualifiers else None
+    code = qualifiers.text("IdentifierTypeCode") if qualifiers else None
     parts = {
-        "type": {"coding": [{"system": IDENTIFIER_TYPE, "code": code}]} if code else None,
+        "type": identifier_type(code) if code else None,
         "assigner": assigner(qualifiers, attributes.text("IssuerOfPatientID")),
     }
     return {name: value for name, value in parts.items() if value}

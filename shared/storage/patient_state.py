@@ -1,10 +1,11 @@
 """Patient state: which change a Patient's demographics came from. Keyed by a digest, never by the identifier itself."""
 
+import json
 from dataclasses import replace
 
-from shared.model import PatientState
+from shared.model import PatientState, Told, Written
 from shared.storage.calls import read_from
-from shared.storage.table import Table, int64, integer
+from shared.storage.table import Table
 
 TABLE_NAME = "PatientStateTable"
 ROW_KEY = "Demographics"
@@ -23,11 +24,12 @@ class PatientStateStore:
             return PatientState()
         entity, etag = found
         with read_from(self._table.name, patient):
+            written = json.loads(entity.get("Written") or "null")
             return PatientState(
-                sequence=integer(entity, "Sequence"),
-                study_instance_uid=str(entity.get("StudyUid") or ""),
+                told={name: Told(*one) for name, one in json.loads(entity.get("Told") or "{}").items()},
                 birth_date_is_ours=bool(entity.get("BirthDateIsOurs")),
                 is_open=bool(entity.get("IsOpen")),
+                written=Written(*written) if written else None,
                 etag=etag,
             )
 
@@ -36,9 +38,9 @@ class PatientStateStore:
         entity = {
             "PartitionKey": patient,
             "RowKey": ROW_KEY,
-            "Sequence": int64(state.sequence),
-            "StudyUid": state.study_instance_uid,
+            "Told": json.dumps(dict(state.told)),
             "BirthDateIsOurs": state.birth_date_is_ours,
             "IsOpen": state.is_open,
+            "Written": json.dumps(state.written),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

@@ -1,5 +1,7 @@
 """The queue of StudyChange messages: send now, or later."""
 
+import math
+
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
@@ -22,7 +24,7 @@ class StudyQueue:
 
     async def send(self, change: StudyChange, delay_s: float = 0) -> None:
         """Enqueue a change, twice at worst; it becomes visible after the delay."""
-        delay, text = min(int(delay_s), MAX_DELAY_S), change.to_json()
+        delay, text = min(math.ceil(delay_s), MAX_DELAY_S), change.to_json()
 
         async def send() -> None:
             await self._client.send_message(text, visibility_timeout=delay, time_to_live=NEVER)

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.model import StudyKey, StudyState, Writer
+from shared.model import StudyKey, StudyState, Writer, Written
 from shared.storage.calls import read_from
 from shared.storage.table import Entity, Table, int64, integer
 
@@ -39,6 +39,7 @@ class StudyStateStore:
                 patient=str(entity.get("Patient") or ""),
                 has_records=bool(entity.get("HasRecords")),
                 parked=bool(entity.get("Parked")),
+                written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
                 etag=etag,
             )
 
@@ -57,6 +58,7 @@ class StudyStateStore:
             "Patient": state.patient,
             "HasRecords": state.has_records,
             "Parked": state.parked,
+            "Written": json.dumps(dict(state.written)),
             **_pack(state.marks),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

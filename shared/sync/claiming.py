@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from shared.errors import TransientError, Unavailable
-from shared.fhir.bundle import Entry
+from shared.fhir.bundle import Answer, Entry
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.storage import creation_claim
@@ -89,7 +89,7 @@ class Claims:
             self._held.append(claim)
         return True
 
-    async def transact(self, entries: Sequence[Entry]) -> list[str]:
+    async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
         """Carry out the transaction. While its outcome is unknown it may still be under way at the server: the claims
         are then left to expire.
         """

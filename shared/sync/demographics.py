@@ -6,7 +6,10 @@ instance deleted, its study moved to another Patient), the Patient's other studi
 may have written over the newest change before it found itself overtaken sends the study of that change once more.
 """
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from shared.dicom.values import Attributes
 from shared.errors import VersionConflict
@@ -14,10 +17,11 @@ from shared.fhir.bundle import Entry, reference
 from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import same_content
 from shared.mapping.patient import PatientRules, demographics, lay_patient
-from shared.model import PatientState
+from shared.model import PatientState, Told, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.claiming import Claims
 from shared.sync.others import OtherStudies
+from shared.sync.replica import check_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,24 @@ class PatientPlan:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """The dataset that speaks for a study, the sequence of its change, and the study."""
+    """The dataset that speaks for a study, and its change."""
 
     attributes: Attributes
-    sequence: int
-    study_instance_uid: str
+    change: Told
+
+
+def tell(
+    told: Mapping[str, Told], ours: Mapping[str, Any], change: Told
+) -> tuple[dict[str, Any], dict[str, Told], bool]:
+    """Pure: what of `ours` this change may say, who told what then, and whether others have to be asked.
+
+    Element by element, since the newest change need not say everything: what it leaves empty is told by the newest that
+    does not. Without that the order of messages would decide the content.
+    """
+    mine = {name for name, one in told.items() if one.study_instance_uid == change.study_instance_uid}
+    said = {name: value for name, value in ours.items() if name in mine or name not in told or change >= told[name]}
+    after = {name: one for name, one in told.items() if name not in mine} | dict.fromkeys(said, change)
+    return said, after, any(name not in said or change < told[name] for name in mine)
 
 
 async def plan_patient(
@@ -46,31 +63,33 @@ async def plan_patient(
     """The Patient as this study would have it, unless a newer change of another study was there already."""
     state = await states.get(identity.key)
     stored = await claims.find(identity, likely_new=state.etag is None)
-    ours = demographics(speaker.attributes)
-    spoke = state.study_instance_uid == speaker.study_instance_uid
-    is_open = state.is_open or (spoke and speaker.sequence < state.sequence)
-    state_now = PatientState(speaker.sequence, speaker.study_instance_uid, is_open=is_open, etag=state.etag)
+    check_shown(state.written, [stored] if stored else [], time.time())
+    # who gave the identifier, and that nobody is said to have, is told by the newest change alone
+    ours = {"identifier": {}, **demographics(speaker.attributes)}
     if stored is None:
         creation = Entry.create(identity, lay_patient(None, identity, ours))
-        state_now = replace(state_now, birth_date_is_ours="birthDate" in ours, is_open=False)
+        told = dict.fromkeys(ours, speaker.change)
+        state_now = replace(state, told=told, birth_date_is_ours="birthDate" in ours, is_open=False)
         return PatientPlan(identity.key, creation.target, creation, state_now, state_changes=True)
     if not rules.demographics_follow:
-        return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
-    if speaker.sequence < state.sequence and not spoke:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
     # without a row its creator may have died before it could say that the birth date is ours
     unclaimed = "birthDate" not in stored or (state.etag is None and stored["birthDate"] == ours.get("birthDate"))
     birth_date_is_ours = state.birth_date_is_ours or unclaimed
     if not birth_date_is_ours:
         ours.pop("birthDate", None)
-    laid = lay_patient(stored, identity, ours)
+    said, told, opens = tell(state.told, ours, speaker.change)
+    laid = lay_patient(stored, identity, said)
     entry = None if same_content(laid, stored) else Entry.update(laid, stored)
-    state_now = replace(state_now, birth_date_is_ours=birth_date_is_ours and "birthDate" in laid)
-    changes = entry is not None or is_open or state_now != state
+    is_ours = birth_date_is_ours and "birthDate" in laid
+    state_now = replace(state, told=told, birth_date_is_ours=is_ours, is_open=state.is_open or opens)
+    changes = entry is not None or state_now.is_open or state_now != state
     return PatientPlan(identity.key, reference(stored), entry, state_now, state_changes=changes)
 
 
-async def save_state(states: PatientStateStore, plan: PatientPlan, others: OtherStudies) -> None:
+async def save_state(
+    states: PatientStateStore, plan: PatientPlan, written: Written | None, others: OtherStudies
+) -> None:
     """Remember the change that was written. While it is open who has the word, the other studies are asked.
 
     A study that left the Patient alone, because of a newer change, looks whether that change still counts: whoever took
@@ -80,7 +99,8 @@ async def save_state(states: PatientStateStore, plan: PatientPlan, others: Other
         if (await states.get(plan.key)).etag != plan.state.etag:
             raise VersionConflict("the Patient's demographics come from another change meanwhile")
         return
-    saved = await states.save(plan.key, plan.state)
+    state = replace(plan.state, written=written) if written and plan.entry else plan.state
+    saved = await states.save(plan.key, state)
     if saved.is_open:
         await others.of_patient(plan.target)
         await states.save(plan.key, replace(saved, is_open=False))
@@ -93,19 +113,17 @@ async def let_go(
     have to speak for it. Done before the study is written: afterwards nobody would know where it came from.
     """
     state = await states.get(patient)
-    if state.etag is None or state.study_instance_uid != study_instance_uid:
+    left = {name: one for name, one in state.told.items() if one.study_instance_uid != study_instance_uid}
+    if left == state.told:
         return
-    saved = await states.save(patient, replace(state, sequence=-1, is_open=True))
+    saved = await states.save(patient, replace(state, told=left, is_open=True))
     await others.of_patient(subject)
     await states.save(patient, replace(saved, is_open=False))
 
 
-async def give_word_back(
-    states: PatientStateStore, patient: str, study_instance_uid: str, others: OtherStudies
-) -> None:
-    """An earlier attempt may have written over the demographics of another study's newer change."""
-    owner = (await states.get(patient)).study_instance_uid
-    if owner and owner != study_instance_uid:
+async def give_word_back(states: PatientStateStore, patient: str, others: OtherStudies) -> None:
+    """An earlier attempt may have written over what newer changes of other studies tell."""
+    for owner in {one.study_instance_uid for one in (await states.get(patient)).told.values()}:
         await others.study(owner)
 
 

@@ -1,5 +1,6 @@
 """Which Observations of a study to write: what its dose reports say, all of them together, against what is stored."""
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,8 +19,9 @@ from shared.mapping.observation_layer import (
     sorted_out,
     taken_over,
 )
-from shared.model import Finding
+from shared.model import Finding, Written
 from shared.sync.claiming import Claims
+from shared.sync.replica import check_shown
 
 OBSERVATION = "Observation"
 NOT_VALID = Finding("ContentSequence", "invalid-resource")
@@ -34,12 +36,22 @@ class ObservationPlan:
 
 
 class ObservationsOf:
-    """The Observations of one study in a pass. `stored` is its ImagingStudy, `source` what is ours is from."""
+    """The Observations of one study in a pass. `stored` is its ImagingStudy, `source` what is ours is from, `written`
+    what was last written of them.
+    """
 
-    def __init__(self, claims: Claims, study: ByIdentifier, stored: Resource | None, source: str) -> None:
+    def __init__(
+        self,
+        claims: Claims,
+        study: ByIdentifier,
+        stored: Resource | None,
+        source: str,
+        written: Written | None,
+    ) -> None:
         self._claims = claims
         self._study = study
         self._source = source
+        self._written = written
         self._may_be_of_dicom_cast = stored is None or source_of(stored) == source
 
     async def plan(
@@ -71,7 +83,9 @@ class ObservationsOf:
 
     async def _stored(self) -> StoredObservations:
         identity = by_identifier(OBSERVATION, self._study.system, self._study.value)
-        return self._sorted_out(await self._claims.having(identity))
+        found = await self._claims.having(identity)
+        check_shown(self._written, found, time.time())
+        return self._sorted_out(found)
 
     def _sorted_out(self, resources: Iterable[Resource]) -> StoredObservations:
         return sorted_out(resources, self._source, with_dicom_cast=self._may_be_of_dicom_cast)

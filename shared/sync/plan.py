@@ -24,7 +24,7 @@ from shared.mapping.study_layer import (
     without_our_part,
     without_series,
 )
-from shared.model import Finding, InstanceKey, Outcome, StudyKey
+from shared.model import Finding, InstanceKey, Outcome, StudyKey, Told, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync import marks
 from shared.sync.claiming import Claims
@@ -60,12 +60,13 @@ class Plan:
 class Stored:
     """The study as FHIR has it.
 
-    adopted: written when nothing was remembered yet. is_new: never written by anybody. is_unsure: an earlier attempt
-    may have written the study and not its Observations.
+    written: what was last written of it, by resource type. adopted: written when nothing was remembered yet. is_new:
+    never written by anybody. is_unsure: an earlier attempt may have written the study and not its Observations.
     """
 
     study: StudyKey
     resource: Resource | None
+    written: Mapping[str, Written]
     adopted: bool
     is_new: bool
     is_unsure: bool
@@ -162,7 +163,7 @@ class Planner:
         identity = patient_identity(attributes, self._rules.patient)
         if identity is None:
             return None
-        speaker = Speaker(attributes, view.sequence, study.study_instance_uid)
+        speaker = Speaker(attributes, Told(view.sequence, study.study_instance_uid))
         return await plan_patient(claims, self._patients, identity, speaker, self._rules.patient)
 
     def _dose(self, study: StudyKey, look: Look) -> DoseContent | None:
@@ -185,7 +186,7 @@ class Planner:
 
     def _observations_of(self, claims: Claims, stored: Stored) -> ObservationsOf:
         identity = study_identity(stored.study.study_instance_uid)
-        return ObservationsOf(claims, identity, stored.resource, self._rules.source)
+        return ObservationsOf(claims, identity, stored.resource, self._rules.source, stored.written.get(OBSERVATION))
 
 
 def _equipment(view: View, dose: DoseContent | None) -> list[Equipment]:

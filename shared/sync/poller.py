@@ -188,7 +188,7 @@ class Poller:
             poll = max(checkpoint.poll + 1, int(self._now().timestamp() * 1000))
             checkpoint = await self._checkpoints.save(replace(checkpoint, poll=poll))
             sent = await self._send(chunk.changes.messages(poll))
-        if self._record_malformed:
+        if chunk.malformed and self._record_malformed:
             await self._records.put_all(ErrorTable.DICOM, list(map(_record_of, chunk.malformed)))
         holes = tuple(_kept(chunk.holes, self._now()))
         if (chunk.sequence, holes) != (checkpoint.sequence, checkpoint.holes):

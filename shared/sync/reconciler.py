@@ -11,7 +11,6 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -19,35 +18,31 @@ from weakref import WeakValueDictionary
 from shared.dicom.client import DicomClient
 from shared.errors import Rejected, Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
-from shared.fhir.identifiers import Resource
+from shared.fhir.identifiers import Identity, Resource
 from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.http import SERVER_ERROR
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
-from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
+from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer, Written
 from shared.storage import creation_claim
 from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
-from shared.sync import findings, marks
+from shared.sync import findings, marks, writers
 from shared.sync.claiming import Claims, claiming
 from shared.sync.demographics import give_word_back, let_go, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at
-from shared.sync.others import LOOK_AGAIN, OtherStudies
+from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
+from shared.sync.replica import check_shown, newest, written_by
 from shared.sync.rules import Rules
+from shared.sync.twins import give_way
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
-# longer than a message can stay with a worker that died or was paused
-WRITERS_LAST_S = 24 * 3600
-# more would not fit their column; beyond, deliveries have failed for days
-MOST_WRITERS = 100
-# a look at once, and one when nothing that was under way then can still be written
-LOOKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +56,26 @@ class Stores:
 
 
 class Result(NamedTuple):
-    """What the study was, how many of its instances were kept out, and how many values could not be used."""
+    """What the study was, how many of its instances were kept out, and how many values could not be used.
+
+    code: of the error for which it was set aside.
+    """
 
     outcome: Outcome
     failed: int = 0
     findings: int = 0
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One delivery of a message; `written` collects what passes did that had to be run again afterwards."""
+    """One delivery of a message; what its passes did, also those that had to be run again afterwards."""
 
     change: StudyChange
     name: str
-    written: list[Outcome] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    written: dict[str, Written] = field(default_factory=dict)
+    created: dict[str, Identity] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -100,6 +101,9 @@ class Reconciler:
                     return await self._pass(attempt)
                 except VersionConflict:
                     self._planner.forget()
+                    if await give_way(self._fhir, attempt.created, self._others(change)):
+                        attempt.written.clear()
+                    attempt.created.clear()
                     await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
                 except Rejected:  # of a reference to an Endpoint or a Device that is gone, perhaps
                     if not self._planner.remembers or rerun > 1:
@@ -108,16 +112,19 @@ class Reconciler:
             return await self._pass(attempt, is_last=True)
 
     async def _pass(self, attempt: Attempt, *, is_last: bool = False) -> Result:
-        change, written = attempt.change, attempt.written
+        change, outcomes = attempt.change, attempt.outcomes
         state = await self._stores.studies.get(change.study)
-        earlier = [writer for writer in state.writers if _is_expected(writer, change)]
+        settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
+        earlier = writers.expected(state.writers, change, settled_before)
         if not earlier and await self._is_overtaken(change, state):
-            return Result(written[0] if written else Outcome.OVERTAKEN)
+            return Result(outcomes[0] if outcomes else Outcome.OVERTAKEN)
         if state.etag is None and not change.instances:
             return Result(Outcome.UNCHANGED)  # asked to look again at what was never ours
         async with claiming(self._fhir, self._stores.claims) as claims:
             identity = study_identity(change.study.study_instance_uid)
             stored = await claims.find(identity, likely_new=state.etag is None)
+            written = newest(state.written, attempt.written)
+            check_shown(written.get(identity.resource_type), [stored] if stored else [], time.time())
             adopted = await self._is_adopted(change, state, stored)
             reports = _reports(stored, state)
             memory = Memory(
@@ -126,7 +133,7 @@ class Reconciler:
             look = await look_at(self._dicom, change, memory, self._rules)
             is_new = stored is None and state.etag is None
             is_unsure = bool(earlier) or state.parked
-            now = Stored(change.study, stored, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
+            now = Stored(change.study, stored, written, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
             plan = await self._planner.plan(claims, now, look)
             for entry in plan.without_observations:
                 if entry.resource is not None:
@@ -134,9 +141,9 @@ class Reconciler:
             if _changes_something(state, look, plan):
                 state = await self._announce(attempt, state, look, plan)
                 await self._leave_patients(change, state, earlier, stored, plan)
-            await self._write(claims, plan, is_last=is_last)
+            await self._write(attempt, claims, plan, is_last=is_last)
         if plan.entries:
-            written.append(plan.outcome)
+            outcomes.append(plan.outcome)
         await self._confirm(attempt, state, earlier, look, plan)
         if look.truth.unanswered:
             count = len(look.truth.unanswered)
@@ -144,7 +151,7 @@ class Reconciler:
                 f"the DICOM service fails to answer for {count} instances of the study", code=SERVER_ERROR
             )
         found = sum(map(len, plan.findings.values()))
-        return Result(written[0] if written else plan.outcome, len(look.failed), found)
+        return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found)
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
         """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
@@ -173,26 +180,32 @@ class Reconciler:
         announced = replace(
             state,
             marks=marks.announce(state.marks, look.truth.instances),
-            writers=tuple(_with(state.writers, writer)),
+            writers=writers.announced(state.writers, writer),
             has_records=state.has_records or bool(plan.findings or look.failed),
         )
         return await self._stores.studies.save(attempt.change.study, announced)
 
-    async def _write(self, claims: Claims, plan: Plan, *, is_last: bool) -> None:
+    async def _write(self, attempt: Attempt, claims: Claims, plan: Plan, *, is_last: bool) -> None:
         """Carry the plan out. Where the server refuses it because of an Observation, the study is written without; so
         it is where one cannot be deleted because others refer to it, which some servers answer with a conflict.
         """
         if not plan.entries:
             return
         try:
-            references = await claims.transact(plan.entries)
+            answers = await claims.transact(plan.entries)
         except (Rejected, VersionConflict) as error:
             if isinstance(error, VersionConflict) and not is_last:
                 raise
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await claims.transact(plan.without_observations)
             raise
-        self._planner.learn(plan, references)
+        self._planner.learn(plan, [answer.reference for answer in answers])
+        attempt.written.update(written_by(plan.entries, answers, time.time()))
+        attempt.created.update(
+            (answer.reference, entry.identity)
+            for entry, answer in zip(plan.entries, answers, strict=True)
+            if entry.identity
+        )
 
     async def _leave_patients(
         self, change: StudyChange, state: StudyState, earlier: list[Writer], stored: Resource | None, plan: Plan
@@ -215,16 +228,15 @@ class Reconciler:
     ) -> None:
         """Everything that must be remembered, the study state last."""
         change, patient = attempt.change, state.patient
-        unmended = [writer for writer in earlier if writer.looks < LOOKS]
+        unmended = writers.unmended(earlier)
         for written_to in {writer.patient for writer in unmended} - {""}:
-            uid = change.study.study_instance_uid
-            await give_word_back(self._stores.patients, written_to, uid, self._others(change))
+            await give_word_back(self._stores.patients, written_to, self._others(change))
         if any(writer.attempt != attempt.name and not writer.looks for writer in unmended):
             # another delivery of this message may still write what it saw before
             await self._others(change).this_one_later()
         if plan.patient is not None:
             patient = plan.patient.key
-            await save_state(self._stores.patients, plan.patient, self._others(change))
+            await save_state(self._stores.patients, plan.patient, attempt.written.get("Patient"), self._others(change))
         elif plan.outcome is Outcome.REMOVED:
             patient = ""
         left = await self._record(change, state, look, plan)
@@ -234,12 +246,9 @@ class Reconciler:
             state,
             marks=look.view.marks,
             full_poll=max(state.full_poll, change.poll) if look.truth.is_whole else state.full_poll,
-            writers=tuple(
-                writer._replace(looks=writer.looks + 1) if writer in unmended else writer
-                for writer in state.writers
-                if writer.attempt != attempt.name and writer.announced_at > time.time() - WRITERS_LAST_S
-            ),
+            writers=writers.confirmed(state.writers, attempt.name, unmended, time.time()),
             patient=patient,
+            written=newest(state.written, attempt.written),
             has_records=left,
             parked=state.parked and not look.truth.is_whole,
         )
@@ -273,17 +282,3 @@ def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
         or (patient is not None and (patient.state_changes or patient.key != state.patient))
         or (not state.has_records and (plan.findings or look.failed))
     )
-
-
-def _is_expected(writer: Writer, change: StudyChange) -> bool:
-    """Whether this announced write may have been made, or still be, beside the one of the pass: of another delivery of
-    its message, or one that a later look is for.
-    """
-    settled = writer.announced_at < time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
-    return writer.message_id == change.message_id or (change.part == LOOK_AGAIN and writer.looks == 1 and settled)
-
-
-def _with(writers: Iterable[Writer], writer: Writer) -> list[Writer]:
-    """Announcements with one more; each attempt announces a Patient once, and old ones make room."""
-    kept = [one for one in writers if (one.attempt, one.patient) != (writer.attempt, writer.patient)]
-    return [*kept, writer][-MOST_WRITERS:]

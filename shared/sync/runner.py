@@ -49,7 +49,8 @@ class Runner:
         """What became of the study. Only bugs raise: a text that is no message, or an error that has no name."""
         change = StudyChange.from_json(text)
         if not self._circuit.enter():
-            return Result(await self._wait(change))
+            code = self._circuit.error.code if self._circuit.error else ""
+            return Result(await self._wait(change), code=code)
         try:
             return await self._try(change)
         finally:
@@ -69,7 +70,7 @@ class Runner:
             result = await self._reconciler.reconcile(change)
             await self._clear_retries(change)
         except SyncError as error:
-            return Result(await self._set_aside(change, error))
+            return Result(await self._set_aside(change, error), code=error.code)
         if result.outcome is not Outcome.OVERTAKEN:  # which asks no service
             self._answered(change)
         event(
@@ -88,8 +89,8 @@ class Runner:
             event("services_back", logging.INFO, **_fields_of(change))
 
     async def record_poison(self, text: str) -> None:
-        """A message that could not be run at all: a defect of this app, or nothing that it wrote. Recorded; the study
-        that it names is parked.
+        """A message that could not be run at all: a defect of this app, or nothing that it wrote. Recorded, and the
+        study that it names parked.
         """
         try:
             change = StudyChange.from_json(text)

@@ -13,7 +13,7 @@ from shared.errors import Rejected, SyncError, Throttled, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.model import DEFAULT_PARTITION, Checkpoint, StudyChange, StudyKey, Writer
 from shared.sync import reconciler
-from shared.sync.others import LOOK_AGAIN, OtherStudies
+from shared.sync.others import OtherStudies
 from shared.sync.poller import Poller
 from tests.builders import make_instance, part10, series_uid, sop_uid, study_uid
 from tests.conftest import _empty
@@ -81,13 +81,13 @@ async def test_an_instance_deleted_between_announcement_and_write(stack, fresh_p
     orig = r._write
     done = []
 
-    async def write(claims, plan, **options):
+    async def write(attempt, claims, plan, **options):
         if not done:
             done.append(1)
             await inst(stack, 1, 1, 2)
             m2 = await polled(stack)
             await stack.run(*m2, app=other)
-        return await orig(claims, plan, **options)
+        return await orig(attempt, claims, plan, **options)
 
     monkeypatch.setattr(r, "_write", write)
     await stack.run(*m1)
@@ -540,15 +540,15 @@ async def test_a_stale_delete_after_a_second_delivery(stack, fresh_projection, m
     orig = r._write
     done = []
 
-    async def write(claims, plan, **options):
+    async def write(attempt, claims, plan, **options):
         if not done:
             done.append(1)
             await stack.store(make_instance(1, 1, 1))
             m2 = await polled(stack)
             await stack.run(*m2, app=other), await stack.run(*m1, app=other)
-            await orig(claims, plan, **options)
+            await orig(attempt, claims, plan, **options)
             raise Kill
-        return await orig(claims, plan, **options)
+        return await orig(attempt, claims, plan, **options)
 
     monkeypatch.setattr(r, "_write", write)
     await killed(stack, m1)
@@ -564,7 +564,7 @@ async def test_a_claim_lasts_through_a_slow_pass(stack, monkeypatch):
     async def transact(self, entries):
         fresh = [e for e in entries if e.if_none_exist]
         await asyncio.sleep(1.0)  # searched (nothing), not inserted yet
-        return await orig(self, [replace(e, if_none_exist=None) if e in fresh else e for e in entries])
+        return await orig(self, [replace(e, identity=None) if e in fresh else e for e in entries])
 
     monkeypatch.setattr(FhirClient, "transact", transact)
     monkeypatch.setattr("shared.sync.claiming.TRIES", 30)
@@ -597,9 +597,9 @@ async def test_looks_that_mend_come_to_an_end(stack):
     studies = [StudyKey(DEFAULT_PARTITION, study_uid(number)) for number in (1, 2)]
     before = [await states.get(study) for study in studies]
     for study, state, other in zip(studies, before, reversed(before), strict=True):
-        died = Writer(f"7.{LOOK_AGAIN}", "died", int(time.time()), other.patient)
+        died = Writer("7.-1", "died", int(time.time()), other.patient)
         await states.save(study, replace(state, writers=(died,)))
-    await stack.app.queue.send(StudyChange(studies[0], 7, LOOK_AGAIN))
+    await stack.app.queue.send(StudyChange(studies[0], 7, -1))
     looks = 0
     while await stack.app.queue.depth():
         texts = await stack.messages()

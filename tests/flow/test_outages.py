@@ -122,7 +122,7 @@ async def test_health_names_what_is_wrong(stack, monkeypatch):
     state = await worker.health()
     assert state["status"] == "unhealthy"
     assert [problem.split(":")[0] for problem in state["problems"]] == ["access-refused", "server-error"]
-    await worker.app().close()
+    await (await worker.app()).close()
     monkeypatch.setenv("Fhir__Endpoint", "nonsense")
     monkeypatch.delenv("DicomWeb__Endpoint")
     state = await Worker().health()

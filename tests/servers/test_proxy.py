@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import httpx
 import pytest
@@ -125,6 +126,14 @@ async def test_refusals(stack, before, http):
     assert await patients(stack) == []
 
 
+async def test_a_refusal_of_what_was_carried_out(stack, before, http):
+    proxy = await before(stack.fhir, {"status": 500, "carried_out": True, "times": 1})
+    assert (await http.post(proxy.url, json=transaction("a"))).status_code == 500
+    assert await patients(stack) == ["a"]
+    (entry,) = (await http.post(proxy.url, json=transaction("a"))).json()["entry"]
+    assert entry["response"]["status"] == "200"
+
+
 async def test_a_request_that_arrives_twice(stack, before, http):
     proxy = await before(stack.fhir, {"kind": "duplicate", "writes": True})
     assert (await http.post(f"{proxy.url}/Patient", json=patient("a"))).status_code == 201
@@ -160,6 +169,14 @@ async def test_a_create_that_is_lost_to_a_rival(stack, before, http):
     assert linked["link"][0]["other"]["reference"] != f"Patient/{answer['entry'][0]['resource']['id']}"
 
 
+async def test_the_only_create_of_a_transaction_is_lost(stack, before, http):
+    proxy = await before(stack.fhir, lost_creates=1)
+    answer = await http.post(proxy.url, json=transaction("a"))
+    (entry,) = answer.json()["entry"]
+    assert (answer.status_code, entry["response"]["status"]) == (200, "200")
+    assert entry["resource"] == await stack.one("Patient")
+
+
 async def test_an_answer_in_other_words(stack, before, http):
     stored = await stack.post(patient("a"))
     proxy = await before(stack.fhir, swap_refusals=True, extra_entry=True, location_on_update=False)
@@ -192,6 +209,23 @@ async def test_a_replica_that_lags(stack, before, http):
     assert await seen() == ["other"]
     await asyncio.sleep(0.6)
     assert await seen() == []
+
+
+async def test_a_replica_that_stands_still(stack, before, http):
+    proxy = await before(stack.fhir)
+
+    async def seen():
+        answer = await http.post(f"{proxy.url}/Patient/_search", data={"identifier": "urn:s|a"})
+        return [one["resource"].get("gender") for one in answer.json()["entry"]]
+
+    stored = await stack.post(patient("a"))
+    proxy.use([], fhir={"replica_at": time.time()})
+    await stack.put(stored | {"gender": "other"})
+    assert await seen() == [None]
+    proxy.use([], fhir={"replica_at": 0.0})
+    assert await seen() == []
+    proxy.use([])
+    assert await seen() == ["other"]
 
 
 async def test_it_runs_as_a_part(stack, http):

@@ -10,7 +10,7 @@ from shared.fhir.identifiers import by_identifier
 
 IDENTITY = by_identifier("Patient", "urn:x", "MRN1")
 STORED = {"resourceType": "ImagingStudy", "id": "s1", "meta": {"versionId": "7"}, "status": "available"}
-CREATE = Entry("POST", "Patient", {"resourceType": "Patient"}, "urn:uuid:1", if_none_exist="identifier=urn%3Ax%7CMRN1")
+CREATE = Entry.create(by_identifier("Patient", "urn:x", "MRN1"), {"resourceType": "Patient"})
 PLAIN_CREATE = Entry("POST", "Observation", {"resourceType": "Observation"}, "urn:uuid:2")
 UPDATE = Entry("PUT", "ImagingStudy/s1", STORED, if_match='W/"7"')
 DELETE = Entry("DELETE", "ImagingStudy/s1")
@@ -141,7 +141,7 @@ MEDPLUM = {"outcome": {"resourceType": "OperationOutcome", "id": "created"}}
     ],
 )
 def test_answer_to_one_entry(entry, answer, expected):
-    assert check_answer([entry], _answer(answer)) == [expected]
+    assert [one.reference for one in check_answer([entry], _answer(answer))] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,8 @@ def test_conditional_create_that_met_another_is_a_conflict(answer):
 
 def test_answers_are_taken_in_the_order_of_the_entries_and_surplus_ones_ignored():
     answer = _answer(_entry("201", PATIENT), _entry("200", STORED), _entry("204"), _entry("200", {"id": "audit"}))
-    assert check_answer([CREATE, UPDATE, DELETE], answer) == ["Patient/p1", "ImagingStudy/s1", ""]
+    answers = check_answer([CREATE, UPDATE, DELETE], answer)
+    assert [one.reference for one in answers] == ["Patient/p1", "ImagingStudy/s1", ""]
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config import (
-    Demographics,
-    Settings,
-    StorageAccount,
-    Triggers,
-    parse_time_span,
-    schedule_for,
-)
+from shared.config import Demographics, Settings
 from shared.errors import Misconfigured
+from shared.settings.hosting import StorageAccount, Triggers
+from shared.text_forms import parse_time_span, schedule_for
 
 DICOM, FHIR = "https://dicom.example.org", "https://fhir.example.org/fhir/R4"
 NEEDED = {"DicomWeb__Endpoint": DICOM, "Fhir__Endpoint": FHIR}
@@ -107,7 +102,7 @@ def _at(settings, path):
 @pytest.mark.parametrize(
     ("name", "text", "path", "value"),
     [
-        ("DicomWeb__PrivateEndpoint", "http://10.0.0.4", "dicom_web.private_endpoint", "http://10.0.0.4"),
+        ("DicomWeb__PrivateEndpoint", "https://10.0.0.4", "dicom_web.private_endpoint", "https://10.0.0.4"),
         ("DicomWeb__DefaultTimeZone", "Europe/Berlin", "dicom_web.default_time_zone", "Europe/Berlin"),
         ("DicomWeb__DefaultTimeZone", "+01:00", "dicom_web.default_time_zone", "+01:00"),
         ("DicomWeb__DefaultTimeZone", "-0330", "dicom_web.default_time_zone", "-0330"),

@@ -1,9 +1,11 @@
 """Every status and every failure of the transport is exactly one of our errors."""
 
+import gzip
 import inspect
 import json
 import socket
 import ssl
+import zlib
 
 import httpx
 import pytest
@@ -232,3 +234,32 @@ async def test_client_ignores_proxies_of_the_environment_and_follows_nothing(mon
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org:3128")
     async with new_client("https://fhir.example.org", None) as client:
         assert (client.trust_env, client.follow_redirects) == (False, False)
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_a_body_without_end_is_not_read_to_its_end(monkeypatch, coding):
+    monkeypatch.setattr("shared.http.MOST_BYTES", 1000)
+    sent = 0
+
+    async def endless():
+        nonlocal sent
+        packer = zlib.compressobj(wbits=31)
+        while True:
+            part = b"[" * 500
+            sent += len(part)
+            yield part if coding == "identity" else packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, headers={"content-encoding": coding}, content=endless()))
+    async with httpx.AsyncClient(transport=answer) as client:
+        with pytest.raises(Unavailable) as raised:
+            await send(client, SERVICE, client.build_request("GET", "https://fhir.example.org"))
+    assert raised.value.code == "unreadable"
+    assert sent < 10_000
+
+
+async def test_a_compressed_body_is_read():
+    body = gzip.compress(b'{"a": 1}')
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, content=body))
+    async with httpx.AsyncClient(transport=answer) as client:
+        response = await send(client, SERVICE, client.build_request("GET", "https://fhir.example.org"))
+    assert json_of(SERVICE, response) == {"a": 1}

@@ -26,7 +26,7 @@ CHANGES = st.builds(
     StudyChange,
     study=st.builds(StudyKey, st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True), UIDS),
     poll=st.integers(0, 2**63 - 1),
-    part=st.integers(-1, 10_000),
+    part=st.integers(-(2**48), 10_000),
     instances=st.dictionaries(st.builds(InstanceKey, UIDS, UIDS), st.integers(0, 2**63 - 1), max_size=5),
     attempts=st.integers(0, 10_000),
     first_failed_at=st.none() | st.datetimes(timezones=st.just(UTC)),
@@ -75,7 +75,7 @@ def test_message_needs_no_more_than_study_and_poll():
 
 def test_nothing_is_remembered_at_first():
     assert StudyState() == StudyState({}, 0, (), "", has_records=False, parked=False, etag=None)
-    assert PatientState() == PatientState(-1, "", birth_date_is_ours=False, etag=None)
+    assert PatientState() == PatientState({}, birth_date_is_ours=False, etag=None)
     assert Checkpoint() == Checkpoint(0, 0, (), None)
 
 

@@ -191,10 +191,17 @@ def test_patient_is_laid_over_the_stored_one(stored, identity, ours, expected):
     assert stored == before
 
 
-def test_identifier_type_is_a_code_with_single_spaces():
-    qualifiers = dataset(IdentifierTypeCode="M\t R")
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("MR", {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}),
+        ("M\t R", {"text": "M\t R"}),
+        ("ward number", {"text": "ward number"}),
+    ],
+)
+def test_identifier_type_is_a_code_where_the_table_has_it(code, kind):
+    qualifiers = dataset(IdentifierTypeCode=code)
     read = Attributes(dataset(PatientID="MRN-0001", IssuerOfPatientIDQualifiersSequence=qualifiers))
     patient = lay_patient(None, IDENTITY, demographics(read))
-    coding = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "M R"}
-    assert patient["identifier"][0]["type"] == {"id": "dicom-type", "coding": [coding]}
+    assert patient["identifier"][0]["type"] == {"id": "dicom-type", **kind}
     check_valid(patient)

@@ -1,0 +1,43 @@
+// The app's role on one DICOM or FHIR service of Azure Health Data Services, in whichever group that service is.
+
+@description('Resource id: /subscriptions/S/resourceGroups/G/providers/Microsoft.HealthcareApis/workspaces/W/dicomservices/D')
+param serviceId string
+param principalId string
+
+var roles = loadJsonContent('../roles.json')
+var parts = split(serviceId, '/')
+var isDicom = toLower(parts[9]) == 'dicomservices'
+
+resource workspace 'Microsoft.HealthcareApis/workspaces@2024-03-31' existing = {
+  name: parts[8]
+}
+
+resource dicom 'Microsoft.HealthcareApis/workspaces/dicomservices@2024-03-31' existing = {
+  parent: workspace
+  name: parts[10]
+}
+
+resource fhir 'Microsoft.HealthcareApis/workspaces/fhirservices@2024-03-31' existing = {
+  parent: workspace
+  name: parts[10]
+}
+
+resource readDicom 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (isDicom) {
+  name: guid(dicom.id, principalId, roles.dicomDataReader)
+  scope: dicom
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.dicomDataReader)
+  }
+}
+
+resource writeFhir 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!isDicom) {
+  name: guid(fhir.id, principalId, roles.fhirDataWriter)
+  scope: fhir
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.fhirDataWriter)
+  }
+}

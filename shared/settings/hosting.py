@@ -1,0 +1,66 @@
+"""Settings that are read apart from the others: what the trigger declarations need at import, and the storage account,
+under the names of the Functions host. Neither can come from a vault.
+"""
+
+from typing import NamedTuple, Self
+
+from pydantic import SecretStr, ValidationError
+
+from shared.errors import Misconfigured
+from shared.settings.section import Section, Url, problem_of
+from shared.settings.source import app_settings, nested
+from shared.text_forms import parse_time_span, schedule_for
+
+DEFAULT_SCHEDULE = "0 * * * * *"
+DEFAULT_QUEUE_NAME = "study-changes"
+SCHEDULE, QUEUE_NAME = ("sync_schedule",), ("study_queue_name",)
+POLL_INTERVAL = ("dicomcastworker", "pollinterval")
+STORAGE = "azurewebjobsstorage"
+
+
+class Triggers(NamedTuple):
+    """What the trigger declarations need when the module is indexed, before anything is checked."""
+
+    schedule: str
+    queue_name: str
+
+    @classmethod
+    def load(cls) -> Self:
+        """SYNC_SCHEDULE, else the poll interval of DICOM Cast as a schedule, else once a minute; the queue's name."""
+        found = app_settings()
+        schedule = found.get(SCHEDULE)
+        if not schedule and (interval := found.get(POLL_INTERVAL)):
+            try:
+                schedule = schedule_for(parse_time_span(interval))
+            except ValueError:  # reported by name when the settings are loaded
+                schedule = None
+        return cls(schedule or DEFAULT_SCHEDULE, found.get(QUEUE_NAME) or DEFAULT_QUEUE_NAME)
+
+
+class StorageAccount(Section):
+    """The app's storage account, by connection string or by identity."""
+
+    connection_string: SecretStr | None = None
+    account_name: str | None = None
+    queue_service_uri: Url | None = None
+    table_service_uri: Url | None = None
+    client_id: str | None = None
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read apart from Settings: work can be set aside in the queue even while the other settings are wrong."""
+        found = app_settings()
+        if connection_string := found.get((STORAGE,)):
+            return cls(connection_string=SecretStr(connection_string))
+        try:
+            account = cls.model_validate(nested(found).get(STORAGE, {}))
+        except ValidationError as error:
+            problems = sorted({f"AzureWebJobsStorage__{problem_of(detail, [cls])}" for detail in error.errors()})
+            raise Misconfigured("settings: " + "; ".join(problems), code="settings", problems=problems) from None
+        if (name := account.account_name) is not None:
+            urls = {f"{kind}_service_uri": f"https://{name}.{kind}.core.windows.net" for kind in ("queue", "table")}
+            account = account.model_copy(update=urls)
+        if not account.queue_service_uri or not account.table_service_uri:
+            problem = "AzureWebJobsStorage must be set: a connection string, or __queueServiceUri and __tableServiceUri"
+            raise Misconfigured(f"settings: {problem}", code="settings", problems=[problem])
+        return account

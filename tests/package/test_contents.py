@@ -1,0 +1,126 @@
+"""What is deployed, and nothing else."""
+
+import os
+import re
+import sys
+import zipfile
+
+import pytest
+
+from dev.package import PACKAGES, PROJECT, PYTHON, PackageError, build, project_files, write_zip
+from dev.process import ROOT
+
+pytestmark = pytest.mark.timeout(600)  # packages may have to be fetched first
+
+MOST_ZIPPED_MB = 25
+MOST_UNPACKED_MB = 90
+NAME_AND_VERSION = re.compile(rf"{re.escape(PACKAGES)}/(.+)-([^-]+)\.dist-info/METADATA")
+
+
+@pytest.fixture(scope="module")
+def entries(package):
+    with zipfile.ZipFile(package) as archive:
+        return archive.infolist()
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A small project with all that may lie about in one."""
+    (tmp_path / ".funcignore").write_text((ROOT / ".funcignore").read_text())
+    for name in (
+        *("function_app.py", "host.json", "requirements.txt", "shared/one.py", "shared/deep/table.json"),
+        *("shared/__pycache__/one.pyc", "shared/deep/__pycache__/two.pyc", "local.settings.json", ".git/config"),
+        *(
+            "tests/test_one.py",
+            "dev/fhir/node_modules/x/host.json",
+            ".venv/lib/x.py",
+            "dist/app.zip",
+            "infra/main.bicep",
+        ),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def test_only_the_app_is_left_of_a_project(project):
+    ours = {"function_app.py", "host.json", "requirements.txt", "shared/one.py", "shared/deep/table.json"}
+    assert set(project_files(project)) == ours
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "secrets/key.pem", "local.settings.production.json"])
+def test_what_nobody_decided_about_is_not_deployed(project, name):
+    (project / name).parent.mkdir(exist_ok=True)
+    (project / name).write_text("")
+    with pytest.raises(PackageError, match=rf"^{name.split('/')[0]} would be deployed: remove it, or add it to \.func"):
+        project_files(project)
+
+
+def test_a_folder_that_is_no_app_is_named(project):
+    (project / "host.json").unlink()
+    with pytest.raises(PackageError, match=r"has no host\.json"):
+        project_files(project)
+
+
+def test_everything_that_is_not_deployed_is_named_in_full():
+    """Core Tools reads wildcards otherwise than azd does (azure-functions-core-tools issue 2701)."""
+    listed = {line.rstrip("/") for line in (ROOT / ".funcignore").read_text().splitlines()}
+    assert {path.name for path in ROOT.iterdir()} - PROJECT - listed == set()
+
+
+def test_project_is_whole(entries):
+    names = {entry.filename for entry in entries if not entry.filename.startswith(PACKAGES)}
+    code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "shared").rglob("*") if path.is_file()}
+    assert names == (PROJECT - {"shared"}) | {name for name in code if "__pycache__" not in name}
+
+
+def test_packages_are_the_pinned_ones(entries):
+    found = {
+        m[1].lower().replace("_", "-").replace(".", "-"): m[2]
+        for e in entries
+        if (m := NAME_AND_VERSION.match(e.filename))
+    }
+    pins = re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert found == {name.replace(".", "-"): version for name, version in pins}
+
+
+def test_host_json_is_there_once(entries):
+    assert [entry.filename for entry in entries if entry.filename.endswith("host.json")] == ["host.json"]
+
+
+def test_nothing_is_compiled_or_made_for_this_machine(package, entries):
+    names = [entry.filename for entry in entries]
+    assert [name for name in names if "__pycache__" in name or f"{PACKAGES}/bin/" in name] == []
+    with zipfile.ZipFile(package) as archive:
+        here = [name for name in names if sys.prefix.encode() in archive.read(name)]
+    assert here == []
+
+
+def test_size_is_bounded(package, entries):
+    assert package.stat().st_size < MOST_ZIPPED_MB * 1e6
+    assert sum(entry.file_size for entry in entries) < MOST_UNPACKED_MB * 1e6
+
+
+def test_neither_clock_nor_order_decides_the_bytes(project, tmp_path):
+    def zipped(name):
+        files = project_files(project)
+        write_zip(tmp_path / "zips" / name, dict(reversed(files.items())) if name == "two" else files)
+        return (tmp_path / "zips" / name).read_bytes()
+
+    before = zipped("one")
+    os.utime(project / "host.json", (0, 10**9))
+    (project / "host.json").chmod(0o755)
+    (project / ".funcignore").write_text((ROOT / ".funcignore").read_text() + "zips/\n")
+    assert zipped("two") == before
+
+
+def test_package_is_for_the_python_of_the_templates():
+    template = (ROOT / "infra" / "resources.bicep").read_text()
+    assert f"param pythonVersion string = '{PYTHON}'" in template
+
+
+def test_remote_build_leaves_the_packages_to_azure(tmp_path, entries):
+    said = build(ROOT, tmp_path / "remote.zip", PYTHON, remote_build=True)
+    assert "packages 0.0 MB" in said
+    with zipfile.ZipFile(tmp_path / "remote.zip") as archive:
+        assert archive.namelist() == [e.filename for e in entries if not e.filename.startswith(PACKAGES)]

@@ -1,0 +1,106 @@
+"""What is listed is imported, what is imported is listed, and what is installed is pinned by hash."""
+
+import ast
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
+PIN = re.compile(r"^([a-z0-9.-]+)==([^ ;\\]+)(?: ; [^\\]+)? \\$")
+HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
+COMMENT = re.compile(r"^ +# +.*$")
+# azure-core imports it when a client for asyncio is made
+NOT_IMPORTED = {"aiohttp"}
+
+
+def lines(name):
+    return (ROOT / name).read_text().splitlines()
+
+
+def pins(name):
+    return [match.groups() for line in lines(name) if (match := PIN.match(line))]
+
+
+def unpinned(text):
+    """Lines that are neither a pin with its hashes nor a comment."""
+    wrong, hashed = [], True
+    for line in [*text, "end==0 \\"]:
+        if PIN.match(line):
+            wrong += [] if hashed else ["a pin without a hash"]
+            hashed = False
+        elif HASH.match(line):
+            hashed = True
+        elif not COMMENT.match(line):
+            wrong.append(line)
+    return wrong
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_line_is_a_pin_with_hashes(name):
+    assert len(pins(name)) > 30
+    assert unpinned(lines(name)) == []
+
+
+PINNED = ["one==1.0 \\", f"    --hash=sha256:{'0' * 64}", "    # via two"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["two>=1.0 \\"],
+        ["two"],
+        ["two==1.0"],
+        ["two @ https://example.org/two.whl"],
+        ["--index-url https://example.org/simple"],
+        ["-r other.txt"],
+        ["two==1.0 \\", "    # via one"],
+        ["    --hash=md5:0123"],
+    ],
+    ids=" ".join,
+)
+def test_a_line_that_is_not_pinned_is_found(wrong):
+    assert unpinned(PINNED) == []
+    assert unpinned([*PINNED, *wrong, *PINNED]) != []
+
+
+def test_development_runs_what_is_deployed():
+    assert set(pins("requirements.txt")) - set(pins("requirements-dev.txt")) == set()
+
+
+def imports():
+    """Modules of others that the app imports, wherever in a file, computed names included."""
+    found = set()
+    for node in (node for file in FILES for node in ast.walk(ast.parse(file.read_text()))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
+            parts = [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)]
+            found.add(str(parts[0]).rstrip("."))
+    return {name for name in found if name.split(".")[0] not in {*sys.stdlib_module_names, "shared"}}
+
+
+def listed():
+    """Modules that each package of requirements.in brings."""
+    names = [line.split("==")[0] for line in lines("requirements.in")]
+    return {name: _modules(metadata.files(name)) for name in names}
+
+
+def _modules(files):
+    paths = (file.with_suffix("") for file in files if file.suffix in (".py", ".so", ".pyd"))
+    return {".".join(path.parts).removesuffix(".__init__").split(".cpython-")[0] for path in paths}
+
+
+def test_everything_imported_is_listed():
+    brought = set().union(*listed().values())
+    assert imports() - brought == set()
+
+
+def test_everything_listed_is_imported():
+    used = imports()
+    assert {name for name, modules in listed().items() if not modules & used} == NOT_IMPORTED
