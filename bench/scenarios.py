@@ -1,0 +1,123 @@
+"""The scenarios: the same things happen in DICOM before the app and before the re-enactment, on the same servers."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from bench import data
+from bench.bed import Bed, Figures, Side
+from dev.samples import ct_study
+
+SIDES = ("app", "cast")
+NUMBERS = ("seconds", "cpu_s", "entries", "messages")
+WARM_UP = 424_242
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`prepare` fills the archive before anything is measured; each of `steps` changes it, then both sides catch up.
+
+    The re-enactment stops after `most` entries: what it would have needed for all is then an extrapolation.
+    """
+
+    name: str
+    instances: int
+    steps: tuple[Callable[[Bed], object], ...]
+    prepare: Callable[[Bed], object] | None = None
+    most: int | None = None
+    idle_polls: int = 0
+
+
+def run(bed: Bed, scenario: Scenario, sides: tuple[str, ...] = SIDES) -> Figures:
+    """Figures of each side. Both are warm: imports are done, connections open, the Endpoint is there."""
+    return {
+        "name": scenario.name,
+        "instances": scenario.instances,
+        **{side: _side(bed.empty(), scenario, side) for side in sides},
+    }
+
+
+def _side(bed: Bed, scenario: Scenario, name: str) -> Figures:
+    data.put(bed, list(ct_study(seed=WARM_UP, series=1, instances=1)))
+    if scenario.prepare:
+        scenario.prepare(bed)
+    with bed.side(name) as side:
+        side.do(do="catch_up")
+        used, total = Counter[str](), Counter[str]()
+        storage: Counter[str] = Counter()
+        peak = 0.0
+        for step in scenario.steps or (lambda _: None,):
+            step(bed)
+            before = bed.counters()
+            found = _caught_up(side, scenario)
+            after = bed.counters()
+            used.update({key: after[key] - before[key] for key in before})
+            total.update({key: found[key] for key in NUMBERS if key in found})
+            storage.update(found["storage"])
+            peak = found["peak_mb"]
+        return {
+            **used,
+            **total,
+            "storage": dict(storage),
+            "storage_calls": storage.total(),
+            "peak_mb": peak,
+            "start_s": side.start_s,
+        }
+
+
+def _caught_up(side: Side, scenario: Scenario) -> Figures:
+    if scenario.idle_polls:
+        found = [side.do(do="poll") for _ in range(scenario.idle_polls)]
+        storage: Counter[str] = Counter()
+        for one in found:
+            storage.update(one["storage"])
+        return {**found[-1], **{key: sum(one[key] for one in found) for key in ("seconds", "cpu_s")}, "storage": storage}
+    most = scenario.most if side.name == "cast" else None
+    return side.do(do="catch_up", **({"most": most} if most else {}))
+
+
+def burst(size: int, most: int | None = None) -> Scenario:
+    """One study, all at once."""
+    return Scenario(f"burst {size:,}", size, (lambda bed: data.bulk(bed, size),), most=most)
+
+
+def modality(size: int, polls: int) -> Scenario:
+    """One study that arrives over many polls."""
+    parts = list(data.portions(list(ct_study(seed=11, instances=size)), polls))
+    return Scenario(f"{size:,} over {polls} polls", size, tuple(_putting(part) for part in parts))
+
+
+def day(studies: int, polls: int) -> Scenario:
+    """Many studies of several modalities, dose reports among them."""
+    datasets = data.day(studies)
+    parts = list(data.portions(datasets, polls))
+    return Scenario(f"day of {studies} studies", len(datasets), tuple(_putting(part) for part in parts))
+
+
+def backfill(entries: int, most: int) -> Scenario:
+    """A large archive from nothing: studies of 100 instances."""
+    return Scenario(
+        f"backfill {entries:,}", entries, (lambda bed: data.bulk(bed, 100, studies=entries // 100),), most=most
+    )
+
+
+def changes(size: int) -> list[Scenario]:
+    """Update and delete of a study."""
+    datasets = list(ct_study(seed=5, instances=size))
+    study = str(datasets[0].StudyInstanceUID)
+    there = _putting(datasets)
+    return [
+        Scenario(f"update {size:,}", size, (lambda bed: data.update(bed, study),), prepare=there),
+        Scenario(f"delete {size:,}", size, (lambda bed: data.delete(bed, study),), prepare=there),
+    ]
+
+
+def idle(polls: int = 10) -> Scenario:
+    """Nothing happens."""
+    return Scenario(f"idle, {polls} polls", polls, (), idle_polls=polls)
+
+
+def _putting(datasets: list[Dataset]) -> Callable[[Bed], object]:
+    return lambda bed: data.put(bed, datasets)
