@@ -85,7 +85,7 @@ async def caught_up(app: App, queue: QueueClient) -> dict[str, object]:
 
 
 async def work(app: App, queue: QueueClient, outcomes: Counter[str], concurrency: int = CONCURRENCY) -> int:
-    """Run what is visible now, several messages at once; how many there were."""
+    """Run what is visible now, so many messages at once; how many there were. Leaves to others what it cannot run."""
     running: set[asyncio.Task[None]] = set()
     count = 0
 
@@ -96,7 +96,7 @@ async def work(app: App, queue: QueueClient, outcomes: Counter[str], concurrency
         outcomes["values left out"] += result.findings
         await queue.delete_message(message)
 
-    async for message in queue.receive_messages(messages_per_page=32, visibility_timeout=LEASE_S):
+    async for message in queue.receive_messages(messages_per_page=concurrency, visibility_timeout=LEASE_S):
         count += 1
         running.add(asyncio.create_task(run(message)))
         if len(running) >= concurrency:
