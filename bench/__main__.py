@@ -28,20 +28,17 @@ Step = tuple[str, Callable[[Bed], Any]]
 
 def plan(*, quick: bool, on_hapi: bool) -> list[scenarios.Scenario]:
     """The scenarios: on HAPI the first three."""
-    if quick:
-        sizes, polls, studies = (10, 100), (100, 5), (8, 2)
-    else:
-        sizes, polls, studies = (10, 100, 1_000), (1_000, 50), (60, 10)
-    first = [scenarios.burst(size) for size in sizes]
+    first = [scenarios.burst(size) for size in (10, 100, *(() if quick else (1_000,)))]
     first.append(scenarios.burst(1_000 if quick else 10_000, most=100 if quick else 300))
-    first += [scenarios.modality(*polls), scenarios.day(*studies)]
+    first.append(scenarios.modality(100, 5) if quick else scenarios.modality(1_000, 50))
+    first.append(scenarios.day(8, 2) if quick else scenarios.day(60, 10))
     if on_hapi:
         return first
     small = scenarios.backfill(1_000 if quick else 10_000, most=100)
     return [*first, *scenarios.changes(40 if quick else 200), scenarios.idle(), small]
 
 
-def measured(bed: Bed, *, quick: bool, on_hapi: bool) -> Iterator[Step]:
+def measured(*, quick: bool, on_hapi: bool) -> Iterator[Step]:
     """Everything to measure, in order; each has its name in the file of raw numbers."""
     for scenario in plan(quick=quick, on_hapi=on_hapi):
         yield scenario.name, lambda bed, scenario=scenario: scenarios.run(bed, scenario)  # type: ignore[misc]
@@ -77,6 +74,13 @@ def feed(bed: Bed, entries: int) -> Figures:
     return {**found, "entries_per_s": found["entries"] / found["seconds"]}
 
 
+def machine() -> Figures:
+    """Its kind, and what else it had to do."""
+    load = round(os.getloadavg()[0], 1)
+    system, python = platform.system(), platform.python_version()
+    return {"processors": os.cpu_count(), "system": system, "python": python, "load_before": load}
+
+
 def main(
     *,
     quick: Annotated[bool, typer.Option(help="Small sizes, no documents: for continuous integration.")] = False,
@@ -86,10 +90,9 @@ def main(
     OUT.mkdir(exist_ok=True)
     name = ("hapi" if hapi else "medplum") + ("-quick" if quick else "")
     began, results = time.monotonic(), dict[str, Any]()
-    results["machine"] = {"processors": os.cpu_count(), "system": platform.system(), "python": platform.python_version()}
-    results["machine"] |= {"load_before": round(os.getloadavg()[0], 1)}
+    results["machine"] = machine()
     with CONSOLE.status("starting the servers") as status, running_bed("hapi" if hapi else "fhir") as bed:
-        for step, measure in measured(bed, quick=quick, on_hapi=hapi):
+        for step, measure in measured(quick=quick, on_hapi=hapi):
             status.update(f"{step} ({time.monotonic() - began:.0f} s so far)")
             results[step] = measure(bed)
             (OUT / f"{name}.json").write_text(json.dumps(results, indent=1))

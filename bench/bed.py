@@ -120,9 +120,7 @@ class Bed:
             "fhir_requests": fhir["total"],
             "fhir_sent": fhir["bytes_in"],
             "fhir_received": fhir["bytes_out"],
-            "dicom_requests": sum(
-                count for route, methods in dicom["requests"].items() if "_dev" not in route for count in methods.values()
-            ),
+            "dicom_requests": sum(sum(methods.values()) for methods in dicom["requests"].values()),
             "dicom_received": dicom["bytes_out"],
             "fhir_cpu_s": cpu_s_of(self.fhir_part.process.pid),
             "dicom_cpu_s": cpu_s_of(self.dicom_part.process.pid),

@@ -17,7 +17,8 @@ def exponent(points: Points) -> float:
     """The slope of the straight line through the logarithms (least squares): 0 constant, 1 linear, 2 quadratic."""
     logs = [(math.log(x), math.log(y)) for x, y in points]
     mean_x, mean_y = (sum(column) / len(logs) for column in zip(*logs, strict=True))
-    return sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _ in logs)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _ in logs)
+    return float(slope)
 
 
 def growth(results: dict[str, Any], side: str, figure: str) -> float:

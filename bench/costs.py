@@ -1,7 +1,7 @@
 """`python -m bench.costs`: the tables of docs/costs.md and the model of docs/performance.md, from counted operations.
 
-Counted: what `make bench` finds for a day's mix and for an idle poll. Prices: US list prices, November 2026, rounded; the
-order of magnitude is what they are good for.
+Counted: what `make bench` finds for a day's mix and for an idle poll. Prices: US list prices, November 2026, rounded;
+the order of magnitude is what they are good for.
 """
 
 from dataclasses import dataclass
@@ -85,7 +85,8 @@ def dollars() -> Rows:
 
 def scale() -> Rows:
     """What peak hours ask for in a second: four times the average."""
-    rows: Rows = [("instances a day", "feed entries/s", "messages/s", "queue calls/s", "table calls/s", "FHIR requests/s")]
+    heads = ("feed entries/s", "messages/s", "queue calls/s", "table calls/s", "FHIR requests/s")
+    rows: Rows = [("instances a day", *heads)]
     for level in SCALE:
         entries = level / SECONDS_A_DAY * PEAK
         messages = entries / INSTANCES_PER_STUDY * PASSES_PER_STUDY

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import costs
 from bench.report import as_markdown, tables
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -19,6 +20,15 @@ def write(results: dict[str, Any], *, on_hapi: bool) -> None:
     PAGE.write_text(replaced(text, before + "machine", _machine(results)))
 
 
+def write_costs() -> None:
+    """The tables of docs/costs.md and docs/scaling.md."""
+    for path in (PAGE.with_name("costs.md"), PAGE.with_name("scaling.md")):
+        text = path.read_text()
+        for name, table in costs.TABLES.items():
+            text = replaced(text, name, as_markdown(table()))
+        path.write_text(text)
+
+
 def replaced(text: str, name: str, content: str) -> str:
     """The text with other content between the markers of this name; unchanged where it has none."""
     start, end = f"<!-- bench: {name} -->", f"<!-- end: {name} -->"
@@ -29,7 +39,7 @@ def replaced(text: str, name: str, content: str) -> str:
 def _machine(results: dict[str, Any]) -> str:
     machine = results["machine"]
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}: {machine['processors']} processors for everything (servers, storage and both sides), "
-        f"{machine['system']}, Python {machine['python']}; {results['seconds']:.0f} s for the run. "
+        f"{datetime.now(UTC):%Y-%m-%d}: {machine['processors']} processors for everything (servers, storage and both "
+        f"sides), {machine['system']}, Python {machine['python']}; {results['seconds']:.0f} s for the run. "
         f"Load average before it: {machine['load_before']}."
     )

@@ -38,7 +38,8 @@ def write(results: dict[str, Any]) -> None:
     charts = [_chart(results, figure, title, WIDTH * number) for number, (figure, title) in enumerate(CHARTS)]
     size = f'width="{WIDTH * 2}" height="{HEIGHT + 30}" viewBox="0 0 {WIDTH * 2} {HEIGHT + 30}"'
     legend = [
-        f'<circle cx="{60 + 170 * n}" cy="{HEIGHT + 12}" r="4" fill="{colour}"/>{_text(70 + 170 * n, HEIGHT + 16, label)}'
+        f'<circle cx="{60 + 170 * n}" cy="{HEIGHT + 12}" r="4" fill="{colour}"/>'
+        + _text(70 + 170 * n, HEIGHT + 16, label)
         for n, (_, label, colour) in enumerate(SIDES)
     ]
     legend.append(_text(440, HEIGHT + 16, "hollow: extrapolated from its first entries"))

@@ -73,7 +73,8 @@ def _caught_up(side: Side, scenario: Scenario) -> Figures:
         storage: Counter[str] = Counter()
         for one in found:
             storage.update(one["storage"])
-        return {**found[-1], **{key: sum(one[key] for one in found) for key in ("seconds", "cpu_s")}, "storage": storage}
+        sums = {key: sum(one[key] for one in found) for key in ("seconds", "cpu_s")}
+        return {**found[-1], **sums, "storage": storage}
     most = scenario.most if side.name == "cast" else None
     return side.do(do="catch_up", **({"most": most} if most else {}))
 

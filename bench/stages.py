@@ -1,6 +1,6 @@
 """Where the time of a burst goes: cProfile's own times, each function counted to a stage by the file it is in.
 
-Functions of C count to the file that calls them. The profiler makes Python code slower than C code: shares, not seconds.
+Functions of C count to the file that calls them. The profiler slows Python code more than C code: shares, not seconds.
 """
 
 import pstats

@@ -38,7 +38,7 @@ class StorageCalls:
         self.counts: Counter[str] = Counter()
         self._queue_host = urlsplit(queue_url).netloc
         self._send = AioHttpTransport.send
-        AioHttpTransport.send = self._counted()  # type: ignore[method-assign]
+        AioHttpTransport.send = self._counted()
 
     def _counted(self) -> Any:
         send, counts, queue_host = self._send, self.counts, self._queue_host

@@ -65,7 +65,7 @@ def _workers(bed: Bed, studies: int, count: int, away_s: float, fhir: str | None
 
 
 def latency(bed: Bed, uploads: int) -> Figures:
-    """Seconds from the end of an upload until its ImagingStudy is there, with the app in its host, polling every 2 s."""
+    """Seconds from the end of an upload until its ImagingStudy is there; the app is in its host and polls every 2 s."""
     bed.empty()
     environment = {**bed.environment(), "SYNC_SCHEDULE": SCHEDULE, "FUNCTIONS_WORKER_RUNTIME": "python"}
     sample = ROOT / "local.settings.sample.json"
