@@ -48,6 +48,9 @@ def measured(*, quick: bool, on_hapi: bool) -> Iterator[Step]:
         yield "feed", lambda bed: feed(bed, 20_000)
         yield "workers", lambda bed: workers.workers(bed, 24)
         yield "latency", lambda bed: workers.latency(bed, 40)
+        for size, most in ((100, None), (1_000, 300)):
+            far = scenarios.far_burst(size, most)
+            yield far.name, lambda bed, far=far: scenarios.run(bed, far)  # type: ignore[misc]
         large = scenarios.backfill(100_000, most=100)
         yield large.name, lambda bed: scenarios.run(bed, large)
 

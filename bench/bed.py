@@ -134,6 +134,16 @@ class Bed:
 
 
 @contextlib.contextmanager
+def away(bed: Bed, seconds: float) -> Iterator[str]:
+    """The FHIR server as it is from elsewhere: a proxy holds each request back for so long, which costs no CPU."""
+    with running("proxy", "--to", bed.fhir, *ANY_PORT) as proxy:
+        rule = {"kind": "slow", "seconds": seconds}
+        bed.http.post(f"{proxy.urls['admin']}/rules", json={"rules": [rule]}).raise_for_status()
+        url: str = proxy.urls["url"]
+        yield url
+
+
+@contextlib.contextmanager
 def running_bed(fhir: str = "fhir") -> Iterator[Bed]:
     """The servers for the length of a `with` block; `fhir` is the FHIR server's command."""
     with (

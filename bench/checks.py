@@ -14,7 +14,12 @@ def bursts(results: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def exponent(points: Points) -> float:
-    """The slope of the straight line through the logarithms (least squares): 0 constant, 1 linear, 2 quadratic."""
+    """The slope of the straight line through the logarithms (least squares): 0 constant, 1 linear, 2 quadratic.
+
+    NaN where there is only one x.
+    """
+    if len({x for x, _ in points}) < 2:
+        return math.nan
     logs = [(math.log(x), math.log(y)) for x, y in points]
     mean_x, mean_y = (sum(column) / len(logs) for column in zip(*logs, strict=True))
     slope = sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _ in logs)

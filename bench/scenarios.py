@@ -1,18 +1,20 @@
 """The scenarios: the same things happen in DICOM before the app and before the re-enactment, on the same servers."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
 from bench import data
-from bench.bed import Bed, Figures, Side
+from bench.bed import Bed, Figures, Side, away
 from dev.samples import ct_study
 
 SIDES = ("app", "cast")
 NUMBERS = ("seconds", "cpu_s", "entries", "messages")
 WARM_UP = 424_242
+AWAY_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,31 @@ class Scenario:
     prepare: Callable[[Bed], object] | None = None
     most: int | None = None
     idle_polls: int = 0
+    away_s: float = 0
 
 
 def run(bed: Bed, scenario: Scenario, sides: tuple[str, ...] = SIDES) -> Figures:
     """Figures of each side. Both are warm: imports are done, connections open, the Endpoint is there."""
-    return {
-        "name": scenario.name,
-        "instances": scenario.instances,
-        **{side: _side(bed.empty(), scenario, side) for side in sides},
-    }
+    with _fhir(bed, scenario.away_s) as fhir:
+        measured = {side: _side(bed.empty(), scenario, side, fhir) for side in sides}
+    return {"name": scenario.name, "instances": scenario.instances, **measured}
 
 
-def _side(bed: Bed, scenario: Scenario, name: str) -> Figures:
+@contextmanager
+def _fhir(bed: Bed, away_s: float) -> Iterator[str]:
+    """Where the sides find the FHIR server: beside them, or behind a proxy that holds each request back."""
+    if away_s:
+        with away(bed, away_s) as url:
+            yield url
+    else:
+        yield bed.fhir
+
+
+def _side(bed: Bed, scenario: Scenario, name: str, fhir: str) -> Figures:
     data.put(bed, list(ct_study(seed=WARM_UP, series=1, instances=1)))
     if scenario.prepare:
         scenario.prepare(bed)
-    with bed.side(name) as side:
+    with bed.side(name, bed.environment(fhir)) as side:
         side.do(do="catch_up")
         used, total = Counter[str](), Counter[str]()
         storage: Counter[str] = Counter()
@@ -82,6 +93,12 @@ def _caught_up(side: Side, scenario: Scenario) -> Figures:
 def burst(size: int, most: int | None = None) -> Scenario:
     """One study, all at once."""
     return Scenario(f"burst {size:,}", size, (lambda bed: data.bulk(bed, size),), most=most)
+
+
+def far_burst(size: int, most: int | None = None) -> Scenario:
+    """The same with the FHIR server in another building."""
+    name = f"FHIR {AWAY_S * 1000:.0f} ms away, burst {size:,}"
+    return replace(burst(size, most), name=name, away_s=AWAY_S)
 
 
 def modality(size: int, polls: int) -> Scenario:

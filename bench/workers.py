@@ -10,7 +10,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from bench import data
-from bench.bed import ANY_PORT, Bed, Figures, Side
+from bench.bed import ANY_PORT, Bed, Figures, Side, away
 from bench.scenarios import WARM_UP
 from dev.process import ROOT, running
 from dev.samples import ct_study
@@ -27,10 +27,8 @@ HOST_LOG = ROOT / "bench" / "out" / "host.log"
 def workers(bed: Bed, studies: int) -> list[Figures]:
     """Studies a second, and how busy each service was, with each number of workers, near and far."""
     found = [_workers(bed, studies, count, away_s=0) for count in COUNTS]
-    with running("proxy", "--to", bed.fhir, *ANY_PORT) as proxy:
-        rule = {"kind": "slow", "seconds": AWAY_S}
-        bed.http.post(f"{proxy.urls['admin']}/rules", json={"rules": [rule]}).raise_for_status()
-        found += [_workers(bed, studies, count, AWAY_S, proxy.urls["url"]) for count in COUNTS]
+    with away(bed, AWAY_S) as fhir:
+        found += [_workers(bed, studies, count, AWAY_S, fhir) for count in COUNTS]
     return found
 
 
