@@ -43,7 +43,11 @@ def measured(*, quick: bool, on_hapi: bool) -> Iterator[Step]:
     for scenario in plan(quick=quick, on_hapi=on_hapi):
         yield scenario.name, lambda bed, scenario=scenario: scenarios.run(bed, scenario)  # type: ignore[misc]
     if not on_hapi and not quick:
-        yield "stages", lambda bed: stages.stages(bed, 1_000, OUT / "burst.prof")
+        yield "stages", lambda bed: stages.stages(bed, lambda bed: data.bulk(bed, 1_000), OUT / "burst.prof")
+        yield (
+            "stages of a day",
+            lambda bed: stages.stages(bed, lambda bed: data.put(bed, data.day(30)), OUT / "day.prof"),
+        )
         yield "floor", _floor
         yield "feed", lambda bed: feed(bed, 20_000)
         yield "workers", lambda bed: workers.workers(bed, 24)

@@ -31,7 +31,7 @@ def tables(results: Results) -> dict[str, Rows]:
     found = {"scenarios": scenarios(results), "ratios": ratios(results), "growth": growth_table(results)}
     found["storage"] = storage(results)
     for name, table in (("workers", workers), ("stages", stages), ("hot spots", functions), ("floor", floor)):
-        if {"hot spots": "stages"}.get(name, name) in results:
+        if {"hot spots": "stages of a day", "stages": "stages of a day"}.get(name, name) in results:
             found[name] = table(results)
     if "latency" in results:
         found["goals"] = goals(results)
@@ -129,17 +129,19 @@ def workers(results: Results) -> Rows:
 
 
 def stages(results: Results) -> Rows:
-    """Shares of a burst of 1,000."""
-    return [
-        ("stage", "share"),
-        *((name, f"{share:.1%}") for name, share in results["stages"]["stages"].items()),
-    ]
+    """Shares of a burst of 1,000, and of a day's mix."""
+    burst, day = results["stages"]["stages"], results["stages of a day"]["stages"]
+    rows: Rows = [("stage", "burst of 1,000", "a day's mix")]
+    return rows + [(name, f"{burst[name]:.1%}", f"{day.get(name, 0):.1%}") for name in burst]
 
 
 def functions(results: Results) -> Rows:
-    """Where the largest shares are."""
-    found = results["stages"]["functions"].items()
-    return [("function", "share"), *((f"`{name}`", f"{share:.1%}") for name, share in found)]
+    """Where the largest shares of the two are."""
+    rows: Rows = [("of", "function", "share")]
+    for name, of in (("stages", "burst"), ("stages of a day", "day")):
+        found = results[name]["functions"].items()
+        rows += [(of, f"`{function}`", f"{share:.1%}") for function, share in found]
+    return rows
 
 
 def floor(results: Results) -> Rows:

@@ -5,6 +5,7 @@ Functions of C count to the file that calls them. The profiler slows Python code
 
 import pstats
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,13 @@ MOST_FUNCTIONS = 15
 Function = tuple[str, int, str]
 
 
-def stages(bed: Bed, size: int, file: Path) -> Figures:
-    """Shares of the stages in one burst, and the functions with the largest shares."""
+def stages(bed: Bed, fill: Callable[[Bed], object], file: Path) -> Figures:
+    """Shares of the stages after DICOM was filled, and the functions with the largest shares."""
     bed.empty()
     data.put(bed, list(ct_study(seed=WARM_UP, series=1, instances=1)))
     with bed.side("app") as side:
         side.do(do="catch_up")
-        data.bulk(bed, size)
+        fill(bed)
         side.do(do="profile", file=str(file))
     return shares(file)
 
