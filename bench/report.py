@@ -30,9 +30,7 @@ def tables(results: Results) -> dict[str, Rows]:
     """Every table that the run has figures for."""
     found = {"scenarios": scenarios(results), "ratios": ratios(results), "growth": growth_table(results)}
     found["storage"] = storage(results)
-    for name, table in (("workers", workers), ("stages", stages), ("hot spots", functions), ("floor", floor)):
-        if {"hot spots": "stages of a day", "stages": "stages of a day"}.get(name, name) in results:
-            found[name] = table(results)
+    found |= {name: table(results) for name, (needed, table) in OF_FULL_RUNS.items() if needed in results}
     if "latency" in results:
         found["goals"] = goals(results)
     return found
@@ -156,6 +154,14 @@ def floor(results: Results) -> Rows:
     return rows
 
 
+def feed(results: Results) -> Rows:
+    """One poller that reads the feed and fills the queue."""
+    found = results["feed"]
+    heads = ("entries", "messages", "entries a second", "peak MB")
+    rate = f"{found['entries_per_s']:,.0f}"
+    return [heads, (f"{found['entries']:,}", f"{found['messages']:,}", rate, f"{found['peak_mb']:.0f}")]
+
+
 def goals(results: Results) -> Rows:
     """What was aimed at, and what was measured."""
     found = {one["instances"]: one for one in bursts(results)}
@@ -194,3 +200,13 @@ def goals(results: Results) -> Rows:
 
 def _met(is_met: bool) -> str:  # noqa: FBT001 - reads as what it is
     return "yes" if is_met else "no"
+
+
+# table -> the part of a run that it is about
+OF_FULL_RUNS = {
+    "workers": ("workers", workers),
+    "stages": ("stages of a day", stages),
+    "hot spots": ("stages of a day", functions),
+    "floor": ("floor", floor),
+    "feed": ("feed", feed),
+}
