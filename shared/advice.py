@@ -57,8 +57,8 @@ ADVICE = {
     ),
     "unreadable-row": Advice(
         "deferred",
-        "A row of a state table holds something else than this app writes; the line names it. Delete the row: what it "
-        "remembered is read anew from DICOM and FHIR.",
+        "A row of a table holds something else than this app writes; the line names it. Delete the row: what a state "
+        "table remembered is read anew from DICOM and FHIR.",
     ),
     "wrong-fhir-version": Advice("deferred", "The server is not FHIR R4."),
     "refused-request": Advice(

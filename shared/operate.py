@@ -1,86 +1,155 @@
-"""`python -m shared.operate`: list, explain and release studies that were set aside. For operators.
+"""`python -m shared.operate`: see what was set aside, waits or was recorded, what it means, and try it again.
 
-Reads the same settings as the app, from the environment.
+For operators. Reads the same settings as the app, from the environment.
 """
 
 import argparse
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from shared.advice import ADVICE
 from shared.config import Settings
 from shared.errors import Misconfigured, SyncError
 from shared.settings.hosting import StorageAccount
-from shared.sync.parked import ParkedStudy, parked_studies, release
+from shared.sync.cases import Case, State, cases, release
+from shared.telemetry import quiet_libraries
 from shared.wiring import App, build
+
+COLUMNS = ("state", "study", "partition", "instance", "code", "at (UTC)", "attempts", "reason")
+ALL = "all"
+EPILOG = """\
+what is there:
+  parked    studies that wait for their next change, or for you
+  deferred  studies that are tried again by themselves, with growing delays
+  recorded  instances that are kept out of FHIR, rows of the change feed and
+            messages that cannot be read; everything else went on
+
+the usual way:
+  python -m shared.operate list                  what is parked, and what to do about it
+  (do it)
+  python -m shared.operate release --code CODE   or --study UID, or --all
+
+exit codes: 0 done; 1 it failed, or nothing is there that was meant; 2 wrong arguments
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 something failed, 2 wrong arguments."""
+    """Exit code: 0 done, 1 something failed or nothing was meant, 2 wrong arguments."""
+    quiet_libraries()
     options = _parser().parse_args(arguments)
     try:
         if options.command == "explain":
             return _explain(options.code)
         return asyncio.run(_with_app(options))
     except Misconfigured as error:
-        print(*error.problems, sep="\n", file=sys.stderr)
+        _say(*error.problems)
     except SyncError as error:
-        print(f"{error.code}: {error}", file=sys.stderr)
+        _say(f"{error.code}: {error}")
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
     return 1
 
 
 async def _with_app(options: argparse.Namespace) -> int:
     app = build(Settings.load(), StorageAccount.load())
     try:
-        found = [one for one in await parked_studies(app.records) if _is_meant(one, options)]
-        return await (_list(found) if options.command == "list" else _release(app, found))
+        return await (_list(app, options) if options.command == "list" else _release(app, options))
     finally:
         await app.close()
 
 
-async def _list(studies: Sequence[ParkedStudy]) -> int:
-    for one in studies:
-        study = one.study
-        print(study.study_instance_uid, study.partition_name, one.code, one.parked_at, one.reason, sep="\t")
-    print(f"{len(studies)} studies are set aside", file=sys.stderr)
+async def _list(app: App, options: argparse.Namespace) -> int:
+    everything = await cases(app.records, tuple(State))
+    states = tuple(State) if options.what == ALL else (State(options.what),)
+    found = [one for one in everything if one.state in states and _is_meant(one, options)]
+    if found:
+        _print_table([COLUMNS, *map(_cells, found)])
+    counts = Counter(one.state for one in everything)
+    waiting, poison = await app.queue.depth(), await app.poison_queue.depth()
+    told = ", ".join(f"{counts[state]} {state}" for state in State)
+    _say("", f"all in all: {told}; {waiting} messages in the queue, {poison} in the poison queue")
+    for code, count in sorted(Counter(one.code for one in found).items()):
+        _say("", f"{code} ({count}): {_text_of(code)}")
     return 0
 
 
-async def _release(app: App, studies: Sequence[ParkedStudy]) -> int:
-    count = await release(app.records, app.queue, studies)
-    print(f"{count} studies were sent through the queue once more", file=sys.stderr)
-    return 0 if count else 1
-
-
-def _explain(code: str) -> int:
-    advice = ADVICE.get(code)
-    if advice is None:
-        print(f"there is no code {code!r}; these there are: {', '.join(ADVICE)}", file=sys.stderr)
+async def _release(app: App, options: argparse.Namespace) -> int:
+    everything = await cases(app.records, tuple(State))
+    chosen = [one for one in everything if _is_meant(one, options) and (not options.all or one.state is State.PARKED)]
+    if not chosen:
+        _say("nothing is there that was meant: see `python -m shared.operate list all`")
         return 1
-    print(f"{code} ({advice.outcome}): {advice.text}")
+    sent, seen = await release(app.records, app.queue, chosen)
+    _say(f"{sent} studies were sent through the queue once more")
+    if seen:
+        _say(f"{seen} rows were taken away, which nothing else would have done")
+    if sent:
+        _say("see what becomes of them: `python -m shared.operate list`; a study that succeeds loses its row")
     return 0
 
 
-def _is_meant(one: ParkedStudy, options: argparse.Namespace) -> bool:
+def _explain(code: str | None) -> int:
+    if code is not None and code not in ADVICE:
+        _say(f"there is no code {code!r}; these there are: {', '.join(ADVICE)}")
+        return 1
+    for name in [code] if code else ADVICE:
+        print(f"{name} ({ADVICE[name].outcome}): {_text_of(name)}")
+    return 0
+
+
+def _is_meant(one: Case, options: argparse.Namespace) -> bool:
     if options.code and one.code != options.code:
         return False
     return not options.study or one.study.study_instance_uid == options.study
 
 
+def _text_of(code: str) -> str:
+    return (
+        ADVICE[code].text if code in ADVICE else "A row that this app did not write like that. Look at it in the table."
+    )
+
+
+def _cells(one: Case) -> tuple[str, ...]:
+    cells = (one.state, *reversed(one.study), one.instance, one.code, one.at, str(one.attempts or ""), one.reason)
+    return tuple("".join(sign if sign.isprintable() else "?" for sign in cell) for cell in cells)
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Aligned for people; parted by tabs for programs."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print(*row, sep="\t")
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _say(*lines: str) -> None:
+    print(*lines, sep="\n", file=sys.stderr)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m shared.operate", description="Studies that were set aside.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list", help="study, partition, code, since when and why, tab-separated")
+    parser = argparse.ArgumentParser(
+        prog="python -m shared.operate",
+        description="See what was set aside, waits or was recorded, what it means, and try it again.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,explain,release}")
+    listing = commands.add_parser("list", help="what there is, why, and what to do about it")
+    listing.add_argument("what", nargs="?", choices=[*State, ALL], default=State.PARKED, help="default: parked")
     listing.add_argument("--code", help="only those with this code")
-    listing.add_argument("--study", help="only this Study Instance UID")
+    listing.add_argument("--study", metavar="UID", help="only this Study Instance UID")
     explaining = commands.add_parser("explain", help="what a code means and what to do about it")
-    explaining.add_argument("code")
-    releasing = commands.add_parser("release", help="try studies again: name what")
+    explaining.add_argument("code", nargs="?", help="all of them without one")
+    releasing = commands.add_parser("release", help="try studies again now: name which")
     which = releasing.add_mutually_exclusive_group(required=True)
-    which.add_argument("--study", help="this Study Instance UID")
+    which.add_argument("--study", metavar="UID", help="this Study Instance UID, whatever its state")
     which.add_argument("--code", help="all with this code")
-    which.add_argument("--all", action="store_true", help="all")
+    which.add_argument("--all", action="store_true", help="all that are parked")
     return parser
 
 

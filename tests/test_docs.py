@@ -21,7 +21,7 @@ from shared.config import Settings
 from shared.settings.hosting import StorageAccount
 from shared.storage import checkpoint, creation_claim, patient_state, study_state
 from shared.storage.error_records import ErrorTable
-from shared.sync.parked import CODE_OF_DICOM_CAST
+from shared.sync.cases import CODE_OF_DICOM_CAST
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "shared").rglob("*.py"))}

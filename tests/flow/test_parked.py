@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from shared import operate
+from shared.advice import ADVICE
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
 
 REFUSES = [{"route": "transaction", "status": 422}]
@@ -25,17 +26,126 @@ async def parked(stack, *numbers):
     await stack.fhir_dev("faults", [])
 
 
-async def test_list_and_explain(stack, capsys):
+def cells(lines):
+    """Rows of the table by the names of its columns."""
+    return [dict(zip(lines[0].split("\t"), line.split("\t"), strict=True)) for line in lines[1:]]
+
+
+async def test_list_says_what_happened_to_which_study_and_what_to_do(stack, capsys):
     await parked(stack, 1, 2)
     code, lines, told = await operated(capsys, "list")
-    assert (code, told) == (0, "2 studies are set aside")
-    assert [line.split("\t")[:3] for line in lines] == [
-        [study_uid(number), "Microsoft.Default", "rejected"] for number in (1, 2)
+    assert code == 0
+    assert [(row["state"], row["study"], row["partition"], row["code"]) for row in cells(lines)] == [
+        ("parked", study_uid(number), "Microsoft.Default", "rejected") for number in (1, 2)
     ]
+    assert "all in all: 2 parked, 0 deferred, 0 recorded; 0 messages in the queue, 0 in the poison queue" in told
+    assert "rejected (2): The FHIR server refuses the content" in told
+    assert len(cells((await operated(capsys, "list", "--study", study_uid(2)))[1])) == 1
     assert (await operated(capsys, "list", "--code", "bug"))[1] == []
+
+
+async def test_explain(capsys):
     code, lines, _ = await operated(capsys, "explain", "rejected")
     assert (code, lines[0][:18]) == (0, "rejected (parked):")
-    assert (await operated(capsys, "explain", "nonsense"))[0] == 1
+    code, lines, _ = await operated(capsys, "explain")
+    assert (code, len(lines)) == (0, len(ADVICE))
+    code, lines, told = await operated(capsys, "explain", "nonsense")
+    assert (code, lines) == (1, [])
+    assert "rejected" in told
+
+
+async def test_what_waits_and_what_is_kept_out_can_be_seen(stack, capsys):
+    await stack.store(make_instance(1, 1, 1), make_instance(1, 1, 2, PatientID=""))
+    await stack.drain()
+    await stack.store(make_instance(2))
+    await stack.poll()
+    await stack.fhir_dev("faults", [{"route": "transaction", "status": 503}])
+    await stack.run(*await stack.messages())
+    await stack.fhir_dev("faults", [])
+    _, lines, told = await operated(capsys, "list", "all")
+    assert [(row["state"], row["study"], row["instance"], row["code"], row["attempts"]) for row in cells(lines)] == [
+        ("recorded", study_uid(1), sop_uid(1, 1, 2), "missing", ""),
+        ("deferred", study_uid(2), "", "server-error", "1"),
+    ]
+    assert "0 parked, 1 deferred, 1 recorded; 1 messages in the queue" in told
+    assert len(cells((await operated(capsys, "list", "deferred"))[1])) == 1
+    assert (await operated(capsys, "list"))[1] == []
+
+
+async def test_a_deferred_study_can_be_tried_now(stack, capsys):
+    await stack.store(make_instance(1))
+    await stack.poll()
+    await stack.fhir_dev("faults", [{"route": "transaction", "status": 503}])
+    await stack.run(*await stack.messages())
+    await stack.fhir_dev("faults", [])
+    assert (await operated(capsys, "release", "--study", study_uid(1)))[0] == 0
+    await stack.drain()
+    await stack.one("ImagingStudy")
+    assert await stack.rows("TransientRetryExceptionTable") == []
+
+
+async def test_rows_about_no_study_are_taken_away_when_they_were_seen(stack, capsys):
+    await stack.store(make_instance(1), make_instance(2))
+    await stack.dicom_dev("feed", {"malform": {"sequence": 1, "how": "not_an_object"}})
+    await stack.drain()
+    with pytest.raises(ValueError, match="not a StudyChange"):
+        await stack.run("hello")
+    await stack.app.runner.record_poison("hello")
+    _, lines, _ = await operated(capsys, "list", "recorded")
+    assert [(row["study"], row["code"]) for row in cells(lines)] == [("", "malformed-entry"), ("", "malformed-message")]
+    for code in ("malformed-entry", "malformed-message"):
+        assert (await operated(capsys, "release", "--code", code))[0] == 0
+    assert await stack.messages() == []
+    assert await operated(capsys, "list", "all") == (0, [], (await operated(capsys, "list", "all"))[2])
+    assert (await operated(capsys, "release", "--code", "malformed-entry"))[0] == 1
+
+
+ODD_ROWS = [
+    {},
+    {"StudyUid": "../../x", "PartitionName": "Microsoft.Default", "Exception": "rejected: m"},
+    {"StudyUid": study_uid(9), "PartitionName": "a/b", "Exception": 7, "RetryNumber": "many"},
+    {"StudyUid": study_uid(9), "PartitionName": "Microsoft.Default", "Exception": "\x1b[31mred", "RetryNumber": 2.5},
+    {"StudyUid": 5, "SeriesUid": b"x", "InstanceUid": "no", "ChangeFeedSequence": "x", "Exception": "E"},
+    {"StudyUid": study_uid(8), "SeriesUid": "x/y", "InstanceUid": "z", "ChangeFeedSequence": -4, "Exception": "E"},
+]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "FhirFailToStoreExceptionTable",
+        "TransientFailureExceptionTable",
+        "TransientRetryExceptionTable",
+        "DicomFailToStoreExceptionTable",
+    ],
+)
+async def test_rows_that_nobody_understands_stop_nothing(stack, capsys, table):
+    client = stack.tables.get_table_client(stack.name + table)
+    await client.create_table()
+    for number, row in enumerate(ODD_ROWS):
+        await client.create_entity({"PartitionKey": "p", "RowKey": str(number), **row})
+    await client.close()
+    code, lines, told = await operated(capsys, "list", "all")
+    assert code == 0
+    assert len(lines) > 3
+    assert "\x1b" not in "".join(lines) + told
+    for one in {row["code"] for row in cells(lines)}:
+        assert (await operated(capsys, "release", "--code", one))[0] == 0
+    assert set(await stack.run(*await stack.messages())) <= {"unchanged"}
+    assert (await operated(capsys, "list", "all"))[1] == []
+
+
+async def test_wrong_arguments(capsys):
+    for arguments in ((), ("release",), ("release", "--all", "--code", "x"), ("list", "nonsense"), ("nonsense",)):
+        with pytest.raises(SystemExit) as raised:
+            operate.main(arguments)
+        assert raised.value.code == 2
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as raised:
+        operate.main(("--help",))
+    assert raised.value.code == 0
+    told = capsys.readouterr().out
+    assert all(word in told for word in ("parked", "deferred", "recorded", "exit codes", "list", "explain", "release"))
 
 
 @pytest.mark.parametrize(
@@ -84,8 +194,8 @@ async def test_failures_of_dicom_cast_are_understood(stack, capsys):
     )
     await table.close()
     _, lines, _ = await operated(capsys, "list")
-    assert [line.split("\t")[2] for line in lines] == ["dicom-cast"]
-    assert "Text" not in lines[0]
+    assert [row["code"] for row in cells(lines)] == ["dicom-cast"]
+    assert "Text" not in lines[1]
     await operated(capsys, "release", "--study", study_uid(1))
     assert await stack.run(*await stack.messages()) == ["created"]
     assert await stack.rows(FHIR_FAILURES) == []

@@ -1,0 +1,136 @@
+"""What an operator may have to look at: rows of the error tables, those of DICOM Cast and odd ones included."""
+
+import random
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from shared.model import DEFAULT_PARTITION, PARTITION_NAME, InstanceKey, StudyChange, StudyKey, is_uid
+from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecords, ErrorTable
+from shared.storage.study_queue import StudyQueue
+from shared.storage.table import Entity
+from shared.sync.runner import MALFORMED_MESSAGE
+
+# rows of DICOM Cast begin with the name of an exception, not with a code
+CODE_OF_DICOM_CAST = "dicom-cast"
+CODE = re.compile(r"[a-z]+(-[a-z]+)*", re.ASCII)
+UNREADABLE_ROW = "unreadable-row"
+# each message that is sent once more has an identity of its own
+PART_BITS = 48
+# more than a few make the app read the whole study anyway, and too many do not fit a message
+MOST_INSTANCES = 100
+
+
+class State(StrEnum):
+    """What became of it."""
+
+    PARKED = "parked"  # the study waits for its next change, or for somebody
+    DEFERRED = "deferred"  # it is tried again by itself
+    RECORDED = "recorded"  # the rest went on
+
+
+TABLES = {
+    ErrorTable.FHIR: State.PARKED,
+    ErrorTable.TRANSIENT_FAILURE: State.PARKED,
+    ErrorTable.TRANSIENT_RETRY: State.DEFERRED,
+    ErrorTable.DICOM: State.RECORDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row. `study` is empty where it names none. `instances`: what DICOM Cast failed at, with its sequence.
+    `is_seen`: releasing it takes the row away, because nothing else would.
+    """
+
+    state: State
+    study: StudyKey
+    code: str
+    reason: str
+    at: str
+    attempts: int
+    instance: str
+    row: tuple[ErrorTable, str, str]
+    instances: dict[InstanceKey, int] = field(default_factory=dict)
+    is_seen: bool = False
+
+
+async def cases(records: ErrorRecords, states: Collection[State]) -> list[Case]:
+    """Every case in one of these states, by study."""
+    found = [
+        _case(table, row)
+        for table, state in TABLES.items()
+        if state in states or table is ErrorTable.FHIR  # which holds messages that are none, too
+        async for row in records.all(table)
+        if _is_case(table, row)
+    ]
+    return sorted((one for one in found if one.state in states), key=lambda one: (one.study, one.instance, one.code))
+
+
+async def release(records: ErrorRecords, queue: StudyQueue, chosen: Iterable[Case]) -> tuple[int, int]:
+    """Send each study once more, and take away the rows that nothing else would; how many of each.
+
+    Rows of this app go when the study succeeds. DICOM Cast's go at once, since nothing would find them again, and so do
+    those that are about no study.
+    """
+    seen = [one for one in chosen if one.is_seen]
+    studies: dict[StudyKey, dict[InstanceKey, int]] = {}
+    for one in chosen:
+        if one.study.study_instance_uid:
+            studies.setdefault(one.study, {}).update(one.instances)
+    for study, instances in studies.items():
+        some = dict(list(instances.items())[:MOST_INSTANCES])
+        await queue.send(StudyChange(study, 0, part=-1 - random.getrandbits(PART_BITS), instances=some))
+    for one in seen:
+        await records.remove(*one.row)
+    return len(studies), len(seen)
+
+
+def _is_case(table: ErrorTable, row: Entity) -> bool:
+    """DICOM Cast wrote a row for each time it tried again; nothing tries those any more."""
+    return table is not ErrorTable.TRANSIENT_RETRY or "PartitionName" in row
+
+
+def _case(table: ErrorTable, row: Entity) -> Case:
+    code, _, reason = _text(row, "Exception").partition(": ")
+    study = StudyKey(_text(row, "PartitionName") or DEFAULT_PARTITION, _text(row, "StudyUid"))
+    if not is_uid(study.study_instance_uid) or not PARTITION_NAME.fullmatch(study.partition_name):
+        study = StudyKey("", "")
+    at = row.metadata.get("timestamp") if hasattr(row, "metadata") else None
+    keys = (table, str(row.get("PartitionKey", "")), str(row.get("RowKey", "")))
+    one = Case(
+        TABLES[table],
+        study,
+        code,
+        reason,
+        str(at or "")[:19],
+        _number(row, "RetryNumber"),
+        _text(row, "InstanceUid"),
+        keys,
+    )
+    if "PartitionName" not in row:
+        return replace(one, code=CODE_OF_DICOM_CAST, reason="", instances=_instances(row), is_seen=True)
+    if not CODE.fullmatch(code):
+        return replace(one, state=State.RECORDED, code=UNREADABLE_ROW, reason="", is_seen=True)
+    if code in (MALFORMED_ENTRY, MALFORMED_MESSAGE) or not study.study_instance_uid:
+        return replace(one, state=State.RECORDED, is_seen=True)
+    return one
+
+
+def _instances(row: Entity) -> dict[InstanceKey, int]:
+    """The instance of a row, where both its UIDs are some; without it all of the study is looked at."""
+    series, instance = _text(row, "SeriesUid"), _text(row, "InstanceUid")
+    sequence = max(0, _number(row, "ChangeFeedSequence"))
+    return {InstanceKey(series, instance): sequence} if is_uid(series) and is_uid(instance) else {}
+
+
+def _text(row: Entity, name: str) -> str:
+    value = row.get(name)
+    return value.strip(" \0") if isinstance(value, str) else ""
+
+
+def _number(row: Entity, name: str) -> int:
+    value: Any = getattr(row.get(name), "value", row.get(name))
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
