@@ -24,7 +24,7 @@ LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
 
 # the metadata of a study of 10,000 instances has 50 MB; a worker of 2 GB could not decode more than this
 MOST_BYTES = 256 * 1024 * 1024
-OF_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
+OF_TRANSFER = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 # what an Unavailable is about, where that matters
 UNREADABLE = "unreadable"
@@ -117,7 +117,7 @@ async def _whole(service: str, response: httpx.Response) -> httpx.Response:
             if length > MOST_BYTES:
                 text = f"{service} answered {response.status_code} with more than {MOST_BYTES} bytes"
                 raise Unavailable(text, code=UNREADABLE)
-    headers = [(name, value) for name, value in response.headers.items() if name not in OF_TRANSFER]
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in OF_TRANSFER]
     return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
 
 

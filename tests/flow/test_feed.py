@@ -123,7 +123,7 @@ async def test_a_reset_is_said_once_and_changes_nothing(stack, caplog):
     await stack.store(*make_series(3, 1, 5))  # now its feed is longer than the other was
     for _ in range(2):
         assert await worker.poll() is None
-    await worker.app().close()
+    await (await worker.app()).close()
     said = [(one.event, one.field_code) for one in caplog.records if getattr(one, "event", "").startswith("poll")]
     assert said == [("poll_failed", "feed-reset")]
     assert (await stack.versions(), await checkpoint(stack)) == (before, state)
