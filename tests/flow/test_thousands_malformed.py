@@ -13,9 +13,11 @@ ODD_ROWS, ODD_DATASETS, NO_DATASETS = 0.4, 0.4, 0.1
 
 
 def odd_rows(choose, rows):
-    """Rows that cannot be read, by sequence; of some the UIDs can still be made out."""
+    """Rows that cannot be read, by sequence; of some the UIDs can still be made out. Not the last: it says how long the
+    feed is, and without that the app waits for the next one.
+    """
     made = {}
-    for row in rows:
+    for row in rows[:-1]:
         if choose.random() < ODD_ROWS:
             name = choose.choice(("studyInstanceUid", "seriesInstanceUid", "sopInstanceUid", "partitionName"))
             wrong = choose.choice(("", "1.2/../3", "x" * 70, None, 7, [], {})) if name != "partitionName" else "a/b"
