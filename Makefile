@@ -4,6 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DICOM ?=
 CHAOS ?=
+QUICK ?=
+HAPI ?=
 ON_HAPI := tests/hapi tests/contract $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
 	tests/hosts
 REMOTE ?=
@@ -54,8 +56,8 @@ type: setup ## mypy, strict
 fmt: setup ## format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
 
-bench: setup ## measure, as ratios
-	@$(PY) -m bench
+bench: setup ## measure against a re-enactment of DICOM Cast, as ratios (minutes; QUICK=1 shorter, HAPI=1 on HAPI FHIR)
+	@$(PY) -m bench $(if $(QUICK),--quick) $(if $(HAPI),--hapi)
 
 docs: setup ## print docs/mapping.md from the tables of the code
 	@$(PY) -m dev docs

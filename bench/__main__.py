@@ -1,104 +1,121 @@
-"""`make bench`: what a burst of one study costs, as ratios to the floor measured in the same run.
+"""`make bench`: what this app costs, and what DICOM Cast's algorithm costs on the same servers with the same data.
 
-The floor is what nobody can avoid: the study's metadata fetched and decoded once, the resulting bundle posted once.
+A full run takes a quarter of an hour and writes docs/performance.md; a quick one holds the app to its request counts.
 """
 
-import asyncio
 import json
 import os
+import platform
+import sys
 import time
-import uuid
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
-import httpx
+import typer
 from rich.console import Console
-from rich.table import Table
 
-from dev.drain import drain
-from dev.process import running
+from bench import data, page, picture, report, scenarios, stages, workers
+from bench.bed import Bed, Figures, running_bed
+from bench.checks import failures
+from bench.floor import floor
+from dev.samples import ct_study
 
-SIZES = (10, 100, 1_000, 5_000)
-SERIES = 5
-DICOM_JSON = {"Accept": "application/dicom+json"}
-
-
-def fhir_stats(admin: str) -> dict[str, Any]:
-    """The FHIR server's own counters."""
-    stats: dict[str, Any] = httpx.get(f"{admin}/stats", trust_env=False).raise_for_status().json()
-    return stats
+OUT = Path(__file__).parent / "out"
+CONSOLE = Console()
+Step = tuple[str, Callable[[Bed], Any]]
 
 
-def dicom_requests(dicom: str) -> int:
-    """Requests that the DICOM service counted."""
-    stats = httpx.get(f"{dicom}/_dev/stats", trust_env=False).raise_for_status().json()
-    return sum(sum(methods.values()) for methods in stats["requests"].values())
+def plan(*, quick: bool, on_hapi: bool) -> list[scenarios.Scenario]:
+    """The scenarios: on HAPI the first three."""
+    first = [scenarios.burst(size) for size in (10, 100, *(() if quick else (1_000,)))]
+    first.append(scenarios.burst(1_000 if quick else 10_000, most=100 if quick else 300))
+    first.append(scenarios.modality(100, 5) if quick else scenarios.modality(1_000, 50))
+    first.append(scenarios.day(8, 2) if quick else scenarios.day(60, 10))
+    if on_hapi:
+        return first
+    small = scenarios.backfill(1_000 if quick else 10_000, most=100)
+    return [*first, *([] if quick else scenarios.changes(200)), scenarios.idle(), small]
 
 
-def floor_s(dicom: str, fhir: str, study: str, bundle: bytes) -> float:
-    """Seconds to fetch and decode the study's metadata and to post a bundle of the same size."""
-    with httpx.Client(trust_env=False, timeout=120) as client:
-        started = time.perf_counter()
-        json.loads(client.get(f"{dicom}/v1/studies/{study}/metadata", headers=DICOM_JSON).content)
-        client.post(fhir, content=bundle, headers={"Content-Type": "application/fhir+json"}).raise_for_status()
-        return time.perf_counter() - started
+def measured(*, quick: bool, on_hapi: bool) -> Iterator[Step]:
+    """Everything to measure, in order; each has its name in the file of raw numbers."""
+    for scenario in plan(quick=quick, on_hapi=on_hapi):
+        yield scenario.name, lambda bed, scenario=scenario: scenarios.run(bed, scenario)  # type: ignore[misc]
+    if not on_hapi and not quick:
+        yield "stages", lambda bed: stages.stages(bed, lambda bed: data.bulk(bed, 1_000), OUT / "burst.prof")
+        yield (
+            "stages of a day",
+            lambda bed: stages.stages(bed, lambda bed: data.put(bed, data.day(30)), OUT / "day.prof"),
+        )
+        yield "floor", _floor
+        yield "feed", lambda bed: feed(bed, 20_000)
+        yield "workers", lambda bed: workers.workers(bed, 24)
+        yield "latency", lambda bed: workers.latency(bed, 40)
+        for size, most in ((100, None), (1_000, 300)):
+            far = scenarios.far_burst(size, most)
+            yield far.name, lambda bed, far=far: scenarios.run(bed, far)  # type: ignore[misc]
+        large = scenarios.backfill(100_000, most=100)
+        yield large.name, lambda bed: scenarios.run(bed, large)
 
 
-def copy_of(study: dict[str, Any]) -> bytes:
-    """The written ImagingStudy as a bundle that creates another one."""
-    bare = {name: value for name, value in study.items() if name not in ("id", "meta", "identifier", "endpoint")}
-    bare["subject"] = {"display": "bench"}
-    for series in bare["series"]:
-        series.pop("endpoint", None)
-    entry = {
-        "fullUrl": f"urn:uuid:{uuid.uuid4()}",
-        "resource": bare,
-        "request": {"method": "POST", "url": "ImagingStudy"},
-    }
-    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).encode()
+def _floor(bed: Bed) -> Figures:
+    """Beside what the app needs for the same study, once more."""
+    bed.empty()
+    data.put(bed, list(ct_study(seed=scenarios.WARM_UP, series=1, instances=1)))
+    with bed.side("app") as side:
+        side.do(do="catch_up")
+        study = data.bulk(bed, 1_000)[0]
+        app = side.do(do="catch_up")
+    return {**floor(bed, study), "app_s": app["seconds"], "app_cpu_s": app["cpu_s"]}
 
 
-def measure(size: int, dicom: str, fhir: str, admin: str) -> tuple[str, ...]:
-    """One burst; a row of the table."""
-    httpx.post(f"{dicom}/_dev/reset", trust_env=False).raise_for_status()
-    httpx.post(f"{admin}/reset", trust_env=False).raise_for_status()
-    body = {
-        "studies": 1,
-        "series_per_study": SERIES,
-        "instances_per_series": size // SERIES,
-        "patients": 1,
-        "seed": size,
-    }
-    made = httpx.post(f"{dicom}/_dev/bulk", json=body, trust_env=False, timeout=120).raise_for_status().json()
-    os.environ["TableStore__TableNamePrefix"] = f"bench{size}"
-    os.environ["STUDY_QUEUE_NAME"] = f"bench-{size}"
-    started = time.perf_counter()
-    asyncio.run(drain())
-    seconds = time.perf_counter() - started
-    requests, of_dicom = fhir_stats(admin)["total"], dicom_requests(dicom)
-    resources = httpx.get(f"{admin}/dump", trust_env=False, timeout=120).json()
-    study = next(one for one in resources if one["resourceType"] == "ImagingStudy")
-    floor = floor_s(dicom, fhir, made["studies"][0], copy_of(study))
-    return str(size), str(requests), str(of_dicom), f"{seconds:.2f}", f"{floor:.2f}", f"{seconds / floor:.1f}"
+def feed(bed: Bed, entries: int) -> Figures:
+    """How fast one poller reads the feed and fills the queue."""
+    bed.empty()
+    data.put(bed, list(ct_study(seed=scenarios.WARM_UP, series=1, instances=1)))
+    with bed.side("app") as side:
+        side.do(do="catch_up")
+        data.bulk(bed, 100, studies=entries // 100)
+        found = side.do(do="poll")
+    return {**found, "entries_per_s": found["entries"] / found["seconds"]}
 
 
-def main() -> None:
-    """Measure each size and print the table."""
-    console = Console()
-    table = Table("instances", "FHIR requests", "DICOM requests", "seconds", "floor, seconds", "ratio")
-    with (
-        running("azurite", "--blob-port", "0", "--queue-port", "0", "--table-port", "0") as azurite,
-        running("dicom", "--port", "0") as dicom,
-        running("fhir", "--port", "0") as fhir,
-        console.status("measuring") as status,
-    ):
-        os.environ["AzureWebJobsStorage"] = azurite.urls["connection_string"]
-        os.environ["DicomWeb__Endpoint"] = dicom.urls["url"]
-        os.environ["Fhir__Endpoint"] = fhir.urls["url"]
-        for size in SIZES:
-            status.update(f"a burst of {size} instances of one study")
-            table.add_row(*measure(size, dicom.urls["url"], fhir.urls["url"], fhir.urls["admin"]))
-    console.print(table)
+def machine() -> Figures:
+    """Its kind, and what else it had to do."""
+    load = round(os.getloadavg()[0], 1)
+    system, python = platform.system(), platform.python_version()
+    return {"processors": os.cpu_count(), "system": system, "python": python, "load_before": load}
+
+
+def main(
+    *,
+    quick: Annotated[bool, typer.Option(help="Small sizes, no documents: for continuous integration.")] = False,
+    hapi: Annotated[bool, typer.Option(help="The first scenarios on HAPI FHIR (Java 17, Maven).")] = False,
+) -> None:
+    """Measure, print the tables, keep the raw numbers in bench/out."""
+    OUT.mkdir(exist_ok=True)
+    name = ("hapi" if hapi else "medplum") + ("-quick" if quick else "")
+    began, results = time.monotonic(), dict[str, Any]()
+    results["machine"] = machine()
+    with CONSOLE.status("starting the servers") as status, running_bed("hapi" if hapi else "fhir") as bed:
+        for step, measure in measured(quick=quick, on_hapi=hapi):
+            status.update(f"{step} ({time.monotonic() - began:.0f} s so far)")
+            results[step] = measure(bed)
+            (OUT / f"{name}.json").write_text(json.dumps(results, indent=1))
+            CONSOLE.log(f"{step}: done")
+    results["seconds"] = time.monotonic() - began
+    (OUT / f"{name}.json").write_text(json.dumps(results, indent=1))
+    for title, table in report.tables(results).items():
+        CONSOLE.print(f"\n[bold]{title}[/bold]")
+        CONSOLE.print(report.as_rich(table))
+    if not quick:
+        page.write(results, on_hapi=hapi)
+        if not hapi:
+            picture.write(results)
+    if missed := failures(results):
+        sys.exit("bench: " + "; ".join(missed))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

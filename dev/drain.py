@@ -56,12 +56,13 @@ async def drain(timeout_s: float = 600.0) -> dict[str, object]:
     app = build(loaded, account)
     try:
         async with queue, asyncio.timeout(timeout_s):
-            return await _drain(app, queue)
+            return await caught_up(app, queue)
     finally:
         await app.close()
 
 
-async def _drain(app: App, queue: QueueClient) -> dict[str, object]:
+async def caught_up(app: App, queue: QueueClient) -> dict[str, object]:
+    """Poll and work until feed and queue are empty."""
     started = time.monotonic()
     outcomes: Counter[str] = Counter()
     entries = messages = 0
@@ -69,7 +70,7 @@ async def _drain(app: App, queue: QueueClient) -> dict[str, object]:
     while True:
         polled = await app.poller.poll()
         entries, messages = entries + polled.entries, messages + polled.messages
-        worked = await _work(app, queue, outcomes)
+        worked = await work(app, queue, outcomes)
         if not worked and not polled.entries and polled.sequence >= polled.latest and not await app.queue.depth():
             break
         if not worked:
@@ -83,8 +84,8 @@ async def _drain(app: App, queue: QueueClient) -> dict[str, object]:
     }
 
 
-async def _work(app: App, queue: QueueClient, outcomes: Counter[str]) -> int:
-    """Run what is visible now, several messages at once; how many there were."""
+async def work(app: App, queue: QueueClient, outcomes: Counter[str], concurrency: int = CONCURRENCY) -> int:
+    """Run what is visible now, so many messages at once; how many there were. Leaves to others what it cannot run."""
     running: set[asyncio.Task[None]] = set()
     count = 0
 
@@ -95,10 +96,10 @@ async def _work(app: App, queue: QueueClient, outcomes: Counter[str]) -> int:
         outcomes["values left out"] += result.findings
         await queue.delete_message(message)
 
-    async for message in queue.receive_messages(messages_per_page=32, visibility_timeout=LEASE_S):
+    async for message in queue.receive_messages(messages_per_page=concurrency, visibility_timeout=LEASE_S):
         count += 1
         running.add(asyncio.create_task(run(message)))
-        if len(running) >= CONCURRENCY:
+        if len(running) >= concurrency:
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()

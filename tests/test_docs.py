@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_pascal
 from pydicom.datadict import tag_for_keyword
 
+from bench import costs
 from dev import mapping_page
 from dev.identity.directory import Client, Directory, Identity
 from dev.identity.guard import Access
@@ -223,3 +224,10 @@ def test_readme_and_makefile_name_the_same_verbs():
     verbs = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"make ([a-z-]+)", (ROOT / "README.md").read_text())) <= verbs
     assert {"setup", "demo", "up", "test", "lint", "type", "fmt", "bench", "clean", "help"} <= verbs
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [("costs.md", "operations"), ("costs.md", "dollars"), ("scaling.md", "scale")]
+)
+def test_costs_are_computed_from_counted_operations(page, name):
+    assert costs.as_markdown(costs.TABLES[name]()) in (ROOT / "docs" / page).read_text(), "python -m bench.costs"

@@ -20,7 +20,12 @@ from shared.retry import repeated, retry_after_s
 T = TypeVar("T")
 
 # of every client: by themselves they wait for five minutes, and repeat for as long as a header says
-CLIENT_OPTIONS: dict[str, Any] = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 30}
+CLIENT_OPTIONS: dict[str, Any] = {
+    "retry_total": 0,
+    "connection_timeout": 10,
+    "read_timeout": 30,
+    "use_env_settings": False,  # looked up anew for each request, in a thread; the other clients use none either
+}
 REFUSED, MISSING, CONFLICTS, THROTTLED = (401, 403), 404, (409, 412), 429
 # what a row raises that this app did not write
 UNREADABLE_ROW = (ValueError, TypeError, KeyError, AttributeError, OverflowError, struct.error)

@@ -7,7 +7,7 @@ request can still be under way at the server.
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.errors import VersionConflict
@@ -35,11 +35,28 @@ class CreationClaimStore:
         self._now = now
 
     async def take(self, resource_type: str, key: str) -> CreationClaim | None:
-        """The claim, or None while somebody else holds it."""
-        found = await self._table.get(resource_type, key)
-        if found is not None and self._is_held(found[0]):
-            return None
+        """The claim, or None while somebody else holds it. Mostly nobody does, so it is one request."""
         owner = uuid.uuid4().hex
+        claim = await self._put(resource_type, key, owner, None)
+        if claim is not None:
+            return claim
+        found = await self._table.get(resource_type, key)
+        if found is None or (self._is_held(found[0]) and found[0].get("Owner") != owner):
+            return None
+        # expired; or an answer that was lost and asked for again looks like somebody else's row
+        is_ours = found[0].get("Owner") == owner
+        return CreationClaim(resource_type, key, found[1]) if is_ours else await self._take_over(found, owner)
+
+    async def _take_over(self, found: tuple[Entity, str], owner: str) -> CreationClaim | None:
+        resource_type, key = str(found[0]["PartitionKey"]), str(found[0]["RowKey"])
+        claim = await self._put(resource_type, key, owner, found[1])
+        if claim is not None:
+            return claim
+        again = await self._table.get(resource_type, key)
+        return CreationClaim(resource_type, key, again[1]) if again and again[0].get("Owner") == owner else None
+
+    async def _put(self, resource_type: str, key: str, owner: str, etag: str | None) -> CreationClaim | None:
+        """Insert the row, or replace it under this ETag; None when somebody else was faster."""
         entity = {
             "PartitionKey": resource_type,
             "RowKey": key,
@@ -47,11 +64,9 @@ class CreationClaimStore:
             "ExpiresAt": self._now() + EXPIRES_AFTER,
         }
         try:
-            return CreationClaim(resource_type, key, await self._table.save(entity, found[1] if found else None))
+            return CreationClaim(resource_type, key, await self._table.save(entity, etag))
         except VersionConflict:
-            # an answer that was lost and asked for again looks like somebody else's row
-            found = await self._table.get(resource_type, key)
-            return CreationClaim(resource_type, key, found[1]) if found and found[0].get("Owner") == owner else None
+            return None
 
     def _is_held(self, row: Entity) -> bool:
         expires_at = row.get("ExpiresAt")
@@ -59,13 +74,10 @@ class CreationClaimStore:
 
     async def renew(self, claim: CreationClaim) -> CreationClaim:
         """Hold it from now on for the whole time again; VersionConflict when it was taken over."""
-        entity = {
-            "PartitionKey": claim.resource_type,
-            "RowKey": claim.key,
-            "Owner": uuid.uuid4().hex,
-            "ExpiresAt": self._now() + EXPIRES_AFTER,
-        }
-        return replace(claim, etag=await self._table.save(entity, claim.etag))
+        renewed = await self._put(claim.resource_type, claim.key, uuid.uuid4().hex, claim.etag)
+        if renewed is None:
+            raise VersionConflict(f"the claim of the {claim.resource_type} was taken over")
+        return renewed
 
     async def release(self, claim: CreationClaim) -> None:
         """Give the claim back; one that was taken over since stays."""

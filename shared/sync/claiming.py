@@ -109,8 +109,8 @@ class Claims:
 
     async def release(self) -> None:
         """Let others create."""
-        while self._held:
-            await self._store.release(self._held.pop())
+        held, self._held = self._held, []
+        await asyncio.gather(*map(self._store.release, held))
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ def numbers_of(race):
 
 def shared_by(race):
     """What the studies of one race have in common: PatientID, serial number of the equipment, DICOM endpoint."""
-    return f"MRN-{race}", f"SN-{race}", f"http://race-{race}.example.org/"
+    return f"MRN-{race}", f"SN-{race}", f"https://race-{race}.example.org/"
 
 
 async def run_race(stack, race):

@@ -1,0 +1,154 @@
+"""The bed of a run: servers that both sides use, what these counted, and the two sides as child processes."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+
+from bench.usage import cpu_s_of
+from dev.process import ROOT, Part, running
+
+ANY_PORT = ("--port", "0")
+STORAGE_PORTS = ("--blob-port", "0", "--queue-port", "0", "--table-port", "0")
+FIRST_START_S = 600.0  # HAPI is built and fetched then
+Figures = dict[str, Any]
+
+
+class Side:
+    """The app or the re-enactment; obeys one order after the other."""
+
+    def __init__(self, name: str, env: dict[str, str]) -> None:
+        self.name = name
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "bench.child", name],
+            cwd=ROOT,
+            env={**os.environ, **env, "DEV_PARENT_PID": str(os.getpid())},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.start_s: float = self._line()["start_s"]
+
+    def send(self, **order: Any) -> None:
+        """Give an order without waiting for the answer."""
+        assert self._child.stdin is not None
+        self._child.stdin.write(json.dumps(order) + "\n")
+        self._child.stdin.flush()
+
+    def answer(self) -> Figures:
+        """What was done and used."""
+        return self._line()
+
+    def do(self, **order: Any) -> Figures:
+        """Give an order and wait for the answer."""
+        self.send(**order)
+        return self.answer()
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        self._child.wait(30)
+
+    def _line(self) -> Figures:
+        assert self._child.stdout is not None
+        line = self._child.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the process of {self.name} ended with status {self._child.wait()}")
+        found: Figures = json.loads(line)
+        return found
+
+
+@dataclass
+class Bed:
+    """Azurite, the DICOM service, the FHIR server."""
+
+    azurite: Part
+    dicom_part: Part
+    fhir_part: Part
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=600))
+    runs: int = 0
+
+    @property
+    def dicom(self) -> str:
+        url: str = self.dicom_part.urls["url"]
+        return url
+
+    @property
+    def fhir(self) -> str:
+        url: str = self.fhir_part.urls["url"]
+        return url
+
+    def empty(self, *, only_fhir: bool = False) -> Self:
+        """Forget everything that the servers hold."""
+        if not only_fhir:
+            self.http.post(f"{self.dicom}/_dev/reset").raise_for_status()
+        self.http.post(f"{self.fhir_part.urls['admin']}/reset").raise_for_status()
+        return self
+
+    def environment(self, fhir: str | None = None) -> dict[str, str]:
+        """Settings of a new app with tables and a queue of its own."""
+        self.runs += 1
+        return {
+            "AzureWebJobsStorage": self.azurite.urls["connection_string"],
+            "DicomWeb__Endpoint": self.dicom,
+            "Fhir__Endpoint": fhir or self.fhir,
+            "TableStore__TableNamePrefix": f"bench{os.getpid()}x{self.runs}",
+            "STUDY_QUEUE_NAME": f"bench-{os.getpid()}-{self.runs}",
+        }
+
+    @contextlib.contextmanager
+    def side(self, name: str, env: dict[str, str] | None = None) -> Iterator[Side]:
+        """A side for the length of a `with` block."""
+        side = Side(name, env or self.environment())
+        try:
+            yield side
+        finally:
+            side.close()
+
+    def counters(self) -> Figures:
+        """Traffic that the two servers counted, and their CPU seconds."""
+        fhir = self.http.get(f"{self.fhir_part.urls['admin']}/stats").raise_for_status().json()
+        dicom = self.http.get(f"{self.dicom}/_dev/stats").raise_for_status().json()
+        return {
+            "fhir_requests": fhir["total"],
+            "fhir_sent": fhir["bytes_in"],
+            "fhir_received": fhir["bytes_out"],
+            "dicom_requests": sum(sum(methods.values()) for methods in dicom["requests"].values()),
+            "dicom_received": dicom["bytes_out"],
+            "fhir_cpu_s": cpu_s_of(self.fhir_part.process.pid),
+            "dicom_cpu_s": cpu_s_of(self.dicom_part.process.pid),
+            "storage_cpu_s": cpu_s_of(self.azurite.process.pid),
+        }
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Everything in the FHIR server."""
+        found: list[dict[str, Any]] = self.http.get(f"{self.fhir_part.urls['admin']}/dump").json()
+        return found
+
+
+@contextlib.contextmanager
+def away(bed: Bed, seconds: float) -> Iterator[str]:
+    """The FHIR server as it is from elsewhere: a proxy holds each request back for so long, which costs no CPU."""
+    with running("proxy", "--to", bed.fhir, *ANY_PORT) as proxy:
+        rule = {"kind": "slow", "seconds": seconds}
+        bed.http.post(f"{proxy.urls['admin']}/rules", json={"rules": [rule]}).raise_for_status()
+        url: str = proxy.urls["url"]
+        yield url
+
+
+@contextlib.contextmanager
+def running_bed(fhir: str = "fhir") -> Iterator[Bed]:
+    """The servers for the length of a `with` block; `fhir` is the FHIR server's command."""
+    with (
+        running("azurite", *STORAGE_PORTS) as azurite,
+        running("dicom", *ANY_PORT) as dicom,
+        running(fhir, *ANY_PORT, timeout_s=FIRST_START_S if fhir == "hapi" else 60.0) as server,
+    ):
+        yield Bed(azurite, dicom, server)

@@ -1,0 +1,103 @@
+"""`python -m bench.costs`: the tables of docs/costs.md and the model of docs/performance.md, from counted operations.
+
+Counted: what `make bench` finds for a day's mix and for an idle poll. Prices: US list prices, November 2026, rounded;
+the order of magnitude is what they are good for.
+"""
+
+from dataclasses import dataclass
+
+from bench.report import Rows, as_markdown
+
+DAYS = 30.4
+# counted and rounded up: of a day of 60 studies in ten polls, by message; of a poll, table calls
+TABLE_PER_MESSAGE, QUEUE_PER_MESSAGE, FHIR_PER_MESSAGE, DICOM_PER_MESSAGE = 10, 3, 4, 2
+TABLE_PER_POLL = 3
+# assumed: as large studies of a CT arrive; a poll a minute; a host that looks at the queue every two seconds all month
+INSTANCES_PER_STUDY, PASSES_PER_STUDY = 100, 2
+POLLS_A_DAY, LOOKS_A_DAY = 24 * 60, 24 * 60 * 30
+LOG_RECORDS, LOG_RECORD_KB = 3, 1.0
+MEMORY_GB, LEAST_S = 2, 1.0
+# dollars, and what a month has for nothing
+PER_GB_S, FREE_GB_S = 0.000026, 100_000
+PER_EXECUTION, FREE_EXECUTIONS = 0.40 / 1e6, 250_000
+PER_QUEUE_CALL, PER_TABLE_CALL = 0.004 / 1e4, 0.0004 / 1e4
+PER_LOG_GB, FREE_LOG_GB = 3.0, 5
+LEVELS = (1_000, 10_000, 100_000, 1_000_000)
+SCALE = (1_000_000, 100_000_000)
+PEAK = 4
+SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Month:
+    """Operations of a month at so many instances a day."""
+
+    instances_a_day: int
+
+    @property
+    def messages(self) -> float:
+        return self.instances_a_day / INSTANCES_PER_STUDY * PASSES_PER_STUDY * DAYS
+
+    @property
+    def executions(self) -> float:
+        return self.messages + POLLS_A_DAY * DAYS
+
+    @property
+    def queue_calls(self) -> float:
+        return self.messages * QUEUE_PER_MESSAGE + LOOKS_A_DAY * DAYS
+
+    @property
+    def table_calls(self) -> float:
+        return self.messages * TABLE_PER_MESSAGE + POLLS_A_DAY * DAYS * TABLE_PER_POLL
+
+    def dollars(self) -> dict[str, float]:
+        """By part of the bill; every execution alone on its instance, which is the most that it can cost."""
+        log_gb = self.executions * LOG_RECORDS * LOG_RECORD_KB / 1e6
+        return {
+            "compute": max(0.0, self.executions * LEAST_S * MEMORY_GB - FREE_GB_S) * PER_GB_S,
+            "executions": max(0.0, self.executions - FREE_EXECUTIONS) * PER_EXECUTION,
+            "queue": self.queue_calls * PER_QUEUE_CALL,
+            "tables": self.table_calls * PER_TABLE_CALL,
+            "logs": max(0.0, log_gb - FREE_LOG_GB) * PER_LOG_GB,
+        }
+
+
+def operations() -> Rows:
+    """What a month asks of each service."""
+    rows: Rows = [("instances a day", "executions", "queue calls", "table calls", "FHIR requests", "DICOM requests")]
+    for level in LEVELS:
+        month = Month(level)
+        dicom = month.messages * DICOM_PER_MESSAGE + POLLS_A_DAY * DAYS
+        counts = (month.executions, month.queue_calls, month.table_calls, month.messages * FHIR_PER_MESSAGE, dicom)
+        rows.append((f"{level:,}", *(f"{count:,.0f}" for count in counts)))
+    return rows
+
+
+def dollars() -> Rows:
+    """What a month costs at most."""
+    parts = tuple(Month(LEVELS[0]).dollars())
+    rows: Rows = [("instances a day", *parts, "together")]
+    for level in LEVELS:
+        found = Month(level).dollars()
+        rows.append((f"{level:,}", *(f"${found[part]:,.2f}" for part in parts), f"${sum(found.values()):,.2f}"))
+    return rows
+
+
+def scale() -> Rows:
+    """What peak hours ask for in a second: four times the average."""
+    heads = ("feed entries/s", "messages/s", "queue calls/s", "table calls/s", "FHIR requests/s")
+    rows: Rows = [("instances a day", *heads)]
+    for level in SCALE:
+        entries = level / SECONDS_A_DAY * PEAK
+        messages = entries / INSTANCES_PER_STUDY * PASSES_PER_STUDY
+        counts = (QUEUE_PER_MESSAGE, TABLE_PER_MESSAGE, FHIR_PER_MESSAGE)
+        rates = (entries, messages, *(messages * count for count in counts))
+        rows.append((f"{level:,}", *(f"{rate:,.1f}" for rate in rates)))
+    return rows
+
+
+TABLES = {"operations": operations, "dollars": dollars, "scale": scale}
+
+if __name__ == "__main__":
+    for name, table in TABLES.items():
+        print(f"{name}\n\n{as_markdown(table())}\n")

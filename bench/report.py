@@ -1,0 +1,212 @@
+"""The tables of a run, as rows of text: for the console and for the page."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.table import Table
+
+from bench.checks import MOST_REQUESTS, bursts, growth
+
+Rows = list[tuple[str, ...]]
+Results = dict[str, Any]
+GROWING = ("fhir_requests", "fhir_sent", "dicom_requests", "seconds", "cpu_s")
+
+
+def as_rich(rows: Rows) -> Table:
+    """For the console."""
+    table = Table(*rows[0])
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
+
+
+def as_markdown(rows: Rows) -> str:
+    """For the page."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def tables(results: Results) -> dict[str, Rows]:
+    """Every table that the run has figures for."""
+    found = {"scenarios": scenarios(results), "ratios": ratios(results), "growth": growth_table(results)}
+    found["storage"] = storage(results)
+    found |= {name: table(results) for name, (needed, table) in OF_FULL_RUNS.items() if needed in results}
+    if "latency" in results:
+        found["goals"] = goals(results)
+    return found
+
+
+def scaled(one: Results, side: str, figure: str) -> float:
+    """A figure of a scenario; where a side stopped early, what it had come to in the same way for all."""
+    found = one[side]
+    share = one["instances"] / found["entries"] if found["entries"] else 1
+    return float(found[figure] * share)
+
+
+def is_whole(one: Results, side: str) -> bool:
+    """Whether a side worked all of a scenario."""
+    return one[side]["entries"] in (0, one["instances"])
+
+
+def all_scenarios(results: Results) -> list[Results]:
+    """In the order in which they were measured."""
+    return [one for one in results.values() if isinstance(one, dict) and "cast" in one]
+
+
+def scenarios(results: Results) -> Rows:
+    """Counts and sizes of each side."""
+    traffic = ("FHIR requests", "sent, kB", "received, kB", "DICOM requests", "received, kB ")
+    rows: Rows = [("scenario", "side", *traffic, "storage calls", "seconds", "CPU s", "peak MB")]
+    for one in all_scenarios(results):
+        for side, label in (("app", "app"), ("cast", "re-enactment")):
+            mark = "" if is_whole(one, side) else f" (first {one[side]['entries']:,})"
+            found = one[side]
+            kilobytes = (found[name] / 1000 for name in ("fhir_sent", "fhir_received", "dicom_received"))
+            sent, received, of_dicom = (f"{size:,.0f}" for size in kilobytes)
+            calls = f"{found['storage_calls']:,}" if side == "app" else "not kept"
+            asked, read = (f"{found[name]:,}" for name in ("fhir_requests", "dicom_requests"))
+            used = (f"{found['seconds']:.2f}", f"{found['cpu_s']:.2f}", f"{found['peak_mb']:.0f}")
+            rows.append((one["name"], label + mark, asked, sent, received, read, of_dicom, calls, *used))
+    return rows
+
+
+def ratios(results: Results) -> Rows:
+    """Per instance, and how many times as much the re-enactment takes."""
+    each = ("FHIR requests per instance", "CPU ms per instance", "ms per instance")
+    rows: Rows = [("scenario", *each, "FHIR requests, ×", "bytes, ×", "CPU, ×", "time, ×")]
+    for one in all_scenarios(results):
+        if one["name"].startswith("idle"):
+            continue
+        app = {name: scaled(one, "app", name) for name in ("fhir_requests", "cpu_s", "seconds")}
+        times = [
+            _times(one, ("fhir_requests",)),
+            _times(one, ("fhir_sent", "fhir_received", "dicom_received")),
+            _times(one, ("cpu_s",)),
+            _times(one, ("seconds",)),
+        ]
+        mark = "" if is_whole(one, "cast") else " *"
+        asked = f"{app['fhir_requests'] / one['instances']:.4f}"
+        took = [f"{app[name] * 1000 / one['instances']:.2f}" for name in ("cpu_s", "seconds")]
+        rows.append((one["name"] + mark, asked, *took, *(f"{ratio:,.1f}" for ratio in times)))
+    return rows
+
+
+def _times(one: Results, figures: Iterable[str]) -> float:
+    ours, theirs = (sum(scaled(one, side, figure) for figure in figures) for side in ("app", "cast"))
+    return theirs / ours if ours else float("inf")
+
+
+def growth_table(results: Results) -> Rows:
+    """Exponents over the bursts: 0 is constant, 1 linear, 2 quadratic."""
+    sides = (("app", "app"), ("cast", "re-enactment"))
+    rows = [(label, *(f"{growth(results, side, figure):.2f}" for figure in GROWING)) for side, label in sides]
+    return [("side", "FHIR requests", "bytes sent to FHIR", "DICOM requests", "seconds", "CPU s"), *rows]
+
+
+def storage(results: Results) -> Rows:
+    """Calls to queues and tables by kind."""
+    found = [one for one in all_scenarios(results) if one["app"]["storage"]]
+    kinds = sorted({kind for one in found for kind in one["app"]["storage"]})
+    rows: Rows = [("scenario", "messages", *kinds)]
+    for one in found:
+        counts = [str(one["app"]["storage"].get(kind, 0)) for kind in kinds]
+        rows.append((one["name"], str(one["app"].get("messages", 0)), *counts))
+    return rows
+
+
+def workers(results: Results) -> Rows:
+    """Throughput, and processors that each service used on average."""
+    rows: Rows = [("FHIR server", "workers", "studies a second", "× one", "app", "FHIR", "DICOM", "storage")]
+    for one in results["workers"]:
+        first = next(row for row in results["workers"] if row["away_s"] == one["away_s"])
+        where = f"{one['away_s'] * 1000:.0f} ms away" if one["away_s"] else "beside it"
+        busy = [f"{one['busy'][name]:.2f}" for name in ("app", "fhir", "dicom", "storage")]
+        speed = one["studies_per_s"]
+        rows.append((where, str(one["workers"]), f"{speed:.1f}", f"{speed / first['studies_per_s']:.2f}", *busy))
+    return rows
+
+
+def stages(results: Results) -> Rows:
+    """Shares of a burst of 1,000, and of a day's mix."""
+    burst, day = results["stages"]["stages"], results["stages of a day"]["stages"]
+    rows: Rows = [("stage", "burst of 1,000", "a day's mix")]
+    return rows + [(name, f"{burst[name]:.1%}", f"{day.get(name, 0):.1%}") for name in burst]
+
+
+def functions(results: Results) -> Rows:
+    """Where the largest shares of the two are."""
+    rows: Rows = [("of", "function", "share")]
+    for name, of in (("stages", "burst"), ("stages of a day", "day")):
+        found = results[name]["functions"].items()
+        rows += [(of, f"`{function}`", f"{share:.1%}") for function, share in found]
+    return rows
+
+
+def floor(results: Results) -> Rows:
+    """A study of 1,000 instances, against what nobody can avoid."""
+    found = results["floor"]
+    rows: Rows = [("part", "seconds", "app takes")]
+    rows.append(("fetch, decode, post", f"{found['seconds']:.3f}", f"{found['app_s'] / found['seconds']:.1f} × (time)"))
+    rows.append(("decode, json", f"{found['decode_s']:.3f}", f"{found['app_cpu_s'] / found['decode_s']:.1f} × (CPU)"))
+    if "decode_orjson_s" in found:
+        faster = found["decode_orjson_s"]
+        rows.append(("decode, orjson", f"{faster:.3f}", f"{found['app_cpu_s'] / faster:.1f} × (CPU)"))
+    return rows
+
+
+def feed(results: Results) -> Rows:
+    """One poller that reads the feed and fills the queue."""
+    found = results["feed"]
+    heads = ("entries", "messages", "entries a second", "peak MB")
+    rate = f"{found['entries_per_s']:,.0f}"
+    return [heads, (f"{found['entries']:,}", f"{found['messages']:,}", rate, f"{found['peak_mb']:.0f}")]
+
+
+def goals(results: Results) -> Rows:
+    """What was aimed at, and what was measured."""
+    found = {one["instances"]: one for one in bursts(results)}
+    most = max(one["app"]["fhir_requests"] for one in found.values())
+    rows: Rows = [("goal", "measured", "met")]
+    rows.append((f"FHIR requests of a burst ≤ {MOST_REQUESTS}", f"{most}", _met(most <= MOST_REQUESTS)))
+    for size, least in ((100, 20), (1_000, 100)):
+        if size in found:
+            ratio = _times(found[size], ("seconds",))
+            wanted = f"time against the re-enactment at {size:,} ≥ {least} ×"
+            rows.append((wanted, f"{ratio:.1f} ×", _met(ratio >= least)))
+    for one in all_scenarios(results):
+        if one["name"].startswith("FHIR"):
+            least = {100: 20, 1_000: 100}[one["instances"]]
+            ratio = _times(one, ("seconds",))
+            rows.append(
+                (f"time against the re-enactment, {one['name']}, ≥ {least} ×", f"{ratio:.1f} ×", _met(ratio >= least))
+            )
+    for small, large in ((100, 1_000), (1_000, 10_000)):
+        if {small, large} <= found.keys():
+            ratio = found[large]["app"]["seconds"] / found[small]["app"]["seconds"]
+            rows.append((f"time from {small:,} to {large:,} ≤ 11 ×", f"{ratio:.1f} ×", _met(ratio <= 11)))
+    for one in all_scenarios(results):
+        if one["name"].startswith("backfill"):
+            peak = one["app"]["peak_mb"]
+            rows.append((f"peak memory, {one['name']}, < 200 MB", f"{peak:.0f} MB", _met(peak < 200)))
+    for away, where in ((0, "beside it"), (None, "away")):
+        of = [one for one in results["workers"] if (one["away_s"] == 0) == (away == 0)]
+        ratio = of[-1]["studies_per_s"] / of[0]["studies_per_s"]
+        rows.append((f"4 workers, FHIR server {where}, ≥ 3 × one", f"{ratio:.2f} ×", _met(ratio >= 3)))
+    took = results["latency"]
+    text = f"median {took['median_s']:.1f} s, p99 {took['p99_s']:.1f} s"
+    rows.append(("upload to visible ≤ one poll (2 s) + 2 s", text, _met(took["p99_s"] <= 4)))
+    return rows
+
+
+def _met(is_met: bool) -> str:  # noqa: FBT001 - reads as what it is
+    return "yes" if is_met else "no"
+
+
+# table -> the part of a run that it is about
+OF_FULL_RUNS = {
+    "workers": ("workers", workers),
+    "stages": ("stages of a day", stages),
+    "hot spots": ("stages of a day", functions),
+    "floor": ("floor", floor),
+    "feed": ("feed", feed),
+}

@@ -1,0 +1,141 @@
+"""The scenarios: the same things happen in DICOM before the app and before the re-enactment, on the same servers."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from pydicom.dataset import Dataset
+
+from bench import data
+from bench.bed import Bed, Figures, Side, away
+from dev.samples import ct_study
+
+SIDES = ("app", "cast")
+NUMBERS = ("seconds", "cpu_s", "entries", "messages")
+WARM_UP = 424_242
+AWAY_S = 0.02
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`prepare` fills the archive before anything is measured; each of `steps` changes it, then both sides catch up.
+
+    The re-enactment stops after `most` entries: what it would have needed for all is then an extrapolation.
+    """
+
+    name: str
+    instances: int
+    steps: tuple[Callable[[Bed], object], ...]
+    prepare: Callable[[Bed], object] | None = None
+    most: int | None = None
+    idle_polls: int = 0
+    away_s: float = 0
+
+
+def run(bed: Bed, scenario: Scenario, sides: tuple[str, ...] = SIDES) -> Figures:
+    """Figures of each side. Both are warm: imports are done, connections open, the Endpoint is there."""
+    with _fhir(bed, scenario.away_s) as fhir:
+        measured = {side: _side(bed.empty(), scenario, side, fhir) for side in sides}
+    return {"name": scenario.name, "instances": scenario.instances, **measured}
+
+
+@contextmanager
+def _fhir(bed: Bed, away_s: float) -> Iterator[str]:
+    """Where the sides find the FHIR server: beside them, or behind a proxy that holds each request back."""
+    if away_s:
+        with away(bed, away_s) as url:
+            yield url
+    else:
+        yield bed.fhir
+
+
+def _side(bed: Bed, scenario: Scenario, name: str, fhir: str) -> Figures:
+    data.put(bed, list(ct_study(seed=WARM_UP, series=1, instances=1)))
+    if scenario.prepare:
+        scenario.prepare(bed)
+    with bed.side(name, bed.environment(fhir)) as side:
+        side.do(do="catch_up")
+        used, total = Counter[str](), Counter[str]()
+        storage: Counter[str] = Counter()
+        peak = 0.0
+        for step in scenario.steps or (lambda _: None,):
+            step(bed)
+            before = bed.counters()
+            found = _caught_up(side, scenario)
+            after = bed.counters()
+            used.update({key: after[key] - before[key] for key in before})
+            total.update({key: found[key] for key in NUMBERS if key in found})
+            storage.update(found["storage"])
+            peak = found["peak_mb"]
+        return {
+            **used,
+            **total,
+            "storage": dict(storage),
+            "storage_calls": storage.total(),
+            "peak_mb": peak,
+            "start_s": side.start_s,
+        }
+
+
+def _caught_up(side: Side, scenario: Scenario) -> Figures:
+    if scenario.idle_polls:
+        found = [side.do(do="poll") for _ in range(scenario.idle_polls)]
+        storage: Counter[str] = Counter()
+        for one in found:
+            storage.update(one["storage"])
+        sums = {key: sum(one[key] for one in found) for key in ("seconds", "cpu_s")}
+        return {**found[-1], **sums, "storage": storage}
+    most = scenario.most if side.name == "cast" else None
+    return side.do(do="catch_up", **({"most": most} if most else {}))
+
+
+def burst(size: int, most: int | None = None) -> Scenario:
+    """One study, all at once."""
+    return Scenario(f"burst {size:,}", size, (lambda bed: data.bulk(bed, size),), most=most)
+
+
+def far_burst(size: int, most: int | None = None) -> Scenario:
+    """The same with the FHIR server in another building."""
+    name = f"FHIR {AWAY_S * 1000:.0f} ms away, burst {size:,}"
+    return replace(burst(size, most), name=name, away_s=AWAY_S)
+
+
+def modality(size: int, polls: int) -> Scenario:
+    """One study that arrives over many polls."""
+    parts = list(data.portions(list(ct_study(seed=11, instances=size)), polls))
+    return Scenario(f"{size:,} over {polls} polls", size, tuple(_putting(part) for part in parts))
+
+
+def day(studies: int, polls: int) -> Scenario:
+    """Many studies of several modalities, dose reports among them."""
+    datasets = data.day(studies)
+    parts = list(data.portions(datasets, polls))
+    return Scenario(f"day of {studies} studies", len(datasets), tuple(_putting(part) for part in parts))
+
+
+def backfill(entries: int, most: int) -> Scenario:
+    """A large archive from nothing: studies of 100 instances."""
+    return Scenario(
+        f"backfill {entries:,}", entries, (lambda bed: data.bulk(bed, 100, studies=entries // 100),), most=most
+    )
+
+
+def changes(size: int) -> list[Scenario]:
+    """Update and delete of a study."""
+    datasets = list(ct_study(seed=5, instances=size))
+    study = str(datasets[0].StudyInstanceUID)
+    there = _putting(datasets)
+    return [
+        Scenario(f"update {size:,}", size, (lambda bed: data.update(bed, study),), prepare=there),
+        Scenario(f"delete {size:,}", size, (lambda bed: data.delete(bed, study),), prepare=there),
+    ]
+
+
+def idle(polls: int = 10) -> Scenario:
+    """Nothing happens."""
+    return Scenario(f"idle, {polls} polls", polls, (), idle_polls=polls)
+
+
+def _putting(datasets: list[Dataset]) -> Callable[[Bed], object]:
+    return lambda bed: data.put(bed, datasets)

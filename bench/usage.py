@@ -1,0 +1,73 @@
+"""What a process used so far: CPU time, peak memory, and the calls that it made to Azure Storage."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from azure.core.pipeline.transport import AioHttpTransport
+
+CLOCK_TICKS = 100  # of Linux, per second
+
+
+def peak_mb() -> float:
+    """The most memory that this process ever had resident, in MB (Linux)."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1000
+
+
+def cpu_s_of(pid: int) -> float:
+    """CPU seconds of a process and of all below it (Linux)."""
+    total = 0.0
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # utime, stime, and those of children that ended
+        total += sum(int(fields[number]) for number in range(11, 15)) / CLOCK_TICKS
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            total += sum(cpu_s_of(int(child)) for child in (task / "children").read_text().split())
+    except OSError:  # ended meanwhile
+        pass
+    return total
+
+
+class StorageCalls:
+    """Counts requests to tables and queues by service and method, in every client of this process."""
+
+    def __init__(self, queue_url: str) -> None:
+        self.counts: Counter[str] = Counter()
+        self._queue_host = urlsplit(queue_url).netloc
+        self._send = AioHttpTransport.send
+        AioHttpTransport.send = self._counted()
+
+    def _counted(self) -> Any:
+        send, counts, queue_host = self._send, self.counts, self._queue_host
+
+        async def counted(transport: Any, request: Any, **options: Any) -> Any:
+            service = "queue" if urlsplit(request.url).netloc == queue_host else "table"
+            counts[f"{service} {request.method}"] += 1
+            return await send(transport, request, **options)
+
+        return counted
+
+
+class Meter:
+    """Differences since the last look."""
+
+    def __init__(self, calls: StorageCalls | None) -> None:
+        self._calls = calls
+        self.start()
+
+    def start(self) -> None:
+        if self._calls:
+            self._calls.counts.clear()
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, Any]:
+        """Seconds, CPU seconds, peak MB, storage calls by kind."""
+        return {
+            "seconds": time.perf_counter() - self._wall,
+            "cpu_s": time.process_time() - self._cpu,
+            "peak_mb": peak_mb(),
+            "storage": dict(self._calls.counts) if self._calls else {},
+        }

@@ -1,0 +1,66 @@
+"""The bench notices what it is there to notice, and says the same of the same numbers."""
+
+import pytest
+
+from bench import page, report
+from bench.checks import exponent, failures, growth
+
+
+def side(requests, entries, seconds=1.0):
+    return {"fhir_requests": requests, "entries": entries, "seconds": seconds}
+
+
+def results(*rows):
+    """Bursts of (instances, FHIR requests of the app, entries that the re-enactment got to)."""
+    return {
+        f"burst {size}": {
+            "name": f"burst {size}",
+            "instances": size,
+            "app": side(requests, size),
+            "cast": side(3 * done, done, done / 10),
+        }
+        for size, requests, done in rows
+    }
+
+
+def test_few_requests_of_any_burst_are_fine():
+    assert failures(results((10, 5, 10), (100, 5, 100), (10_000, 5, 300))) == []
+
+
+def test_a_burst_with_too_many_requests_fails():
+    assert failures(results((10, 9, 10), (100, 9, 100))) == [
+        "burst 10: 9 FHIR requests, 8 are allowed",
+        "burst 100: 9 FHIR requests, 8 are allowed",
+    ]
+
+
+def test_requests_that_grow_fail_while_they_are_still_few():
+    assert failures(results((10, 4, 10), (1_000, 8, 100))) == [
+        "FHIR requests grow with the instances of a burst: exponent 0.15"
+    ]
+
+
+def test_a_burst_of_which_entries_are_missing_fails():
+    found = results((10, 5, 10), (100, 5, 100))
+    found["burst 100"]["app"]["entries"] = 99
+    assert failures(found) == ["burst 100: 99 entries of 100 were read"]
+
+
+@pytest.mark.parametrize("power", [0, 1, 2])
+def test_exponent_is_the_power_of_n(power):
+    assert exponent([(n, 3 * n**power) for n in (10, 100, 10_000)]) == pytest.approx(power)
+
+
+def test_growth_leaves_out_what_was_stopped_early():
+    assert growth(results((10, 5, 10), (100, 5, 100), (10_000, 5, 10)), "cast", "fhir_requests") == pytest.approx(1)
+
+
+def test_what_was_stopped_early_is_extrapolated_linearly():
+    one = results((10_000, 5, 300))["burst 10000"]
+    assert report.scaled(one, "cast", "fhir_requests") == pytest.approx(30_000)
+    assert report.scaled(one, "app", "fhir_requests") == 5
+
+
+def test_tables_of_a_run_take_the_place_of_the_last_ones():
+    text = "a\n<!-- bench: x -->\nold\n<!-- end: x -->\n<!-- bench: y -->\nkept\n<!-- end: y -->"
+    assert page.replaced(text, "x", "new") == text.replace("old", "new")
