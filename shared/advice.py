@@ -79,32 +79,52 @@ ADVICE = {
         "void.",
     ),
     "misconfigured": Advice("deferred", "Another fault of set-up."),
-    "ambiguous-match": Advice("parked", "Several resources carry the same identity. Merge or remove the extra ones."),
+    "ambiguous-match": Advice(
+        "parked",
+        "Several resources carry the same identity. Merge or remove the extra ones, then release.",
+    ),
     "endpoint-differs": Advice(
         "parked",
-        "The Endpoint of this DICOM service exists and its address is another. Correct its address.",
+        "The Endpoint of this DICOM service exists and its address is another. Correct its address, then release.",
     ),
-    "invalid-study": Advice("parked", "DICOM lacks what FHIR requires."),
+    "invalid-study": Advice(
+        "parked",
+        "DICOM lacks what FHIR requires. Mend the study there; the update brings it in.",
+    ),
     "invalid-resource": Advice(
         "parked",
-        "The mapped resource is not valid R4; the line names the elements. Often an element that somebody else added.",
+        "The mapped resource is not valid R4; the line names the elements. Often an element that somebody else "
+        "added: correct it in FHIR, then release.",
     ),
-    "rejected": Advice("parked", "The FHIR server refuses the content (400, 422); the line holds its issue codes."),
-    "permanent": Advice("parked", "Another lasting failure."),
+    "rejected": Advice(
+        "parked",
+        "The FHIR server refuses the content (400, 422); the line holds its issue codes, the log of the server "
+        "what it misses. Mend the study in DICOM or the rule of the server, then release.",
+    ),
+    "permanent": Advice(
+        "parked",
+        "Another lasting failure. The next change of the study tries it again, and so does releasing it.",
+    ),
     "bug": Advice("parked", "See `poison_message`."),
     "malformed-message": Advice(
         "recorded",
         "A message on the queue is none that this app writes; it was taken off. Find out who sends there. If a study "
         "is behind, its next change brings it up to date.",
     ),
-    "malformed-entry": Advice("recorded", "A row of the change feed cannot be read. The rest of the page went on."),
+    "malformed-entry": Advice(
+        "recorded",
+        "A row of the change feed cannot be read; the rest went on. Releasing it looks at the study that it names, if "
+        "anything of that was ever written, and takes the row away.",
+    ),
     "missing": Advice(
         "recorded",
         "The instance lacks PatientID or SOPClassUID and is not in FHIR. Mend it in the DICOM service; the "
         "update brings it in.",
     ),
     "unreadable-metadata": Advice(
-        "recorded", "The metadata of the instance cannot be read; what FHIR says of it stays."
+        "recorded",
+        "The metadata of the instance cannot be read; what FHIR says of it stays. Mend or replace it in the DICOM "
+        "service; the update brings it in.",
     ),
     "dicom-cast": Advice(
         "recorded",

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Misconfigured as error:
         _say(*error.problems)
     except SyncError as error:
-        _say(f"{error.code}: {error}")
+        _say(f"{error.code}: {error}", _text_of(error.code))
     except BrokenPipeError:  # `| head` has seen enough
         sys.stderr.close()
     return 1

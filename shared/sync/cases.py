@@ -58,7 +58,7 @@ class Case:
 
 
 async def cases(records: ErrorRecords, states: Collection[State]) -> list[Case]:
-    """Every case in one of these states, by study."""
+    """Every case in one of these states, by state and study."""
     found = [
         _case(table, row)
         for table, state in TABLES.items()
@@ -66,7 +66,9 @@ async def cases(records: ErrorRecords, states: Collection[State]) -> list[Case]:
         async for row in records.all(table)
         if _is_case(table, row)
     ]
-    return sorted((one for one in found if one.state in states), key=lambda one: (one.study, one.instance, one.code))
+    order = list(State)
+    found.sort(key=lambda one: (order.index(one.state), one.study, one.instance, one.code))
+    return [one for one in found if one.state in states]
 
 
 async def release(records: ErrorRecords, queue: StudyQueue, chosen: Iterable[Case]) -> tuple[int, int]:

@@ -64,8 +64,8 @@ async def test_what_waits_and_what_is_kept_out_can_be_seen(stack, capsys):
     await stack.fhir_dev("faults", [])
     _, lines, told = await operated(capsys, "list", "all")
     assert [(row["state"], row["study"], row["instance"], row["code"], row["attempts"]) for row in cells(lines)] == [
-        ("recorded", study_uid(1), sop_uid(1, 1, 2), "missing", ""),
         ("deferred", study_uid(2), "", "server-error", "1"),
+        ("recorded", study_uid(1), sop_uid(1, 1, 2), "missing", ""),
     ]
     assert "0 parked, 1 deferred, 1 recorded; 1 messages in the queue" in told
     assert len(cells((await operated(capsys, "list", "deferred"))[1])) == 1
