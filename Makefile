@@ -38,7 +38,7 @@ up: setup ## start the local stack and leave it running
 	@$(PY) -m dev up
 
 test: setup ## all tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 4 --dist worksteal
 
 test-hapi: setup ## what another FHIR server can show, on HAPI FHIR (Java 17, Maven)
 	@$(PY) -m dev hapi --build

@@ -4,7 +4,9 @@ Any path that ends in /token is one. Entra's two differ: /oauth2/token takes a `
 /oauth2/v2.0/token takes a `scope` only; every other takes either.
 """
 
+import math
 import secrets
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -122,7 +124,7 @@ def _resource_of(scope: str) -> str:
 
 
 def _body(token: Token, path: str, directory: Directory) -> dict[str, Any]:
-    seconds = token.expires_on - token.issued_at
+    seconds = math.floor(token.expires_on - time.time())  # Entra says 3599 of an hour's token, too
     form = directory.expires_in or ("text" if path.endswith(V1) else "number")
     body: dict[str, Any] = {"token_type": "Bearer", "access_token": token.text}
     if form != "missing":
