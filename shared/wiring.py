@@ -1,5 +1,6 @@
 """The composition root: settings to clients to stores to poller and runner. Heavy to import: see `shared.worker`."""
 
+import gc
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ from shared.sync.runner import Runner
 
 C = TypeVar("C")
 
+# containers made before Python looks for cycles among the new ones. At its default of 700 that takes a third of the
+# time of a large study, whose metadata hold hundreds of thousands and no cycle (docs/decisions.md)
+COLLECT_AFTER = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -63,6 +68,7 @@ class App:
 
 def build(settings: Settings, account: StorageAccount) -> App:
     """The app of these settings. Connects to nothing yet."""
+    gc.set_threshold(COLLECT_AFTER)
     resources = AsyncExitStack()
     dicom_web = settings.dicom_web
     dicom_url = dicom_web.private_endpoint or dicom_web.endpoint

@@ -13,8 +13,8 @@ FILES = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
 PIN = re.compile(r"^([a-z0-9.-]+)==([^ ;\\]+)(?: ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
 COMMENT = re.compile(r"^ +# +.*$")
-# azure-core imports it when a client for asyncio is made
-NOT_IMPORTED = {"aiohttp"}
+# azure-core imports the one when a client for asyncio is made, httpcore the other at every request if it is there
+NOT_IMPORTED = {"aiohttp", "sniffio"}
 
 
 def lines(name):

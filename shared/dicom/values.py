@@ -19,6 +19,7 @@ Dataset = Mapping[str, Any]
 GROUPS = ("Alphabetic", "Ideographic", "Phonetic")  # PS3.18 F.2.2, in the order of PS3.5 6.2.1
 COMPONENTS = 5
 UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*", re.ASCII)
+IRREGULAR_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 UID_MAX_LENGTH = 64
 PLAUSIBLE_FROM, PLAUSIBLE_TO = "1800", "2099"  # years of dates that are not whole
 DATE = re.compile(r"(\d{4})(?:\.?(\d{2})(?:\.?(\d{2}))?)?", re.ASCII)
@@ -72,8 +73,8 @@ class Attributes:
         element = self.dataset.get(tag_of(keyword))
         if element is None:
             return []
-        values = element.get("Value", []) if isinstance(element, Mapping) else None
-        if not isinstance(values, Sequence) or isinstance(values, str):
+        values = element.get("Value", []) if isinstance(element, dict) else None
+        if not isinstance(values, list):
             self.find(keyword, "malformed-element")
             return []
         return values
@@ -89,6 +90,9 @@ class Attributes:
 
     def text(self, keyword: str) -> str | None:
         """The first value as text; more than one is a finding."""
+        places = self.places(keyword)
+        if len(places) == 1:
+            return self._text_of(keyword, places[0]) or None
         texts = self.texts(keyword)
         if len(texts) > 1:
             self.find(keyword, "several-values")
@@ -97,14 +101,11 @@ class Attributes:
     def uid(self, keyword: str) -> str | None:
         """A UID (PS3.5 9.1); components with leading zeros are common, and kept with a finding."""
         text = self.text(keyword)
-        if text is None:
-            return None
-        if len(text) > UID_MAX_LENGTH or not re.fullmatch(r"[0-9]+(\.[0-9]+)*", text):
-            self.find(keyword, "invalid-uid")
-            return None
-        if not UID.fullmatch(text):
-            self.find(keyword, "irregular-uid")
-        return text
+        if text is None or (len(text) <= UID_MAX_LENGTH and UID.fullmatch(text)):
+            return text
+        is_irregular = len(text) <= UID_MAX_LENGTH and IRREGULAR_UID.fullmatch(text)
+        self.find(keyword, "irregular-uid" if is_irregular else "invalid-uid")
+        return text if is_irregular else None
 
     def integer(self, keyword: str) -> int | None:
         """An integer, sent as a number or as text."""

@@ -209,7 +209,8 @@ def _lay_series(
     put(result, "endpoint", _endpoints(result.get("endpoint", []), links.endpoint))
     instances = {row["uid"]: row for row in result.get("instance", [])}
     for uid, dataset in content.instances.items():
-        ours = elements(INSTANCE_ROWS, _attributes(dataset, findings), default_zone)
+        attributes = Attributes(dataset, findings.setdefault(InstanceKey(stored["uid"], uid), []))
+        ours = elements(INSTANCE_ROWS, attributes, default_zone)
         instances[uid] = overlay(instances.get(uid, {"uid": uid}), ours, INSTANCE_NAMES)
     put(result, "instance", list(instances.values()))
     return result

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from shared.errors import TransientError, Unavailable
@@ -12,11 +12,13 @@ from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.storage import creation_claim
 from shared.storage.creation_claim import CreationClaim, CreationClaimStore
+from shared.sync.side_by_side import all_of
 
 TRIES = 5
 WAIT_S = 0.3
 DEFER_S = 3.0
 RENEW_AFTER_S = 10.0
+DEVICE = "Device"
 
 
 class Claims:
@@ -29,43 +31,31 @@ class Claims:
         self._taken_at = 0.0
 
     async def find(self, identity: Identity, *, likely_new: bool) -> Resource | None:
-        """The resource; or None, and then nobody else creates it until the claims are released.
+        """The resource; or None, and then nobody else creates it until the claims are released."""
+        return (await self.find_each({identity: likely_new})).get(identity)
 
-        Raises TransientError when somebody else goes on creating it.
+    async def find_each(self, wanted: Mapping[Identity, bool]) -> dict[Identity, Resource]:
+        """Those of these resources that are there; nobody else creates the others until the claims are released. Each
+        comes with whether it is likely new: then it is claimed at once, and searched for only afterwards.
+
+        Raises TransientError when somebody else goes on creating one of them.
         """
-        found = None if likely_new else await self._fhir.find(identity)
+        found = await self._search([identity for identity, is_likely_new in wanted.items() if not is_likely_new])
         for _ in range(TRIES):
-            if found is not None:
-                return found
-            is_ours = await self._hold(identity.resource_type, [identity.key])
-            # only with the claim is a search that finds nothing worth anything
-            found = await self._fhir.find(identity)
-            if is_ours:
-                return found
-        raise _claimed(identity.resource_type)
-
-    async def find_any(
-        self, identities: Sequence[ByIdentifier], *, likely_new: bool = False
-    ) -> dict[ByIdentifier, Resource]:
-        """The resources that are there, of one type; nobody else creates the others until the claims are released.
-
-        Of twins, which nobody here makes, the one with the lowest id.
-        """
-        found = {} if likely_new else await self._any(identities)
-        for _ in range(TRIES):
-            missing = [identity for identity in identities if identity not in found]
+            missing = [identity for identity in wanted if identity not in found]
             if not missing:
                 return found
-            are_ours = await self._hold(missing[0].resource_type, [identity.key for identity in missing])
-            found |= await self._any(missing)
+            are_ours = await self._hold({(identity.resource_type, identity.key) for identity in missing})
+            # only with the claim is a search that finds nothing worth anything
+            found |= await self._search(missing)
             if are_ours:
                 return found
-        raise _claimed(identities[0].resource_type)
+        raise _claimed(missing[0].resource_type)
 
     async def hold(self, identity: Identity, resource_type: str) -> None:
         """Nobody else creates resources of this type that belong to `identity` until the claims are released."""
         for _ in range(TRIES):
-            if await self._hold(resource_type, [identity.key]):
+            if await self._hold({(resource_type, identity.key)}):
                 return
         raise _claimed(resource_type)
 
@@ -73,20 +63,34 @@ class Claims:
         """Every resource with this identifier, which several may share."""
         return await self._fhir.find_any([identity])
 
-    async def _any(self, identities: Sequence[ByIdentifier]) -> dict[ByIdentifier, Resource]:
+    async def _search(self, identities: Sequence[Identity]) -> dict[Identity, Resource]:
+        devices = [one for one in identities if isinstance(one, ByIdentifier) and one.resource_type == DEVICE]
+        others = [one for one in identities if one not in devices]
+        found = await all_of([self._devices(devices), *map(self._one, others)])
+        return {identity: hit for some in found for identity, hit in some.items()}
+
+    async def _one(self, identity: Identity) -> dict[Identity, Resource]:
+        hit = await self._fhir.find(identity)
+        return {} if hit is None else {identity: hit}
+
+    async def _devices(self, identities: Sequence[ByIdentifier]) -> dict[Identity, Resource]:
+        """All with one search. Of twins, which nobody here makes, the one with the lowest id."""
         hits = sorted(await self._fhir.find_any(identities), key=lambda hit: str(hit["id"]), reverse=True)
         return {identity: hit for hit in hits for identity in identities if identity.matches(hit)}
 
-    async def _hold(self, resource_type: str, keys: Sequence[str]) -> bool:
-        """Whether all of these are claimed by this pass now; waits a little otherwise."""
-        held = {(claim.resource_type, claim.key) for claim in self._held}
-        for key in sorted(key for key in keys if (resource_type, key) not in held):  # in one order, against deadlock
-            claim = await self._store.take(resource_type, key)
-            if claim is None:
-                await asyncio.sleep(WAIT_S * random.uniform(0.5, 1.5))
-                return False
-            self._taken_at = self._taken_at if self._held else time.monotonic()
-            self._held.append(claim)
+    async def _hold(self, keys: Collection[tuple[str, str]]) -> bool:
+        """Whether all of these are claimed by this pass now. Otherwise none that was not before, and it waits a little:
+        two that each hold what the other needs would wait for nothing.
+        """
+        missing = sorted(set(keys) - {(claim.resource_type, claim.key) for claim in self._held})
+        taken = await all_of([self._store.take(*key) for key in missing])
+        held = [claim for claim in taken if claim is not None]
+        if len(held) < len(missing):
+            await all_of(map(self._store.release, held))
+            await asyncio.sleep(WAIT_S * random.uniform(0.5, 1.5))
+            return False
+        self._taken_at = self._taken_at if self._held else time.monotonic()
+        self._held += held
         return True
 
     async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
@@ -110,7 +114,7 @@ class Claims:
     async def release(self) -> None:
         """Let others create."""
         held, self._held = self._held, []
-        await asyncio.gather(*map(self._store.release, held))
+        await all_of(map(self._store.release, held))
 
 
 @asynccontextmanager

@@ -19,7 +19,6 @@ from shared.fhir.ownership import same_content
 from shared.mapping.patient import PatientRules, demographics, lay_patient
 from shared.model import PatientState, Told, Written
 from shared.storage.patient_state import PatientStateStore
-from shared.sync.claiming import Claims
 from shared.sync.others import OtherStudies
 from shared.sync.replica import check_shown
 
@@ -57,12 +56,13 @@ def tell(
     return said, after, any(name not in said or change < told[name] for name in mine)
 
 
-async def plan_patient(
-    claims: Claims, states: PatientStateStore, identity: ByIdentifier, speaker: Speaker, rules: PatientRules
+def plan_patient(
+    identity: ByIdentifier, state: PatientState, stored: Resource | None, speaker: Speaker, rules: PatientRules
 ) -> PatientPlan:
-    """The Patient as this study would have it, unless a newer change of another study was there already."""
-    state = await states.get(identity.key)
-    stored = await claims.find(identity, likely_new=state.etag is None)
+    """The Patient as this study would have it, unless a newer change of another study was there already.
+
+    Raises VersionConflict where the search that found it `stored`, or not, shows less than was written.
+    """
     check_shown(state.written, [stored] if stored else [], time.time())
     # who gave the identifier, and that nobody is said to have, is told by the newest change alone
     ours = {"identifier": {}, **demographics(speaker.attributes)}

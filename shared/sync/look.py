@@ -12,8 +12,12 @@ from shared.mapping.study_identifiers import lacks
 from shared.mapping.study_layer import findings_of
 from shared.model import Finding, InstanceKey, StudyChange, StudyState
 from shared.sync.rules import Rules
-from shared.sync.truth import SINGLE_READS, joined, read_each, read_some, read_whole
+from shared.sync.truth import Answer, ask_whole, joined, read_each, read_some, read_whole
 from shared.sync.view import View, unreadable, view_of
+
+# instances that are read by a request of their own: so many, or this part of a study
+SINGLE_READS = 8
+SINGLE_PART = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,6 @@ class Memory:
     adopted: bool
     repeats: bool
 
-    @property
-    def needs_whole(self) -> bool:
-        """Whether a look at some instances cannot be enough."""
-        return self.repeats or self.state.parked or not self.state.full_poll or not self.stored
-
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -51,13 +50,22 @@ class Look:
     reports: Mapping[InstanceKey, Dataset] | None
 
 
-async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules) -> Look:
-    """Read as little as shows what changed."""
-    if 0 < len(change.instances) <= SINGLE_READS and not memory.needs_whole:
+def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> bool:
+    """Whether the whole study has to be read, whatever FHIR has of it. Few instances are read one by one, and so is a
+    small part of a large study.
+    """
+    most = max(SINGLE_READS, int(len(state.marks) * SINGLE_PART))
+    return repeats or state.parked or not state.full_poll or not 0 < len(change.instances) <= most
+
+
+async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules, whole: Answer | None) -> Look:
+    """Read as little as shows what changed. `whole`: the answer for the whole study, where it was asked for already."""
+    if whole is None and memory.stored and not needs_whole(change, memory.state, repeats=memory.repeats):
         look = await _look_at_some(dicom, change, memory, rules)
         if look is not None:
             return look
-    truth = await read_whole(dicom, change.study, change.instances, memory.stored, memory.reports)
+    answer = await ask_whole(dicom, change.study, change.instances) if whole is None else whole
+    truth = await read_whole(dicom, change.study, answer, change.instances, memory.stored, memory.reports)
     look = _look(truth, change.instances, memory, rules, final=True)
     assert look is not None  # noqa: S101 - a final view always is
     return look

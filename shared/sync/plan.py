@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from shared.dicom.values import Attributes
 from shared.fhir.bundle import Entry
-from shared.fhir.identifiers import Resource
+from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.fhir.ownership import same_content, source_of
 from shared.mapping.device import Equipment
 from shared.mapping.dicom_cast import mend_dicom_cast
@@ -24,7 +24,7 @@ from shared.mapping.study_layer import (
     without_our_part,
     without_series,
 )
-from shared.model import Finding, InstanceKey, Outcome, StudyKey, Told, Written
+from shared.model import Finding, InstanceKey, Outcome, PatientState, StudyKey, Told, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync import marks
 from shared.sync.claiming import Claims
@@ -33,6 +33,7 @@ from shared.sync.look import Look
 from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
 from shared.sync.rules import Rules
 from shared.sync.shared_resources import SharedResources
+from shared.sync.side_by_side import both
 from shared.sync.view import View
 
 
@@ -54,6 +55,15 @@ class Plan:
     def without_observations(self) -> list[Entry]:
         """The entries without those that depend on dose reports."""
         return [entry for entry in self.entries if entry.resource_type != OBSERVATION]
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What a study refers to: its Patient, if any, all references, and the entries that come before its own."""
+
+    patient: PatientPlan | None
+    links: Links
+    entries: list[Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +116,9 @@ class Planner:
         if not view.content.series and (resource is None or not self._concerns(resource, view)):
             return await self._leftovers(claims, stored)
         found: list[Finding] = []
-        patient = await self._patient(claims, stored.study, view, found)
-        endpoint, entries = await self._shared.endpoint(claims)
         dose = self._dose(stored.study, look)
-        wanted = _equipment(view, dose)
-        # where even the Endpoint is missing, the server knows no Device
-        devices, new_devices = await self._shared.devices(claims, wanted, likely_new=bool(entries))
-        links = Links(patient.target if patient else None, endpoint, devices)
+        linked = await self._linked(claims, stored.study, view, dose, found)
+        links, devices, patient = linked.links, linked.links.devices, linked.patient
         laid = lay_study(self._base(stored), view.content, view.gone, links, self._rules.default_zone)
         if laid.resource is None or not any(marks.is_there(mark) for mark in view.marks.values()):
             return await self._removal(claims, stored, laid.resource, links)
@@ -121,10 +127,28 @@ class Planner:
         dose_links = DoseLinks(self._rules.source, target, subject_of(laid.resource), devices)
         unread = {key.sop_instance_uid for key in reports_of(laid.resource) - set(look.reports or ())}
         observations = await self._observations(claims, stored, dose, unread, dose_links)
-        linked = [patient.entry if patient else None, study]
-        entries = [*entries, *new_devices, *(entry for entry in linked if entry), *observations.entries]
+        entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
-        return Plan(outcome, entries, patient, _all_findings(laid, look, found, observations), devices, endpoint)
+        findings = _all_findings(laid, look, found, observations)
+        return Plan(outcome, entries, patient, findings, devices, links.endpoint)
+
+    async def _linked(
+        self, claims: Claims, study: StudyKey, view: View, dose: DoseContent | None, found: list[Finding]
+    ) -> Linked:
+        speaker = self._speaker(study, view, found)
+        identity = patient_identity(speaker.attributes, self._rules.patient) if speaker else None
+        state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint(claims))
+        wanted = _equipment(view, dose)
+        # where even the Endpoint is missing, the server knows no Device
+        sought: dict[Identity, bool] = dict.fromkeys(self._shared.unknown(wanted).values(), bool(entries))
+        there = await claims.find_each(sought | ({identity: state.etag is None} if identity else {}))
+        devices, new_devices = self._shared.devices(wanted, there)
+        patient = None
+        if speaker is not None and identity is not None:
+            patient = plan_patient(identity, state, there.get(identity), speaker, self._rules.patient)
+        of_patient = [patient.entry] if patient and patient.entry else []
+        links = Links(patient.target if patient else None, endpoint, devices)
+        return Linked(patient, links, [*entries, *new_devices, *of_patient])
 
     async def _leftovers(self, claims: Claims, stored: Stored) -> Plan:
         """Nothing to do for the study; an earlier attempt may have removed it and not its Observations."""
@@ -156,15 +180,13 @@ class Planner:
         entries += [] if same_content(rest, resource) else [Entry.update(rest, resource)]
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    async def _patient(self, claims: Claims, study: StudyKey, view: View, found: list[Finding]) -> PatientPlan | None:
+    def _speaker(self, study: StudyKey, view: View, found: list[Finding]) -> Speaker | None:
         if view.content.newest is None:
             return None
-        attributes = Attributes(view.content.newest, found)
-        identity = patient_identity(attributes, self._rules.patient)
-        if identity is None:
-            return None
-        speaker = Speaker(attributes, Told(view.sequence, study.study_instance_uid))
-        return await plan_patient(claims, self._patients, identity, speaker, self._rules.patient)
+        return Speaker(Attributes(view.content.newest, found), Told(view.sequence, study.study_instance_uid))
+
+    async def _state_of(self, patient: ByIdentifier | None) -> PatientState:
+        return await self._patients.get(patient.key) if patient else PatientState()
 
     def _dose(self, study: StudyKey, look: Look) -> DoseContent | None:
         """What the reports say; None where nothing about them changed or nobody asks."""

@@ -31,6 +31,7 @@ from shared.model import (
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
+from shared.sync.side_by_side import all_of
 
 # less than the ten minutes of functionTimeout in host.json
 BUDGET_S = 240.0
@@ -38,6 +39,7 @@ BUDGET_S = 240.0
 CHUNK_ENTRIES = 20_000
 CHUNK_S = 20.0
 CONCURRENT_SENDS = 8
+PAGES_AT_ONCE = 4
 # SQL Server ends a transaction of the service long before
 GRACE = timedelta(minutes=2)
 # wider gaps are numbers that an unclean restart skipped for good
@@ -108,20 +110,22 @@ class Poller:
         checkpoint = await self._checkpoints.get()
         latest = await self._dicom.latest_sequence()
         check_reset(latest, checkpoint.sequence)
-        if checkpoint.witness and latest > checkpoint.sequence:
-            await self._check_witness(checkpoint.witness, latest)
         entries = messages = 0
         chunk = await self._late(checkpoint, latest)
+        await all_of([self._check_witness(checkpoint, latest), self._read(chunk, latest, deadline)])
         while True:
-            await self._read(chunk, latest, deadline)
             checkpoint, sent = await self._enqueue(checkpoint, chunk)
             entries, messages = entries + chunk.changes.count, messages + sent
             if chunk.sequence >= latest or time.monotonic() > deadline:
                 return PollResult(entries, messages, checkpoint.sequence, max(latest, checkpoint.sequence))
             chunk = Chunk(checkpoint.sequence, list(checkpoint.holes))
+            await self._read(chunk, latest, deadline)
 
-    async def _check_witness(self, witness: Witness, latest: int) -> None:
+    async def _check_witness(self, checkpoint: Checkpoint, latest: int) -> None:
         """A re-created service whose feed has grown past the checkpoint has another entry where the last one was."""
+        witness = checkpoint.witness
+        if witness is None or latest <= checkpoint.sequence:
+            return
         rows, _ = await self._page(witness.sequence - 1, 1)
         entries, _ = parse_page(rows, witness.sequence - 1, 1, latest)
         if any(entry.sequence == witness.sequence and entry.witness != witness for entry in entries):
@@ -149,17 +153,22 @@ class Poller:
     async def _read(self, chunk: Chunk, latest: int, deadline: float) -> None:
         until = min(deadline, time.monotonic() + CHUNK_S)
         while chunk.sequence < latest and not chunk.is_full and time.monotonic() < until:
-            rows, width = await self._page(chunk.sequence, PAGE_LIMIT)
-            entries, malformed = parse_page(rows, chunk.sequence, width, latest)
-            chunk.add(entries, malformed)
-            now = self._now()
-            there = dict.fromkeys(_sequences(entries, malformed), now)
-            there |= {entry.sequence: min(now, entry.changed_at) for entry in entries if entry.changed_at}
-            reached = max((*there, chunk.sequence))
-            if reached == chunk.sequence:  # an empty page below the latest sequence is a hole, not the end
-                reached = min(chunk.sequence + width, latest)
-            chunk.holes += _missing(chunk.sequence, reached, there, now)
-            chunk.sequence = reached
+            starts = range(chunk.sequence, latest, PAGE_LIMIT)[:PAGES_AT_ONCE]
+            pages = await all_of(self._page(after, PAGE_LIMIT) for after in starts)
+            for after, (rows, width) in zip(starts, pages, strict=True):
+                if after == chunk.sequence:  # or the page before it was read in part only
+                    self._add(chunk, rows, width, latest)
+
+    def _add(self, chunk: Chunk, rows: list[Any], width: int, latest: int) -> None:
+        """The page that follows what was read. What is not there below the latest sequence is a hole, not the end."""
+        entries, malformed = parse_page(rows, chunk.sequence, width, latest)
+        chunk.add(entries, malformed)
+        now = self._now()
+        there = dict.fromkeys(_sequences(entries, malformed), now)
+        there |= {entry.sequence: min(now, entry.changed_at) for entry in entries if entry.changed_at}
+        reached = max((*there, min(chunk.sequence + width, latest)))
+        chunk.holes += _missing(chunk.sequence, reached, there, now)
+        chunk.sequence = reached
 
     async def _rows(self, after: int, width: int) -> list[Any]:
         """All rows in (after, after + width]."""

@@ -34,11 +34,13 @@ from shared.storage.study_state import StudyStateStore
 from shared.sync import findings, marks, writers
 from shared.sync.claiming import Claims, claiming
 from shared.sync.demographics import give_word_back, let_go, save_state, subject_of
-from shared.sync.look import Look, Memory, look_at
+from shared.sync.look import Look, Memory, look_at, needs_whole
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.replica import check_shown, newest, written_by
 from shared.sync.rules import Rules
+from shared.sync.side_by_side import both
+from shared.sync.truth import Answer, ask_whole
 from shared.sync.twins import give_way
 
 RERUNS = 3
@@ -122,7 +124,10 @@ class Reconciler:
             return Result(Outcome.UNCHANGED)  # asked to look again at what was never ours
         async with claiming(self._fhir, self._stores.claims) as claims:
             identity = study_identity(change.study.study_instance_uid)
-            stored = await claims.find(identity, likely_new=state.etag is None)
+            stored, whole = await both(
+                claims.find(identity, likely_new=state.etag is None),
+                self._whole(change, state, repeats=bool(earlier)),
+            )
             written = newest(state.written, attempt.written)
             check_shown(written.get(identity.resource_type), [stored] if stored else [], time.time())
             adopted = await self._is_adopted(change, state, stored)
@@ -130,7 +135,7 @@ class Reconciler:
             memory = Memory(
                 state, keys_of(stored), reports, series_of_sides(stored), adopted=adopted, repeats=bool(earlier)
             )
-            look = await look_at(self._dicom, change, memory, self._rules)
+            look = await look_at(self._dicom, change, memory, self._rules, whole)
             is_new = stored is None and state.etag is None
             is_unsure = bool(earlier) or state.parked
             now = Stored(change.study, stored, written, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
@@ -142,9 +147,9 @@ class Reconciler:
                 state = await self._announce(attempt, state, look, plan)
                 await self._leave_patients(change, state, earlier, stored, plan)
             await self._write(attempt, claims, plan, is_last=is_last)
-        if plan.entries:
-            outcomes.append(plan.outcome)
-        await self._confirm(attempt, state, earlier, look, plan)
+            if plan.entries:
+                outcomes.append(plan.outcome)
+            await both(claims.release(), self._confirm(attempt, state, earlier, look, plan))
         if look.truth.unanswered:
             count = len(look.truth.unanswered)
             raise Unavailable(
@@ -152,6 +157,11 @@ class Reconciler:
             )
         found = sum(map(len, plan.findings.values()))
         return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found)
+
+    async def _whole(self, change: StudyChange, state: StudyState, *, repeats: bool) -> Answer | None:
+        """The whole study, where it is sure to be read, while FHIR is searched."""
+        is_sure = needs_whole(change, state, repeats=repeats)
+        return await ask_whole(self._dicom, change.study, change.instances) if is_sure else None
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
         """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Mapping
 
 from shared.fhir.bundle import Entry, reference
+from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.mapping.device import Equipment, device_identity, new_device
 from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint
 from shared.sync.claiming import Claims
@@ -48,14 +49,17 @@ class SharedResources:
         self._endpoint = reference(stored)
         return self._endpoint, []
 
-    async def devices(
-        self, claims: Claims, wanted: Collection[Equipment], *, likely_new: bool
+    def unknown(self, wanted: Collection[Equipment]) -> dict[Equipment, ByIdentifier]:
+        """The identity of each equipment whose Device has to be looked for."""
+        return {one: device_identity(one) for one in wanted if one not in self._devices}
+
+    def devices(
+        self, wanted: Collection[Equipment], found: Mapping[Identity, Resource]
     ) -> tuple[dict[Equipment, str], list[Entry]]:
-        """A reference for each equipment, and the entries that create those that are missing."""
-        identities = {one: device_identity(one) for one in wanted if one not in self._devices}
-        found = await claims.find_any(list(identities.values()), likely_new=likely_new) if identities else {}
-        self._devices |= {one: reference(found[key]) for one, key in identities.items() if key in found}
-        entries = {one: Entry.create(key, new_device(one)) for one, key in identities.items() if key not in found}
+        """A reference for each equipment, and the entries that create those that were looked for and not found."""
+        unknown = self.unknown(wanted)
+        self._devices |= {one: reference(found[key]) for one, key in unknown.items() if key in found}
+        entries = {one: Entry.create(key, new_device(one)) for one, key in unknown.items() if key not in found}
         targets = {one: entry.target for one, entry in entries.items()}
         known = {one: self._devices[one] for one in wanted if one in self._devices}
         return known | targets, list(entries.values())

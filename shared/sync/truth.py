@@ -6,6 +6,8 @@ read. The others are then read one by one.
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from shared.dicom.client import DicomClient
 from shared.dicom.study import Truth, by_instance
@@ -14,30 +16,47 @@ from shared.errors import Unavailable
 from shared.http import SERVER_ERROR, UNREADABLE
 from shared.model import InstanceKey, StudyKey
 
-SINGLE_READS = 8
+AT_ONCE = 8  # requests
 PROBES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the service failed to answer for a whole study, which can be the fault of some of its instances."""
+
+    code: str
+
+
+Answer = list[Any] | Failure
+
+
+async def ask_whole(dicom: DicomClient, study: StudyKey, listed: Mapping[InstanceKey, int]) -> Answer:
+    """The datasets of the whole study, none where it is gone."""
+    try:
+        return await dicom.study_metadata(study, max(listed.values(), default=0)) or []
+    except Unavailable as error:
+        if error.code not in (UNREADABLE, SERVER_ERROR) or not listed:
+            raise
+        return Failure(error.code)
 
 
 async def read_whole(
     dicom: DicomClient,
     study: StudyKey,
+    answer: Answer,
     listed: Mapping[InstanceKey, int],
     stored: Collection[InstanceKey],
     reports: Collection[InstanceKey],
 ) -> Truth:
-    """The whole study; where that fails because of some instances, as much of it as can be had: what is listed, what
+    """What the answer to `ask_whole` holds; where it failed, as much of the study as can be had: what is listed, what
     may be a dose report, and where the answer cannot be read, whatever is stored.
     """
-    try:
-        datasets = await dicom.study_metadata(study, max(listed.values(), default=0))
-    except Unavailable as error:
-        if error.code not in (UNREADABLE, SERVER_ERROR) or not listed:
-            raise
+    if isinstance(answer, Failure):
         probe = await read_some(dicom, study, dict(list(listed.items())[:PROBES]))
-        known = {**dict.fromkeys(stored if error.code == UNREADABLE else reports, 0), **listed}
+        known = {**dict.fromkeys(stored if answer.code == UNREADABLE else reports, 0), **listed}
         rest = {key: sequence for key, sequence in known.items() if not _is_settled(probe, key)}
         return joined(probe, await read_each(dicom, study, rest))
-    instances, unreadable = by_instance(study.study_instance_uid, datasets or [])
+    instances, unreadable = by_instance(study.study_instance_uid, answer)
     if not unreadable:
         return Truth(instances, is_whole=True)
     known = {**dict.fromkeys(stored, 0), **listed}
@@ -58,7 +77,7 @@ async def read_some(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceK
 
 async def read_each(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceKey, int]) -> Truth:
     """As `read_some`, but it does not raise when the service answers for none."""
-    slots = asyncio.Semaphore(SINGLE_READS)
+    slots = asyncio.Semaphore(AT_ONCE)
 
     async def read(key: InstanceKey) -> Dataset | Unavailable | None:
         async with slots:
