@@ -30,13 +30,15 @@ class Cast:
         self._meter = Meter(None)
 
     async def obey(self, order: Order) -> dict[str, Any]:
-        """Work the feed: all of it, or until so many entries are done, or one page."""
+        """Work the feed: all of it, or until so many entries are done, or one page. Measured until the last is done."""
         self._meter.start()
         before, most = self._cast.entries, order.get("most")
+        used = None
         while self._cast.page() and order["do"] != "poll":
+            used = self._meter.read()
             if most and self._cast.entries - before >= most:
                 break
-        return {"entries": self._cast.entries - before, **self._meter.read()}
+        return {"entries": self._cast.entries - before, **(used or self._meter.read())}
 
     async def close(self) -> None:
         """Close every connection."""
@@ -72,11 +74,10 @@ class Ours:
         if profile:
             profile.enable()
         done = await self._done(order)
-        used = self._meter.read()
         if profile:
             profile.disable()
             profile.dump_stats(order["file"])
-        return {**done, **used}
+        return {**self._meter.read(), **done}
 
     async def close(self) -> None:
         """Close every connection."""
@@ -89,14 +90,22 @@ class Ours:
         if order["do"] == "poll":
             polled = await self._app.poller.poll()
             return {"entries": polled.entries, "messages": polled.messages}
+        outcomes: Counter[str] = Counter()
         if order["do"] == "work":
-            outcomes: Counter[str] = Counter()
             count = 0
             while worked := await work(self._app, self._queue, outcomes, order["concurrency"]):
                 count += worked
             return {"messages": count, "outcomes": dict(outcomes)}
-        done = await caught_up(self._app, self._queue)
-        return {name: done[name] for name in ("entries", "messages", "outcomes")}
+        polled = await self._app.poller.poll()
+        count = 0
+        while count < polled.messages and (worked := await work(self._app, self._queue, outcomes)):
+            count += worked
+        used = self._meter.read()
+        # that nothing is left is asked for afterwards, and what is left counts
+        rest = await caught_up(self._app, self._queue)
+        if rest["messages"] or rest["outcomes"]:
+            used = self._meter.read()
+        return {"entries": polled.entries, "messages": polled.messages, "outcomes": dict(outcomes), **used}
 
 
 async def obey(side: str) -> None:

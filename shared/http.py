@@ -3,7 +3,9 @@
 import contextlib
 import json
 import ssl
+from collections.abc import Callable
 from functools import cache
+from io import BytesIO
 from typing import Any, NamedTuple
 
 import httpx
@@ -109,16 +111,15 @@ async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) 
 
 async def _whole(service: str, response: httpx.Response) -> httpx.Response:
     """The answer with its body, decompressed."""
-    parts, length = [], 0
+    body = BytesIO()  # hands its content out without a copy
     async with contextlib.aclosing(response):
         async for part in response.aiter_bytes():
-            parts.append(part)
-            length += len(part)
-            if length > MOST_BYTES:
+            body.write(part)
+            if body.tell() > MOST_BYTES:
                 text = f"{service} answered {response.status_code} with more than {MOST_BYTES} bytes"
                 raise Unavailable(text, code=UNREADABLE)
     headers = [(name, value) for name, value in response.headers.raw if name.lower() not in OF_TRANSFER]
-    return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
+    return httpx.Response(response.status_code, headers=headers, content=body.getvalue(), request=response.request)
 
 
 def _has(error: BaseException | None, kind: type[BaseException]) -> bool:
@@ -128,12 +129,12 @@ def _has(error: BaseException | None, kind: type[BaseException]) -> bool:
     return error is not None
 
 
-def json_of(service: str, response: httpx.Response) -> Any:
+def json_of(service: str, response: httpx.Response, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """The JSON body. A proxy's HTML page means that the service is not itself right now; JSON that cannot be read will
     not be better next time, and has its own code.
     """
     try:
-        return json.loads(response.content)
+        return json.loads(response.content, object_hook=object_hook)
     except (ValueError, RecursionError):
         code = UNREADABLE if "json" in response.headers.get("content-type", "") else None
         raise Unavailable(

@@ -18,6 +18,7 @@ PURE = {
     "shared.dicom.content_tree",
     "shared.dicom.datetimes",
     "shared.dicom.feed",
+    "shared.dicom.sharing",
     "shared.dicom.study",
     "shared.dicom.values",
     "shared.fhir.bundle",

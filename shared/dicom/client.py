@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from shared.dicom.sharing import Sharing
 from shared.errors import Misconfigured, SyncError, Unavailable
 from shared.http import SERVER_ERROR, error_for_read, json_of, send
 from shared.model import DEFAULT_PARTITION, MAX_INT64, InstanceKey, StudyKey
@@ -62,7 +63,7 @@ class DicomClient:
         """Rows with a sequence in (offset, offset + limit], without metadata. An empty page may be a hole."""
         query = {"offset": str(offset), "limit": str(limit), "includeMetadata": "false"}
         response = await self._get("v1/changefeed", query, "application/json")
-        rows = json_of(SERVICE, response) if response.content else []
+        rows = json_of(SERVICE, response, Sharing()) if response.content else []
         if not isinstance(rows, list):
             raise Unavailable(f"{SERVICE} answered a page of the change feed that is not a list")
         return rows
@@ -90,7 +91,7 @@ class DicomClient:
         response = await self._of_partition(study, f"studies/{study.study_instance_uid}{below}/metadata", {})
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        datasets = json_of(SERVICE, response) if response.content else []
+        datasets = json_of(SERVICE, response, Sharing()) if response.content else []
         if not isinstance(datasets, list):
             raise Unavailable(f"{SERVICE} answered metadata that is not a list")
         return datasets
