@@ -8,6 +8,7 @@ pages are asked for without waiting for a poll interval.
 import json
 import uuid
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -69,11 +70,11 @@ class DicomCast:
         uid = f"urn:dicom:uid|urn:oid:{resources.text(dataset, '0020000D')}"
         stored = self._find("ImagingStudy", {"identifier": uid})
         patient = _write(
-            stored_patient, resources.patient(stored_patient, dataset, self._system), f"identifier={identity}"
+            stored_patient, resources.patient(stored_patient, dataset, self._system), {"identifier": identity}
         )
         subject = _target(stored_patient, patient)
         laid = resources.imaging_study(stored, dataset, self._dicom + "/", (subject, where))
-        study = _write(stored, laid, f"identifier={uid}")
+        study = _write(stored, laid, {"identifier": uid})
         made = resources.observations(dataset, _target(stored, study), subject)
         entries = [
             new_endpoint,
@@ -91,23 +92,25 @@ class DicomCast:
         rest = resources.without_instance(stored, row["seriesInstanceUid"], row["sopInstanceUid"])
         address = f"ImagingStudy/{stored['id']}"
         gone = Entry(None, {"method": "DELETE", "url": address})
-        entry = gone if rest is None else _write(stored, rest, "")
+        entry = gone if rest is None else _write(stored, rest, {})
         self._transact([entry] if entry else [])
 
     def _where(self) -> tuple[str, Entry | None]:
         if self._endpoint is not None:
             return self._endpoint, None
         wanted = resources.endpoint(self._dicom + "/")
-        name, kind = wanted["name"], f"{resources.CONNECTION_TYPE['system']}|{resources.CONNECTION_TYPE['code']}"
-        stored = self._find("Endpoint", {"name": name, "connection-type": kind})
+        kind = f"{resources.CONNECTION_TYPE['system']}|{resources.CONNECTION_TYPE['code']}"
+        criteria = {"name": wanted["name"], "connection-type": kind}
+        stored = self._find("Endpoint", criteria)
         if stored is not None:
             self._endpoint = f"Endpoint/{stored['id']}"
             return self._endpoint, None
-        entry = _write(None, wanted, f"name={name}&connection-type={kind}")
+        entry = _write(None, wanted, criteria)
         return _target(None, entry), entry
 
     def _find(self, resource_type: str, criteria: dict[str, str]) -> Resource | None:
-        found = self._http.get(f"{self._fhir}/{resource_type}", params=criteria).raise_for_status().json()
+        url, fresh = f"{self._fhir}/{resource_type}", {"Cache-Control": "no-cache"}  # HAPI remembers searches
+        found = self._http.get(url, params=criteria, headers=fresh).raise_for_status().json()
         hits: list[Resource] = [entry["resource"] for entry in found.get("entry", [])]
         return hits[0] if hits else None
 
@@ -126,11 +129,11 @@ class DicomCast:
         self._http.post(self._fhir, content=bundle.encode(), headers=FHIR_JSON).raise_for_status()
 
 
-def _write(stored: Resource | None, laid: Resource, criteria: str) -> Entry | None:
+def _write(stored: Resource | None, laid: Resource, criteria: dict[str, str]) -> Entry | None:
     """A conditional create, a versioned update, or nothing when equal."""
     kind = laid["resourceType"]
     if stored is None:
-        request = {"method": "POST", "url": kind, "ifNoneExist": criteria}
+        request = {"method": "POST", "url": kind, "ifNoneExist": urlencode(criteria, quote_via=quote)}
         return Entry(laid, request, f"urn:uuid:{uuid.uuid4()}")
     if laid == stored:
         return None

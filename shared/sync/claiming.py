@@ -83,15 +83,19 @@ class Claims:
         two that each hold what the other needs would wait for nothing.
         """
         missing = sorted(set(keys) - {(claim.resource_type, claim.key) for claim in self._held})
-        taken = await all_of([self._store.take(*key) for key in missing])
-        held = [claim for claim in taken if claim is not None]
-        if len(held) < len(missing):
-            await all_of(map(self._store.release, held))
+        before, self._taken_at = list(self._held), self._taken_at if self._held else time.monotonic()
+        if not all(await all_of([self._take(*key) for key in missing])):
+            taken, self._held = [claim for claim in self._held if claim not in before], before
+            await all_of(map(self._store.release, taken))
             await asyncio.sleep(WAIT_S * random.uniform(0.5, 1.5))
             return False
-        self._taken_at = self._taken_at if self._held else time.monotonic()
-        self._held += held
         return True
+
+    async def _take(self, resource_type: str, key: str) -> bool:
+        claim = await self._store.take(resource_type, key)
+        if claim is not None:
+            self._held.append(claim)  # at once: another may fail
+        return claim is not None
 
     async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
         """Carry out the transaction. While its outcome is unknown it may still be under way at the server: the claims

@@ -16,11 +16,13 @@ import java.io.IOException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.apache.coyote.RequestGroupInfo;
 import org.hl7.fhir.instance.model.api.IBaseResource;
 
 /**
  * What tests ask of the server beside FHIR, as of the other server of the local stack: {@code POST reset},
- * {@code GET dump} (every current resource), {@code GET stats} (requests since the last reset). Faults it has none.
+ * {@code GET dump} (every current resource), {@code GET stats} (requests and bytes since the last reset). Faults it
+ * has none.
  */
 @Interceptor
 public class Development extends HttpServlet {
@@ -31,6 +33,7 @@ public class Development extends HttpServlet {
     private final transient DaoRegistry types;
     private final transient IExpungeEverythingService expunge;
     private final AtomicLong requests = new AtomicLong();
+    private transient RequestGroupInfo traffic;
 
     Development(
             FhirContext context, IFhirSystemDao<?, ?> system, DaoRegistry types, IExpungeEverythingService expunge) {
@@ -38,6 +41,10 @@ public class Development extends HttpServlet {
         this.system = system;
         this.types = types;
         this.expunge = expunge;
+    }
+
+    void counts(RequestGroupInfo traffic) {
+        this.traffic = traffic;
     }
 
     @Hook(Pointcut.SERVER_INCOMING_REQUEST_PRE_PROCESSED)
@@ -49,7 +56,7 @@ public class Development extends HttpServlet {
     protected void doGet(HttpServletRequest request, HttpServletResponse response) throws IOException {
         switch (request.getPathInfo()) {
             case "/dump" -> answer(response, dump());
-            case "/stats" -> answer(response, "{\"total\": %d}".formatted(requests.get()));
+            case "/stats" -> answer(response, stats());
             default -> response.sendError(HttpServletResponse.SC_NOT_FOUND);
         }
     }
@@ -62,7 +69,14 @@ public class Development extends HttpServlet {
         }
         expunge.expungeEverything(new SystemRequestDetails());
         requests.set(0);
+        traffic.resetCounters();
         answer(response, "{}");
+    }
+
+    /** Bytes are those of bodies, as Tomcat counts them. */
+    private String stats() {
+        return "{\"total\": %d, \"bytes_in\": %d, \"bytes_out\": %d}"
+                .formatted(requests.get(), traffic.getBytesReceived(), traffic.getBytesSent());
     }
 
     private String dump() {

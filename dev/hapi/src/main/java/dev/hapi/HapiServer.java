@@ -9,6 +9,8 @@ import org.apache.catalina.Context;
 import org.apache.catalina.LifecycleException;
 import org.apache.catalina.connector.Connector;
 import org.apache.catalina.startup.Tomcat;
+import org.apache.coyote.AbstractProtocol;
+import org.apache.coyote.RequestGroupInfo;
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.annotation.AnnotationConfigApplicationContext;
 
@@ -36,6 +38,8 @@ public final class HapiServer {
             System.err.printf("hapi: port %s cannot be used%n", args[0]);
             Runtime.getRuntime().halt(1);
         }
+        AbstractProtocol<?> protocol = (AbstractProtocol<?>) tomcat.getConnector().getProtocolHandler();
+        beans.getBean(Development.class).counts((RequestGroupInfo) protocol.getHandler().getGlobal());
         System.out.printf(READY, tomcat.getConnector().getLocalPort());
         tomcat.getServer().await();
     }

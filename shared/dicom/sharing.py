@@ -1,0 +1,27 @@
+"""What the datasets of an answer have in common is kept once: those of a series say mostly the same. Without it the
+metadata of a study of 10,000 instances take several hundred megabytes.
+"""
+
+from typing import Any
+
+SOP_INSTANCE_UID = "00080018"
+
+
+class Sharing:
+    """A hook for json.loads (`object_hook`). An element that equals the one of the dataset before becomes that one.
+
+    Datasets are read and never changed. Numbers are compared as such: JSON does not tell 1 from 1.0 (RFC 8259).
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[str, Any] = {}
+
+    def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Takes elements, items of sequences and names, too, and leaves them alone."""
+        if SOP_INSTANCE_UID in found:
+            before = self._before
+            for tag, element in found.items():
+                if tag in before and before[tag] == element:
+                    found[tag] = before[tag]
+            self._before = found
+        return found
