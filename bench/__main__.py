@@ -50,7 +50,7 @@ def measured(*, quick: bool, on_hapi: bool) -> Iterator[Step]:
         )
         yield "floor", _floor
         yield "feed", lambda bed: feed(bed, 20_000)
-        yield "workers", lambda bed: workers.workers(bed, 24)
+        yield "workers", lambda bed: workers.workers(bed, 80)
         yield "latency", lambda bed: workers.latency(bed, 40)
         for size, most in ((100, None), (1_000, 300)):
             far = scenarios.far_burst(size, most)

@@ -134,10 +134,12 @@ class Bed:
 
 
 @contextlib.contextmanager
-def away(bed: Bed, seconds: float) -> Iterator[str]:
-    """The FHIR server as it is from elsewhere: a proxy holds each request back for so long, which costs no CPU."""
+def away(bed: Bed, seconds: float, places: int | None = None) -> Iterator[str]:
+    """The FHIR server as it is from elsewhere: a proxy holds each request back for so long, which costs no CPU, and
+    only so many at a time.
+    """
     with running("proxy", "--to", bed.fhir, *ANY_PORT) as proxy:
-        rule = {"kind": "slow", "seconds": seconds}
+        rule = {"kind": "slow", "seconds": seconds, "places": places}
         bed.http.post(f"{proxy.urls['admin']}/rules", json={"rules": [rule]}).raise_for_status()
         url: str = proxy.urls["url"]
         yield url

@@ -1,7 +1,8 @@
-"""1, 2 and 4 worker processes on one queue, and an upload's way until it can be seen in FHIR.
+"""1, 2, 4 and 8 worker processes on one queue, and an upload's way until it can be seen in FHIR.
 
-Workers of the first kind meet a FHIR server at once; those of the second meet one that is a network away: a proxy holds
-every request back for a while, which costs no CPU. Each worker takes one message at a time.
+Workers of the first kind meet a FHIR server at once; those of the second meet one that is a network away and works on a
+few requests at a time: a proxy holds every request back for a while, which costs no CPU. Each worker takes one message
+at a time.
 """
 
 import time
@@ -15,8 +16,9 @@ from bench.scenarios import WARM_UP
 from dev.process import ROOT, running
 from dev.samples import ct_study
 
-COUNTS = (1, 2, 4)
+COUNTS = (1, 2, 4, 8)
 AWAY_S = 0.1
+PLACES = 4  # of that server
 INSTANCES = 20
 SCHEDULE = "*/2 * * * * *"
 UPLOAD_EVERY_S = 0.4
@@ -27,7 +29,7 @@ HOST_LOG = ROOT / "bench" / "out" / "host.log"
 def workers(bed: Bed, studies: int) -> list[Figures]:
     """Studies a second, and how busy each service was, with each number of workers, near and far."""
     found = [_workers(bed, studies, count, away_s=0) for count in COUNTS]
-    with away(bed, AWAY_S) as fhir:
+    with away(bed, AWAY_S, PLACES) as fhir:
         found += [_workers(bed, studies, count, AWAY_S, fhir) for count in COUNTS]
     return found
 
@@ -52,12 +54,14 @@ def _workers(bed: Bed, studies: int, count: int, away_s: float, fhir: str | None
     finally:
         for side in sides:
             side.close()
+    asked = after["fhir_requests"] - before["fhir_requests"]
     busy = {name: (after[f"{name}_cpu_s"] - before[f"{name}_cpu_s"]) / seconds for name in ("fhir", "dicom", "storage")}
     return {
         "workers": count,
         "away_s": away_s,
         "studies_per_s": studies / seconds,
         "each": [answer["messages"] for answer in answers],
+        "places_used": asked * away_s / seconds,
         "busy": {"app": sum(answer["cpu_s"] for answer in answers) / seconds, **busy},
     }
 

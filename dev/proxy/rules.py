@@ -1,5 +1,6 @@
 """What a proxy does to requests: the rules in force, which of them act on a request, and counts of both."""
 
+import asyncio
 import random
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from dev.proxy.call import Call
 
 # slow: wait, then go on. reset: cut the connection before anything is sent on. lose: carry the request out and cut the
 # connection instead of answering. duplicate: carry it out twice. The others answer something else
+ANY_NUMBER = 100_000
 KINDS = frozenset({"status", "slow", "reset", "lose", "truncate", "html", "duplicate"})
 
 
@@ -20,6 +22,7 @@ class Rule:
     path: a regular expression that occurs in path and query; holds: text that occurs in the body; writes: acts on
     requests that may change something only (or, if false, on the others). answer: which of a duplicate's answers is
     given, `first` or `last`. carried_out: the status is answered, and the request was carried out all the same.
+    places: so many wait at a time, the others stand in line for a place, as at a server that works on so many at once.
     """
 
     kind: str = "status"
@@ -34,10 +37,14 @@ class Rule:
     retry_after_s: float | None = None
     retry_after_ms: int | None = None
     seconds: float = 0.0
+    places: int | None = None
     answer: str = "last"
     carried_out: bool = False
 
+    line: asyncio.Semaphore = field(init=False)
+
     def __post_init__(self) -> None:
+        self.line = asyncio.Semaphore(self.places or ANY_NUMBER)
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind!r} is none of {', '.join(sorted(KINDS))}")
         self.methods = tuple(self.methods)

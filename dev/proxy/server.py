@@ -107,11 +107,15 @@ class Proxy:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
-        call = Call(request.method, request.raw_path, headers, await request.read())
+        try:
+            call = Call(request.method, request.raw_path, headers, await request.read())
+        except ConnectionResetError:  # whoever asked is gone
+            return _cut(request)
         self.rules.stats.received(call)
         for rule in self.rules.draw(call):
             if rule.kind == "slow":
-                await asyncio.sleep(rule.seconds)
+                async with rule.line:
+                    await asyncio.sleep(rule.seconds)
             else:
                 return await self._fail(rule, call, request)
         try:
