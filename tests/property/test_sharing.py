@@ -26,7 +26,7 @@ def test_nothing_is_changed(datasets):
 
 
 def test_what_is_equal_is_there_once():
-    texts = [{SOP_INSTANCE_UID: {"vr": "UI", "Value": [uid]}, "00080060": {"vr": "CS", "Value": ["CT"]}} for uid in "123"]
-    first, second, third = shared(json.dumps(texts))
+    ct = {"00080060": {"vr": "CS", "Value": ["CT"]}}
+    first, second, third = shared(json.dumps([{SOP_INSTANCE_UID: {"vr": "UI", "Value": [uid]}, **ct} for uid in "123"]))
     assert first["00080060"] is second["00080060"] is third["00080060"]
     assert [one[SOP_INSTANCE_UID]["Value"] for one in (first, second, third)] == [["1"], ["2"], ["3"]]
