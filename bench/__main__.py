@@ -19,6 +19,8 @@ from bench import data, page, picture, report, scenarios, stages, workers
 from bench.bed import Bed, Figures, running_bed
 from bench.checks import failures
 from bench.floor import floor
+from bench.mapping import mapping
+from bench.start import import_s
 from dev.samples import ct_study
 
 OUT = Path(__file__).parent / "out"
@@ -48,6 +50,8 @@ def measured(*, quick: bool, on_hapi: bool) -> Iterator[Step]:
             "stages of a day",
             lambda bed: stages.stages(bed, lambda bed: data.put(bed, data.day(30)), OUT / "day.prof"),
         )
+        yield "mapping", lambda _: mapping()
+        yield "start", lambda _: import_s()
         yield "floor", _floor
         yield "feed", lambda bed: feed(bed, 20_000)
         yield "workers", lambda bed: workers.workers(bed, 80)
