@@ -131,8 +131,8 @@ async def test_first_studies_of_new_patients_make_no_twins(stack, slow_creates, 
 
 
 async def test_without_claims_they_do(stack, slow_creates, monkeypatch):
-    """So that the test above can fail. The Endpoint is there, or waiting for it would pull the workers apart; twins of a
-    Patient are noticed afterwards and taken away again.
+    """So that the test above can fail. The Endpoint is there, or waiting for it would pull the workers apart. Twins
+    of a Patient are noticed afterwards and taken away again.
     """
 
     async def take(_, resource_type, key):
