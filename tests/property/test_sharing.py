@@ -26,7 +26,8 @@ def test_nothing_is_changed(datasets):
 
 
 def test_what_is_equal_is_there_once():
-    texts = [{SOP_INSTANCE_UID: {"vr": "UI", "Value": [uid]}, "00080060": {"vr": "CS", "Value": ["CT"]}} for uid in "123"]
+    modality = {"00080060": {"vr": "CS", "Value": ["CT"]}}
+    texts = [{SOP_INSTANCE_UID: {"vr": "UI", "Value": [uid]}, **modality} for uid in "123"]
     first, second, third = shared(json.dumps(texts))
     assert first["00080060"] is second["00080060"] is third["00080060"]
     assert [one[SOP_INSTANCE_UID]["Value"] for one in (first, second, third)] == [["1"], ["2"], ["3"]]
