@@ -1,5 +1,6 @@
 """What makes FHIR say what a look shows: Endpoint, Devices, Patient, ImagingStudy and Observations, as they differ."""
 
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -143,11 +144,12 @@ class Planner:
         unknown = {one: device_identity(one) for one in wanted if one not in known}
         # where even the Endpoint is missing, the server knows no Device
         sought: dict[Identity, bool] = dict.fromkeys(unknown.values(), bool(entries))
+        searched_at = time.time()  # of the Patient; Devices can be waited for
         there = await claims.find_each(sought | ({identity: state.etag is None} if identity else {}))
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if speaker is not None and identity is not None:
-            patient = plan_patient(identity, state, there.get(identity), speaker, self._rules.patient)
+            patient = plan_patient(identity, state, there.get(identity), searched_at, speaker, self._rules.patient)
         of_patient = [patient.entry] if patient and patient.entry else []
         links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])
