@@ -1,10 +1,14 @@
 """How much of a study is read: few instances one by one, otherwise all of it."""
 
+import asyncio
+
 import pytest
 
 from shared.dicom.feed import Changes
+from shared.errors import Misconfigured
 from shared.model import DEFAULT_PARTITION, ChangeFeedEntry, InstanceKey, StudyChange, StudyKey, StudyState
 from shared.sync.look import needs_whole
+from shared.sync.truth import read_each
 
 STUDY = StudyKey(DEFAULT_PARTITION, "1.2")
 
@@ -40,3 +44,22 @@ def test_of_a_study_with_several_messages_all_is_read_once(uid_length, per_serie
     *messages, _ = changes.messages(2)
     assert messages
     assert all(needs_whole(message, known(20_000), repeats=False) for message in messages)
+
+
+class Refusing:
+    """A DICOM service that refuses one instance, and takes its time over the others."""
+
+    async def instance_metadata(self, _, key, __):
+        if key.sop_instance_uid == "1":
+            raise Misconfigured("m")
+        await asyncio.sleep(0.05)
+        return []
+
+
+async def test_nothing_is_read_on_once_a_read_was_refused():
+    """The message waits then; hundreds of reads that nobody waits for would go on meanwhile."""
+    keys = {InstanceKey("1.2.3", str(number)): number for number in range(1, 201)}
+    with pytest.raises(Misconfigured):
+        await read_each(Refusing(), STUDY, keys)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
