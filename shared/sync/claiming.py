@@ -85,8 +85,7 @@ class Claims:
         missing = sorted(set(keys) - {(claim.resource_type, claim.key) for claim in self._held})
         before, self._taken_at = list(self._held), self._taken_at if self._held else time.monotonic()
         if not all(await all_of([self._take(*key) for key in missing])):
-            taken, self._held = [claim for claim in self._held if claim not in before], before
-            await all_of(map(self._store.release, taken))
+            await all_of([self._give_back(claim) for claim in self._held if claim not in before])
             await asyncio.sleep(WAIT_S * random.uniform(0.5, 1.5))
             return False
         return True
@@ -97,12 +96,17 @@ class Claims:
             self._held.append(claim)  # at once: another may fail
         return claim is not None
 
+    async def _give_back(self, claim: CreationClaim) -> None:
+        await self._store.release(claim)
+        self._held.remove(claim)  # not before: where this fails, the end of the pass tries again
+
     async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
         """Carry out the transaction. While its outcome is unknown it may still be under way at the server: the claims
         are then left to expire.
         """
         if self._held and time.monotonic() - self._taken_at > RENEW_AFTER_S:
-            self._held = [await self._store.renew(claim) for claim in self._held]
+            for place, claim in enumerate(self._held):
+                self._held[place] = await self._store.renew(claim)  # at once: the next may fail
         try:
             return await self._fhir.transact(entries)
         except Unavailable as error:
@@ -117,8 +121,7 @@ class Claims:
 
     async def release(self) -> None:
         """Let others create."""
-        held, self._held = self._held, []
-        await all_of(map(self._store.release, held))
+        await all_of([self._give_back(claim) for claim in self._held])
 
 
 @asynccontextmanager

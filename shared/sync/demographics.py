@@ -6,7 +6,6 @@ instance deleted, its study moved to another Patient), the Patient's other studi
 may have written over the newest change before it found itself overtaken sends the study of that change once more.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,13 +56,18 @@ def tell(
 
 
 def plan_patient(
-    identity: ByIdentifier, state: PatientState, stored: Resource | None, speaker: Speaker, rules: PatientRules
+    identity: ByIdentifier,
+    state: PatientState,
+    stored: Resource | None,
+    searched_at: float,
+    speaker: Speaker,
+    rules: PatientRules,
 ) -> PatientPlan:
     """The Patient as this study would have it, unless a newer change of another study was there already.
 
     Raises VersionConflict where the search that found it `stored`, or not, shows less than was written.
     """
-    check_shown(state.written, [stored] if stored else [], time.time())
+    check_shown(state.written, [stored] if stored else [], searched_at)
     # who gave the identifier, and that nobody is said to have, is told by the newest change alone
     ours = {"identifier": {}, **demographics(speaker.attributes)}
     if stored is None:

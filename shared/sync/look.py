@@ -18,6 +18,8 @@ from shared.sync.view import View, unreadable, view_of
 # instances that are read by a request of their own: so many, or this part of a study
 SINGLE_READS = 8
 SINGLE_PART = 0.1
+# fewer than a message lists that is one of several to a study: a look at the whole study covers the others, too
+MOST_SINGLE_READS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> boo
     """Whether the whole study has to be read, whatever FHIR has of it. Few instances are read one by one, and so is a
     small part of a large study.
     """
-    most = max(SINGLE_READS, int(len(state.marks) * SINGLE_PART))
+    most = max(SINGLE_READS, min(MOST_SINGLE_READS, int(len(state.marks) * SINGLE_PART)))
     return repeats or state.parked or not state.full_poll or not 0 < len(change.instances) <= most
 
 

@@ -1,5 +1,6 @@
 """What makes FHIR say what a look shows: Endpoint, Devices, Patient, ImagingStudy and Observations, as they differ."""
 
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -7,7 +8,7 @@ from shared.dicom.values import Attributes
 from shared.fhir.bundle import Entry
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.fhir.ownership import same_content, source_of
-from shared.mapping.device import Equipment
+from shared.mapping.device import Equipment, device_identity
 from shared.mapping.dicom_cast import mend_dicom_cast
 from shared.mapping.dose.observations import DoseContent, map_reports
 from shared.mapping.observation_layer import DoseLinks
@@ -139,15 +140,18 @@ class Planner:
         identity = patient_identity(speaker.attributes, self._rules.patient) if speaker else None
         state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint(claims))
         wanted = _equipment(view, dose)
+        known = self._shared.known(wanted)
+        unknown = {one: device_identity(one) for one in wanted if one not in known}
         # where even the Endpoint is missing, the server knows no Device
-        sought: dict[Identity, bool] = dict.fromkeys(self._shared.unknown(wanted).values(), bool(entries))
+        sought: dict[Identity, bool] = dict.fromkeys(unknown.values(), bool(entries))
+        searched_at = time.time()  # of the Patient; Devices can be waited for
         there = await claims.find_each(sought | ({identity: state.etag is None} if identity else {}))
-        devices, new_devices = self._shared.devices(wanted, there)
+        devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if speaker is not None and identity is not None:
-            patient = plan_patient(identity, state, there.get(identity), speaker, self._rules.patient)
+            patient = plan_patient(identity, state, there.get(identity), searched_at, speaker, self._rules.patient)
         of_patient = [patient.entry] if patient and patient.entry else []
-        links = Links(patient.target if patient else None, endpoint, devices)
+        links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])
 
     async def _leftovers(self, claims: Claims, stored: Stored) -> Plan:

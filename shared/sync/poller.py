@@ -152,23 +152,24 @@ class Poller:
 
     async def _read(self, chunk: Chunk, latest: int, deadline: float) -> None:
         until = min(deadline, time.monotonic() + CHUNK_S)
-        while chunk.sequence < latest and not chunk.is_full and time.monotonic() < until:
-            starts = range(chunk.sequence, latest, PAGE_LIMIT)[:PAGES_AT_ONCE]
+        read_to = chunk.sequence
+        while read_to < latest and not chunk.is_full and time.monotonic() < until:
+            starts = range(read_to, latest, PAGE_LIMIT)[:PAGES_AT_ONCE]
             pages = await all_of(self._page(after, PAGE_LIMIT) for after in starts)
             for after, (rows, width) in zip(starts, pages, strict=True):
-                if after == chunk.sequence:  # or the page before it was read in part only
-                    self._add(chunk, rows, width, latest)
+                if after == read_to:  # or the page before it was read in part only
+                    self._add(chunk, rows, after, width, latest)
+                    read_to = max(after + width, chunk.sequence)
+        _reach(chunk, min(read_to, latest), {}, self._now())
 
-    def _add(self, chunk: Chunk, rows: list[Any], width: int, latest: int) -> None:
-        """The page that follows what was read. What is not there below the latest sequence is a hole, not the end."""
-        entries, malformed = parse_page(rows, chunk.sequence, width, latest)
+    def _add(self, chunk: Chunk, rows: list[Any], after: int, width: int, latest: int) -> None:
+        entries, malformed = parse_page(rows, after, width, latest)
         chunk.add(entries, malformed)
         now = self._now()
         there = dict.fromkeys(_sequences(entries, malformed), now)
         there |= {entry.sequence: min(now, entry.changed_at) for entry in entries if entry.changed_at}
-        reached = max((*there, min(chunk.sequence + width, latest)))
-        chunk.holes += _missing(chunk.sequence, reached, there, now)
-        chunk.sequence = reached
+        # an empty page below the latest sequence is a hole, not the end
+        _reach(chunk, max(there, default=min(after + width, latest)), there, now)
 
     async def _rows(self, after: int, width: int) -> list[Any]:
         """All rows in (after, after + width]."""
@@ -221,6 +222,13 @@ class Poller:
 
 def _sequences(entries: Iterable[ChangeFeedEntry], malformed: Iterable[MalformedEntry]) -> set[int]:
     return {entry.sequence for entry in entries} | {row.sequence for row in malformed if row.sequence is not None}
+
+
+def _reach(chunk: Chunk, sequence: int, there: Mapping[int, datetime], now: datetime) -> None:
+    """Move the end of what was read; what is missing before it is remembered."""
+    if sequence > chunk.sequence:
+        chunk.holes += _missing(chunk.sequence, sequence, there, now)
+        chunk.sequence = sequence
 
 
 def _missing(after: int, last: int, there: Mapping[int, datetime], now: datetime) -> list[SequenceRange]:

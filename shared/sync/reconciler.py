@@ -124,12 +124,13 @@ class Reconciler:
             return Result(Outcome.UNCHANGED)  # asked to look again at what was never ours
         async with claiming(self._fhir, self._stores.claims) as claims:
             identity = study_identity(change.study.study_instance_uid)
+            searched_at = time.time()  # DICOM can take longer to answer than replicas lag
             stored, whole = await both(
                 claims.find(identity, likely_new=state.etag is None),
                 self._whole(change, state, repeats=bool(earlier)),
             )
             written = newest(state.written, attempt.written)
-            check_shown(written.get(identity.resource_type), [stored] if stored else [], time.time())
+            check_shown(written.get(identity.resource_type), [stored] if stored else [], searched_at)
             adopted = await self._is_adopted(change, state, stored)
             reports = _reports(stored, state)
             memory = Memory(

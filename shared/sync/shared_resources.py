@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from shared.fhir.bundle import Entry, reference
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
-from shared.mapping.device import Equipment, device_identity, new_device
+from shared.mapping.device import Equipment, new_device
 from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint
 from shared.sync.claiming import Claims
 
@@ -49,20 +49,20 @@ class SharedResources:
         self._endpoint = reference(stored)
         return self._endpoint, []
 
-    def unknown(self, wanted: Collection[Equipment]) -> dict[Equipment, ByIdentifier]:
-        """The identity of each equipment whose Device has to be looked for."""
-        return {one: device_identity(one) for one in wanted if one not in self._devices}
+    def known(self, wanted: Collection[Equipment]) -> dict[Equipment, str]:
+        """A reference for each equipment whose Device does not have to be looked for. To be asked once in a pass:
+        another one may forget them at any moment.
+        """
+        return {one: self._devices[one] for one in wanted if one in self._devices}
 
     def devices(
-        self, wanted: Collection[Equipment], found: Mapping[Identity, Resource]
+        self, sought: Mapping[Equipment, ByIdentifier], found: Mapping[Identity, Resource]
     ) -> tuple[dict[Equipment, str], list[Entry]]:
-        """A reference for each equipment, and the entries that create those that were looked for and not found."""
-        unknown = self.unknown(wanted)
-        self._devices |= {one: reference(found[key]) for one, key in unknown.items() if key in found}
-        entries = {one: Entry.create(key, new_device(one)) for one, key in unknown.items() if key not in found}
-        targets = {one: entry.target for one, entry in entries.items()}
-        known = {one: self._devices[one] for one in wanted if one in self._devices}
-        return known | targets, list(entries.values())
+        """A reference for each equipment that was looked for, and the entries that create those not found."""
+        there = {one: reference(found[key]) for one, key in sought.items() if key in found}
+        self._devices |= there
+        entries = {one: Entry.create(key, new_device(one)) for one, key in sought.items() if key not in found}
+        return there | {one: entry.target for one, entry in entries.items()}, list(entries.values())
 
     def learn(self, devices: Mapping[Equipment, str], endpoint: str, created: Mapping[str, str]) -> None:
         """Remember what a transaction created; `created` is the reference by full URL."""

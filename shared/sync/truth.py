@@ -90,7 +90,12 @@ async def read_each(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceK
         instances, unreadable = by_instance(study.study_instance_uid, datasets or [])
         return Unavailable("not a dataset", code=UNREADABLE) if unreadable else instances.get(key)
 
-    answers = dict(zip(keys, await asyncio.gather(*map(read, keys)), strict=True))
+    reads = [asyncio.ensure_future(read(key)) for key in keys]
+    try:
+        answers = dict(zip(keys, await asyncio.gather(*reads), strict=True))
+    finally:
+        for one in reads:
+            one.cancel()  # once one failed nobody waits for the others
     failures = {key: answer for key, answer in answers.items() if isinstance(answer, Unavailable)}
     unanswered = frozenset(key for key, error in failures.items() if error.code == SERVER_ERROR)
     return Truth(

@@ -13,10 +13,12 @@ from shared.errors import Rejected, SyncError, Throttled, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.model import DEFAULT_PARTITION, Checkpoint, StudyChange, StudyKey, Writer
 from shared.sync import reconciler
+from shared.sync.claiming import Claims
 from shared.sync.others import OtherStudies
 from shared.sync.poller import Poller
 from tests.builders import make_instance, part10, series_uid, sop_uid, study_uid
 from tests.conftest import _empty
+from tests.flow.life import twins
 from tests.flow.test_laws import assert_in_step
 from tests.stack import BOUNDARY, Stack
 
@@ -608,3 +610,30 @@ async def test_looks_that_mend_come_to_an_end(stack):
         assert looks < 10
         await asyncio.sleep(0.1)
     assert looks > 2
+
+
+async def test_a_device_that_others_forget_meanwhile_is_not_created_without_a_claim(stack, between, monkeypatch):
+    """A refused write, or ten minutes, make a worker forget its Devices while two other studies are under way."""
+    equipment = {"Manufacturer": "ACME", "DeviceSerialNumber": "SN1"}
+    before = await between("fhir")
+    await stack.store(make_instance(1, **equipment))
+    await stack.drain()
+    device = await stack.one("Device")
+    await stack.http.delete(f"{stack.fhir}/Device/{device['id']}")
+    await stack.store(*(make_instance(number, PatientID=f"MRN-{number}", **equipment) for number in (2, 3)))
+    texts = await polled(stack)
+    original, forgotten = Claims.find_each, []
+
+    async def find_each(self, wanted):
+        found = await original(self, wanted)
+        if any(one.resource_type == "Patient" for one in wanted) and len(forgotten) < len(texts):
+            forgotten.append(wanted)
+            rec(stack)._planner.forget()
+        return found
+
+    monkeypatch.setattr(Claims, "find_each", find_each)
+    before["fhir"].use([], fhir={"searched_creates_s": 0.5})
+    await asyncio.gather(*map(stack.run, texts))
+    await stack.drain()
+    assert len(forgotten) == 2
+    assert await twins(stack) == []

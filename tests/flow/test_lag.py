@@ -1,9 +1,12 @@
 """Searches that a replica answers, which does not have yet what was written a moment ago."""
 
+import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from shared.sync.truth import ask_whole
 from tests.builders import make_instance
 from tests.flow.life import OTHER, assert_nothing_left, differences, dose, image, linked
 from tests.flow.test_dose import path
@@ -124,6 +127,33 @@ async def test_a_change_of_a_study_that_the_replica_does_not_have(replica, fresh
     await replica.work()
     await changed(replica, change)
     assert differences(linked(await replica.stack.content()), await fresh_projection()) == []
+
+
+async def test_dicom_is_read_for_longer_than_replicas_lag(replica, fresh_projection, monkeypatch):
+    """What was searched before it is as old as the search."""
+    passed_s = 0
+
+    async def slow(*what):
+        nonlocal passed_s
+        await asyncio.sleep(0.5)
+        replica.catches_up()
+        passed_s = 100
+        return await ask_whole(*what)
+
+    stack = replica.stack
+    await stack.store(*map(image, range(1, 10)))
+    await stack.drain()
+    replica.stands_still()
+    await described(stack, STUDY, "corrected")
+    await stack.poll()
+    await stack.run(*await stack.messages())
+    await described(stack, STUDY, "CT head")
+    monkeypatch.setattr("shared.sync.reconciler.ask_whole", slow)
+    monkeypatch.setattr("shared.sync.reconciler.time", SimpleNamespace(time=lambda: time.time() + passed_s))
+    await stack.drain()
+    assert passed_s
+    assert differences(linked(await stack.content()), await fresh_projection()) == []
+    await assert_nothing_left(stack)
 
 
 async def changed(replica, change):

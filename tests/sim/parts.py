@@ -41,8 +41,8 @@ class SimTable:
         self.entities[entity["PartitionKey"], entity["RowKey"]] = (dict(entity), str(next(self._etags)))
 
     async def delete(self, partition_key, row_key, etag=None):
-        del etag
-        self.entities.pop((partition_key, row_key), None)
+        if etag in (None, self.entities.get((partition_key, row_key), (None, None))[1]):
+            self.entities.pop((partition_key, row_key), None)
 
     async def rows(self, partition_key=None):
         for (partition, _), (entity, _) in list(self.entities.items()):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.errors import Unavailable
+from shared.errors import Unavailable, VersionConflict
 from shared.fhir.identifiers import by_identifier
 from shared.storage.creation_claim import CreationClaimStore
 from shared.sync.claiming import claiming
@@ -23,12 +23,29 @@ class NothingFound:
     async def find_any(self, _):
         return []
 
+    async def transact(self, _):
+        return []
+
 
 class FailingTable(SimTable):
     async def save(self, entity, etag):
         if entity["PartitionKey"] == B.resource_type:
             raise Unavailable("m")
         return await super().save(entity, etag)
+
+
+class RefusingTable(SimTable):
+    """Refuses this deletion, once."""
+
+    def __init__(self, refused):
+        super().__init__()
+        self._refused = refused
+
+    async def delete(self, partition_key, row_key, etag=None):
+        if partition_key == self._refused:
+            self._refused = None
+            raise Unavailable("m")
+        await super().delete(partition_key, row_key, etag)
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +94,34 @@ async def test_what_was_taken_beside_one_that_failed_is_released():
         async with claims_in(table) as claims:
             await claims.find_each({A: True, B: True})
     assert held(table) == []
+
+
+async def test_what_could_not_be_given_back_is_given_back_at_the_end():
+    table = RefusingTable(A.resource_type)
+    async with claims_in(table) as other:
+        await other.find_each({B: True})
+        with pytest.raises(Unavailable):
+            async with claims_in(table) as claims:
+                await claims.find_each({A: True, B: True})
+        assert held(table) == [B.resource_type]
+
+
+async def test_what_could_not_be_released_is_released_at_the_end():
+    table = RefusingTable(A.resource_type)
+    async with claims_in(table) as claims:
+        await claims.find_each({A: True, B: True})
+        with pytest.raises(Unavailable):
+            await claims.release()
+    assert held(table) == []
+
+
+async def test_what_was_renewed_beside_one_that_was_taken_over_is_released(monkeypatch):
+    monkeypatch.setattr("shared.sync.claiming.RENEW_AFTER_S", 0)
+    table = SimTable()
+    async with claims_in(table) as claims:
+        await claims.find_each({A: True, B: True})
+        owned, _ = await table.get(A.resource_type, A.key)
+        await table.upsert({**owned, "Owner": "another"})
+        with pytest.raises(VersionConflict):
+            await claims.transact([])
+    assert held(table) == [A.resource_type]
