@@ -10,6 +10,7 @@ from bench.workers import PLACES
 
 Rows = list[tuple[str, ...]]
 Results = dict[str, Any]
+LEAST_RATIO = {100: 20, 1_000: 100}  # of time, by instances of a burst
 MAPPING_STEPS = ("map_s", "check_s", "encode_s")
 GROWING = ("fhir_requests", "fhir_sent", "dicom_requests", "seconds", "cpu_s")
 
@@ -33,9 +34,7 @@ def tables(results: Results) -> dict[str, Rows]:
     found = {"scenarios": scenarios(results), "ratios": ratios(results), "growth": growth_table(results)}
     found["storage"] = storage(results)
     found |= {name: table(results) for name, (needed, table) in OF_FULL_RUNS.items() if needed in results}
-    if "latency" in results:
-        found["goals"] = goals(results)
-    return found
+    return found | {"goals": goals(results)}
 
 
 def scaled(one: Results, side: str, figure: str) -> float:
@@ -48,6 +47,11 @@ def scaled(one: Results, side: str, figure: str) -> float:
 def is_whole(one: Results, side: str) -> bool:
     """Whether a side worked all of a scenario."""
     return one[side]["entries"] in (0, one["instances"])
+
+
+def is_burst(one: Results) -> bool:
+    """Whether a scenario is one study at once, wherever the FHIR server is."""
+    return "burst " in one["name"]
 
 
 def all_scenarios(results: Results) -> list[Results]:
@@ -154,6 +158,11 @@ def floor(results: Results) -> Rows:
     rows: Rows = [("part", "seconds", "app takes")]
     rows.append(("fetch, decode, post", f"{found['seconds']:.3f}", f"{found['app_s'] / found['seconds']:.1f} × (time)"))
     rows.append(("decode, json", f"{found['decode_s']:.3f}", f"{found['app_cpu_s'] / found['decode_s']:.1f} × (CPU)"))
+    if "burst 1,000" in results:
+        cast_s = results["burst 1,000"]["cast"]["seconds"]
+        rows.append(
+            ("all of it by the re-enactment", f"{cast_s:.3f}", f"{cast_s / found['seconds']:.0f} × (the first line)")
+        )
     if "decode_orjson_s" in found:
         faster = found["decode_orjson_s"]
         rows.append(("decode, orjson", f"{faster:.3f}", f"{found['app_cpu_s'] / faster:.1f} × (CPU)"))
@@ -179,43 +188,57 @@ def feed(results: Results) -> Rows:
 
 
 def goals(results: Results) -> Rows:
-    """What was aimed at, and what was measured."""
+    """What was aimed at, and what was measured, as far as the run has figures for it."""
+    rows = [*_of_bursts(results), *_of_memory(results), *_of_workers(results), *_of_process(results)]
+    if "latency" in results:
+        took = results["latency"]
+        text = f"median {took['median_s']:.1f} s, p99 {took['p99_s']:.1f} s"
+        rows.append(("upload to visible ≤ one poll (2 s) + 2 s", text, _met(took["p99_s"] <= 4)))
+    return [("goal", "measured", "met"), *rows]
+
+
+def _of_bursts(results: Results) -> Rows:
     found = {one["instances"]: one for one in bursts(results)}
     most = max(one["app"]["fhir_requests"] for one in found.values())
-    rows: Rows = [("goal", "measured", "met")]
-    rows.append((f"FHIR requests of a burst ≤ {MOST_REQUESTS}", f"{most}", _met(most <= MOST_REQUESTS)))
-    for size, least in ((100, 20), (1_000, 100)):
-        if size in found:
-            ratio = _times(found[size], ("seconds",))
-            wanted = f"time against the re-enactment at {size:,} ≥ {least} ×"
-            rows.append((wanted, f"{ratio:.1f} ×", _met(ratio >= least)))
+    rows: Rows = [(f"FHIR requests of a burst ≤ {MOST_REQUESTS}", f"{most}", _met(most <= MOST_REQUESTS))]
     for one in all_scenarios(results):
-        if one["name"].startswith("FHIR"):
-            least = {100: 20, 1_000: 100}[one["instances"]]
+        least = LEAST_RATIO.get(one["instances"])
+        if least and is_burst(one) and is_whole(one, "app"):
             ratio = _times(one, ("seconds",))
-            rows.append(
-                (f"time against the re-enactment, {one['name']}, ≥ {least} ×", f"{ratio:.1f} ×", _met(ratio >= least))
-            )
+            goal = f"time against the re-enactment, {one['name']}, ≥ {least} ×"
+            rows.append((goal, f"{ratio:.1f} ×", _met(ratio >= least)))
     for small, large in ((100, 1_000), (1_000, 10_000)):
         if {small, large} <= found.keys():
             ratio = found[large]["app"]["seconds"] / found[small]["app"]["seconds"]
             rows.append((f"time from {small:,} to {large:,} ≤ 11 ×", f"{ratio:.1f} ×", _met(ratio <= 11)))
-    for one in all_scenarios(results):
-        if one["name"].startswith("backfill"):
-            peak = one["app"]["peak_mb"]
-            rows.append((f"peak memory, {one['name']}, < 200 MB", f"{peak:.0f} MB", _met(peak < 200)))
-    for away, where in ((0, "beside it"), (None, "away")):
-        of = [one for one in results["workers"] if (one["away_s"] == 0) == (away == 0)]
-        four = next(one for one in of if one["workers"] == 4)
-        ratio = four["studies_per_s"] / of[0]["studies_per_s"]
-        rows.append((f"4 workers, FHIR server {where}, ≥ 3 × one", f"{ratio:.2f} ×", _met(ratio >= 3)))
-    most_s = max(sum(one[name] for name in MAPPING_STEPS) / one["decode_s"] for one in results["mapping"])
-    rows.append(("mapping, R4 check and encoding ≤ 2 × decoding", f"{most_s:.2f} ×", _met(most_s <= 2)))
-    start_s = results["start"]
-    rows.append(("import of the app < 0.6 s", f"{start_s:.2f} s", _met(start_s < 0.6)))
-    took = results["latency"]
-    text = f"median {took['median_s']:.1f} s, p99 {took['p99_s']:.1f} s"
-    rows.append(("upload to visible ≤ one poll (2 s) + 2 s", text, _met(took["p99_s"] <= 4)))
+    return rows
+
+
+def _of_memory(results: Results) -> Rows:
+    backlogs = [one for one in all_scenarios(results) if one["name"].startswith("backfill")]
+    peaks = [(one["name"], one["app"]["peak_mb"]) for one in backlogs]
+    return [(f"peak memory, {name}, < 200 MB", f"{peak:.0f} MB", _met(peak < 200)) for name, peak in peaks]
+
+
+def _of_workers(results: Results) -> Rows:
+    rows: Rows = []
+    for is_away, where in ((False, "beside it"), (True, "away")):
+        speeds = {
+            one["workers"]: one["studies_per_s"] for one in results.get("workers", []) if (one["away_s"] > 0) == is_away
+        }
+        if speeds:
+            ratio = speeds[4] / speeds[1]
+            rows.append((f"4 workers, FHIR server {where}, ≥ 3 × one", f"{ratio:.2f} ×", _met(ratio >= 3)))
+    return rows
+
+
+def _of_process(results: Results) -> Rows:
+    rows: Rows = []
+    if "mapping" in results:
+        most = max(sum(one[name] for name in MAPPING_STEPS) / one["decode_s"] for one in results["mapping"])
+        rows.append(("mapping, R4 check and encoding ≤ 2 × decoding", f"{most:.2f} ×", _met(most <= 2)))
+    if "start" in results:
+        rows.append(("import of the app < 0.6 s", f"{results['start']:.2f} s", _met(results["start"] < 0.6)))
     return rows
 
 
