@@ -1,4 +1,4 @@
-"""`python -m bench.costs`: the tables of docs/costs.md and the model of docs/performance.md, from counted operations.
+"""The tables of docs/costs.md and docs/scaling.md, from counted operations (`python -m bench.page` writes them).
 
 Counted: what `make bench` finds for a day's mix and for an idle poll. Prices: US list prices, November 2026, rounded;
 the order of magnitude is what they are good for.
@@ -6,7 +6,7 @@ the order of magnitude is what they are good for.
 
 from dataclasses import dataclass
 
-from bench.report import Rows, as_markdown
+from bench.report import Rows
 
 DAYS = 30.4
 # counted and rounded up: of a day of 60 studies in ten polls, by message; of a poll, table calls
@@ -97,7 +97,3 @@ def scale() -> Rows:
 
 
 TABLES = {"operations": operations, "dollars": dollars, "scale": scale}
-
-if __name__ == "__main__":
-    for name, table in TABLES.items():
-        print(f"{name}\n\n{as_markdown(table())}\n")

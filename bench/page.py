@@ -1,13 +1,18 @@
-"""The figures of docs/performance.md: tables between markers; the sentences around them are written by hand."""
+"""The figures of docs/performance.md: tables between markers; the sentences around them are written by hand.
+
+`python -m bench.page` writes those of docs/costs.md and docs/scaling.md, which are computed.
+"""
 
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import costs
+from bench import costs, simulation
 from bench.report import as_markdown, tables
 
+# what is computed, not measured
+MODELS = {**costs.TABLES, "day": simulation.day}
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
@@ -24,7 +29,7 @@ def write_costs() -> None:
     """The tables of docs/costs.md and docs/scaling.md."""
     for path in (PAGE.with_name("costs.md"), PAGE.with_name("scaling.md")):
         text = path.read_text()
-        for name, table in costs.TABLES.items():
+        for name, table in MODELS.items():
             text = replaced(text, name, as_markdown(table()))
         path.write_text(text)
 
@@ -43,3 +48,7 @@ def _machine(results: dict[str, Any]) -> str:
         f"sides), {machine['system']}, Python {machine['python']}; {results['seconds']:.0f} s for the run. "
         f"Load average before it: {machine['load_before']}."
     )
+
+
+if __name__ == "__main__":
+    write_costs()

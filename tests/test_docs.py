@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_pascal
 from pydicom.datadict import tag_for_keyword
 
-from bench import costs
+from bench.page import MODELS
+from bench.report import as_markdown
 from dev import mapping_page
 from dev.identity.directory import Client, Directory, Identity
 from dev.identity.guard import Access
@@ -227,7 +228,8 @@ def test_readme_and_makefile_name_the_same_verbs():
 
 
 @pytest.mark.parametrize(
-    ("page", "name"), [("costs.md", "operations"), ("costs.md", "dollars"), ("scaling.md", "scale")]
+    ("page", "name"),
+    [("costs.md", "operations"), ("costs.md", "dollars"), ("scaling.md", "scale"), ("scaling.md", "day")],
 )
 def test_costs_are_computed_from_counted_operations(page, name):
-    assert costs.as_markdown(costs.TABLES[name]()) in (ROOT / "docs" / page).read_text(), "python -m bench.costs"
+    assert as_markdown(MODELS[name]()) in (ROOT / "docs" / page).read_text(), "python -m bench.page"

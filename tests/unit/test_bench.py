@@ -4,6 +4,8 @@ import pytest
 
 from bench import page, report
 from bench.checks import exponent, failures, growth
+from bench.costs import PEAK
+from bench.simulation import Limits, arrivals, simulated
 
 
 def side(requests, entries, seconds=1.0):
@@ -64,3 +66,24 @@ def test_what_was_stopped_early_is_extrapolated_linearly():
 def test_tables_of_a_run_take_the_place_of_the_last_ones():
     text = "a\n<!-- bench: x -->\nold\n<!-- end: x -->\n<!-- bench: y -->\nkept\n<!-- end: y -->"
     assert page.replaced(text, "x", "new") == text.replace("old", "new")
+
+
+def test_a_day_brings_what_it_is_said_to_bring():
+    instances = sum(arrivals(1_000_000, second) for second in range(86_400))
+    assert round(instances) == 1_000_000
+    assert max(arrivals(86_400, second) for second in range(86_400)) == PEAK
+
+
+@pytest.mark.parametrize(
+    ("limits", "waits"),
+    [
+        pytest.param(Limits(feed=10_000, workers=200, fhir=1_000), (False, False, True), id="enough of everything"),
+        pytest.param(Limits(feed=2_000, workers=200, fhir=1_000), (True, False, True), id="a slow feed"),
+        pytest.param(Limits(feed=10_000, workers=60, fhir=1_000), (False, True, True), id="few workers"),
+        pytest.param(Limits(feed=10_000, workers=200, fhir=200), (False, True, True), id="a slow FHIR server"),
+        pytest.param(Limits(feed=1_000, workers=200, fhir=1_000), (True, False, False), id="a feed below the average"),
+    ],
+)
+def test_what_waits_is_what_is_too_slow(limits, waits):
+    found = simulated(100_000_000, limits)
+    assert (found.feed_s > 60, found.queue_s > 60, found.catches_up) == waits
