@@ -1,6 +1,6 @@
 """`make bench`: what this app costs, and what DICOM Cast's algorithm costs on the same servers with the same data.
 
-A full run takes a quarter of an hour and writes docs/performance.md; a quick one holds the app to its request counts.
+A full run takes minutes and writes docs/performance.md; a quick one holds the app to its request counts.
 """
 
 import json
