@@ -240,13 +240,15 @@ class PatientState:
     """Which change each of a Patient's demographics came from, by element, and whether its birth date is ours.
 
     is_open: such a change no longer counts, and the Patient's other studies have not all been asked yet.
-    written: the Patient as it was last written.
+    written: the Patient as it was last written. creating_at: when a study was about to create it (seconds since 1970),
+    as long as none has said that it is there.
     """
 
     told: Mapping[str, Told] = field(default_factory=dict)
     birth_date_is_ours: bool = False
     is_open: bool = False
     written: Written | None = None
+    creating_at: int = 0
     etag: str | None = None
 
 

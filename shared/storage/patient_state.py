@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from shared.model import PatientState, Told, Written
 from shared.storage.calls import read_from
-from shared.storage.table import Table
+from shared.storage.table import Table, int64, integer
 
 TABLE_NAME = "PatientStateTable"
 ROW_KEY = "Demographics"
@@ -30,6 +30,7 @@ class PatientStateStore:
                 birth_date_is_ours=bool(entity.get("BirthDateIsOurs")),
                 is_open=bool(entity.get("IsOpen")),
                 written=Written(*written) if written else None,
+                creating_at=integer(entity, "CreatingAt"),
                 etag=etag,
             )
 
@@ -42,5 +43,6 @@ class PatientStateStore:
             "BirthDateIsOurs": state.birth_date_is_ours,
             "IsOpen": state.is_open,
             "Written": json.dumps(state.written),
+            "CreatingAt": int64(state.creating_at),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

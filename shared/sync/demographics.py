@@ -6,6 +6,7 @@ instance deleted, its study moved to another Patient), the Patient's other studi
 may have written over the newest change before it found itself overtaken sends the study of that change once more.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from shared.model import PatientState, Told, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.others import OtherStudies
 from shared.sync.replica import check_shown
+from shared.sync.writers import LAST_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,15 @@ def plan_patient(
     if stored is None:
         creation = Entry.create(identity, lay_patient(None, identity, ours))
         told = dict.fromkeys(ours, speaker.change)
-        state_now = replace(state, told=told, birth_date_is_ours="birthDate" in ours, is_open=False)
+        is_ours = "birthDate" in ours
+        state_now = replace(state, told=told, birth_date_is_ours=is_ours, is_open=False, creating_at=0)
         return PatientPlan(identity.key, creation.target, creation, state_now, state_changes=True)
     if not rules.demographics_follow:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
-    # without a row its creator may have died before it could say that the birth date is ours
-    unclaimed = "birthDate" not in stored or (state.etag is None and stored["birthDate"] == ours.get("birthDate"))
+    # a creator may have died before it could say that the birth date is ours
+    has_creator = searched_at - state.creating_at < LAST_S
+    is_equal = state.etag is None and stored.get("birthDate") == ours.get("birthDate")
+    unclaimed = "birthDate" not in stored or has_creator or is_equal
     birth_date_is_ours = state.birth_date_is_ours or unclaimed
     if not birth_date_is_ours:
         ours.pop("birthDate", None)
@@ -86,9 +91,20 @@ def plan_patient(
     laid = lay_patient(stored, identity, said)
     entry = None if same_content(laid, stored) else Entry.update(laid, stored)
     is_ours = birth_date_is_ours and "birthDate" in laid
-    state_now = replace(state, told=told, birth_date_is_ours=is_ours, is_open=state.is_open or opens)
+    is_open = state.is_open or opens
+    state_now = replace(state, told=told, birth_date_is_ours=is_ours, is_open=is_open, creating_at=0)
     changes = entry is not None or state_now.is_open or state_now != state
     return PatientPlan(identity.key, reference(stored), entry, state_now, state_changes=changes)
+
+
+async def announce_creation(states: PatientStateStore, plan: PatientPlan | None) -> PatientPlan | None:
+    """Before a Patient is created: whoever creates it may die before it can say that the birth date in it is ours, and
+    then no study could correct it.
+    """
+    if plan is None or plan.entry is None or plan.entry.before is not None:
+        return plan
+    announced = replace(plan.state, told={}, birth_date_is_ours=False, creating_at=int(time.time()))
+    return replace(plan, state=replace(plan.state, etag=(await states.save(plan.key, announced)).etag))
 
 
 async def save_state(

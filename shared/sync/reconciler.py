@@ -33,7 +33,7 @@ from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
 from shared.sync import findings, marks, writers
 from shared.sync.claiming import Claims, claiming
-from shared.sync.demographics import give_word_back, let_go, save_state, subject_of
+from shared.sync.demographics import announce_creation, give_word_back, let_go, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at, needs_whole
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
@@ -145,7 +145,10 @@ class Reconciler:
                 if entry.resource is not None:
                     check_valid(entry.resource, entry.before)
             if _changes_something(state, look, plan):
-                state = await self._announce(attempt, state, look, plan)
+                state, patient = await both(
+                    self._announce(attempt, state, look, plan), announce_creation(self._stores.patients, plan.patient)
+                )
+                plan = replace(plan, patient=patient)
                 await self._leave_patients(change, state, earlier, stored, plan)
             await self._write(attempt, claims, plan, is_last=is_last)
             if plan.entries:

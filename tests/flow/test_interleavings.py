@@ -125,6 +125,23 @@ async def test_a_crash_after_the_study_left_its_patient_by_relinking(stack, fres
     await assert_in_step(stack, fresh_projection)
 
 
+@pytest.mark.parametrize("place", ["_write", "_confirm"])
+async def test_a_creator_of_a_patient_that_dies_leaves_the_birth_date_to_the_newest(
+    stack, fresh_projection, monkeypatch, place
+):
+    """Before it could say that the birth date is ours, or before the Patient was there at all."""
+    await stack.store(make_instance(1, PatientBirthDate="19700101"))
+    m1 = await polled(stack)
+    kill_once(monkeypatch, rec(stack), place)
+    await killed(stack, m1)
+    await stack.store(make_instance(2, PatientBirthDate="19800202"))
+    await stack.drain()
+    assert (await stack.one("Patient"))["birthDate"] == "1980-02-02"
+    await stack.run(*m1)
+    await stack.drain()
+    await assert_in_step(stack, fresh_projection)
+
+
 async def test_a_conflict_while_leaving_a_patient(stack, fresh_projection, monkeypatch):
 
     await stack.store(make_instance(1, PatientName="Lund^Bo"))
