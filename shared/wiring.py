@@ -29,8 +29,9 @@ from shared.storage.calls import CLIENT_OPTIONS
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_queue import ENCODE_POLICY, StudyQueue
 from shared.storage.table import Table
+from shared.sync.attempt import Stores
 from shared.sync.poller import Poller
-from shared.sync.reconciler import Reconciler, Stores
+from shared.sync.reconciler import Reconciler
 from shared.sync.rules import Rules
 from shared.sync.runner import Runner
 

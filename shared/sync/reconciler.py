@@ -11,27 +11,23 @@ import asyncio
 import random
 import time
 import uuid
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from shared.dicom.client import DicomClient
 from shared.errors import Rejected, Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
-from shared.fhir.identifiers import Identity, Resource
+from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.http import SERVER_ERROR
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
-from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer, Written
+from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage import creation_claim
-from shared.storage.creation_claim import CreationClaimStore
-from shared.storage.error_records import ErrorRecords
-from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_queue import StudyQueue
-from shared.storage.study_state import StudyStateStore
 from shared.sync import findings, marks, writers
+from shared.sync.attempt import Attempt, Result, Stores
 from shared.sync.claiming import Claims, claiming
 from shared.sync.demographics import announce_creation, give_word_back, let_go, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at, needs_whole
@@ -45,39 +41,6 @@ from shared.sync.twins import give_way
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Everything that is remembered."""
-
-    studies: StudyStateStore
-    patients: PatientStateStore
-    claims: CreationClaimStore
-    records: ErrorRecords
-
-
-class Result(NamedTuple):
-    """What the study was, how many of its instances were kept out, and how many values could not be used.
-
-    code: of the error for which it was set aside.
-    """
-
-    outcome: Outcome
-    failed: int = 0
-    findings: int = 0
-    code: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One delivery of a message; what its passes did, also those that had to be run again afterwards."""
-
-    change: StudyChange
-    name: str
-    outcomes: list[Outcome] = field(default_factory=list)
-    written: dict[str, Written] = field(default_factory=dict)
-    created: dict[str, Identity] = field(default_factory=dict)
 
 
 class Reconciler:

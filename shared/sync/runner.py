@@ -14,9 +14,10 @@ from shared.model import DEFAULT_PARTITION, Outcome, StudyChange, StudyKey
 from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
+from shared.sync.attempt import Result
 from shared.sync.backoff import delay_s
 from shared.sync.circuit import Circuit
-from shared.sync.reconciler import Reconciler, Result
+from shared.sync.reconciler import Reconciler
 from shared.telemetry import event
 
 PARK_TRIES = 5

@@ -11,7 +11,7 @@ from shared.errors import Throttled, VersionConflict
 from shared.http import error_for, error_for_read
 from shared.model import Outcome
 from shared.retry import repeated
-from shared.sync.reconciler import Result
+from shared.sync.attempt import Result
 
 BATCH, THRESHOLD, IDLE_S = 8, 4, 2.0  # host.json
 FAILED_VISIBILITY_S, MOST_DELIVERIES = 60, 5

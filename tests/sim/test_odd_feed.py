@@ -16,8 +16,8 @@ from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_state import StudyStateStore
 from shared.sync import poller as polling
+from shared.sync.attempt import Result
 from shared.sync.poller import Poller
-from shared.sync.reconciler import Result
 from shared.sync.runner import Runner
 from tests.sim.feed_service import BROKEN, FeedService
 from tests.sim.parts import SimQueue, SimTable

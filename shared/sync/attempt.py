@@ -1,0 +1,44 @@
+"""What a pass over a study works with, what it remembers of earlier ones, and what comes of it."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from shared.fhir.identifiers import Identity
+from shared.model import Outcome, StudyChange, Written
+from shared.storage.creation_claim import CreationClaimStore
+from shared.storage.error_records import ErrorRecords
+from shared.storage.patient_state import PatientStateStore
+from shared.storage.study_state import StudyStateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that is remembered."""
+
+    studies: StudyStateStore
+    patients: PatientStateStore
+    claims: CreationClaimStore
+    records: ErrorRecords
+
+
+class Result(NamedTuple):
+    """What the study was, how many of its instances were kept out, and how many values could not be used.
+
+    code: of the error for which it was set aside.
+    """
+
+    outcome: Outcome
+    failed: int = 0
+    findings: int = 0
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One delivery of a message; what its passes did, also those that had to be run again afterwards."""
+
+    change: StudyChange
+    name: str
+    outcomes: list[Outcome] = field(default_factory=list)
+    written: dict[str, Written] = field(default_factory=dict)
+    created: dict[str, Identity] = field(default_factory=dict)
