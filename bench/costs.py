@@ -12,9 +12,9 @@ DAYS = 30.4
 # counted and rounded up: of a day of 60 studies in ten polls, by message; of a poll, table calls
 TABLE_PER_MESSAGE, QUEUE_PER_MESSAGE, FHIR_PER_MESSAGE, DICOM_PER_MESSAGE = 8, 3, 4, 2
 TABLE_PER_POLL = 3
-# assumed: as large studies of a CT arrive; a poll a minute; a host that looks at the queue every two seconds all month
+# assumed: as large studies of a CT arrive; a poll a minute; a host that looks at the queue every second all month
 INSTANCES_PER_STUDY, PASSES_PER_STUDY = 100, 2
-POLLS_A_DAY, LOOKS_A_DAY = 24 * 60, 24 * 60 * 30
+POLLS_A_DAY, LOOKS_A_DAY = 24 * 60, 24 * 3600
 LOG_RECORDS, LOG_RECORD_KB = 3, 1.0
 MEMORY_GB, LEAST_S = 2, 1.0
 # dollars, and what a month has for nothing

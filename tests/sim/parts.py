@@ -13,7 +13,7 @@ from shared.model import Outcome
 from shared.retry import repeated
 from shared.sync.attempt import Result
 
-BATCH, THRESHOLD, IDLE_S = 8, 4, 2.0  # host.json
+BATCH, THRESHOLD, IDLE_S = 8, 4, 1.0  # host.json
 FAILED_VISIBILITY_S, MOST_DELIVERIES = 60, 5
 
 
