@@ -65,8 +65,9 @@ class StudyStateStore:
 
 
 def _pack(marks: Mapping[bytes, int]) -> dict[str, bytes]:
-    # beyond a row's size the oldest gone instances are forgotten first, then the oldest
-    rows = sorted(marks.items(), key=lambda item: (item[1] < 0, -abs(item[1]), item[0]))[:MARKS_PER_ROW]
+    rows = list(marks.items())
+    if len(rows) > MARKS_PER_ROW:  # the oldest gone instances are forgotten first, then the oldest
+        rows = sorted(rows, key=lambda item: (item[1] < 0, -abs(item[1]), item[0]))[:MARKS_PER_ROW]
     packed = [MARK.pack(digest, mark) for digest, mark in sorted(rows)]
     return {
         f"Marks{start // MARKS_PER_PROPERTY}": b"".join(packed[start : start + MARKS_PER_PROPERTY])

@@ -70,9 +70,13 @@ def speakers(marks: Marks) -> dict[bytes, bytes]:
     """The digest of the instance with the newest change: of each series by its digest, of the study by b""."""
     newest: dict[bytes, tuple[int, bytes]] = {}
     for name, mark in marks.items():
-        if is_there(mark):
-            for scope in (STUDY, name[:SERIES_BYTES]):
-                newest[scope] = max(newest.get(scope, (mark, name)), (mark, name))
+        if mark >= 0:
+            series = name[:SERIES_BYTES]
+            best = newest.get(series)
+            if best is None or mark > best[0] or (mark == best[0] and name > best[1]):
+                newest[series] = (mark, name)
+    if newest:
+        newest[STUDY] = max(newest.values())
     return {scope: name for scope, (_, name) in newest.items()}
 
 
