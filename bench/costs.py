@@ -10,7 +10,7 @@ from bench.report import Rows
 
 DAYS = 30.4
 # counted and rounded up: of a day of 60 studies in ten polls, by message; of a poll, table calls
-TABLE_PER_MESSAGE, QUEUE_PER_MESSAGE, FHIR_PER_MESSAGE, DICOM_PER_MESSAGE = 8, 3, 4, 2
+TABLE_PER_MESSAGE, QUEUE_PER_MESSAGE, FHIR_PER_MESSAGE, DICOM_PER_MESSAGE = 9, 3, 4, 2
 TABLE_PER_POLL = 3
 # assumed: as large studies of a CT arrive; a poll a minute; a host that looks at the queue every second all month
 INSTANCES_PER_STUDY, PASSES_PER_STUDY = 100, 2
