@@ -63,7 +63,7 @@ class DicomClient:
         """Rows with a sequence in (offset, offset + limit], without metadata. An empty page may be a hole."""
         query = {"offset": str(offset), "limit": str(limit), "includeMetadata": "false"}
         response = await self._get("v1/changefeed", query, "application/json")
-        rows = json_of(SERVICE, response, Sharing()) if response.content else []
+        rows = json_of(SERVICE, response) if response.content else []
         if not isinstance(rows, list):
             raise Unavailable(f"{SERVICE} answered a page of the change feed that is not a list")
         return rows

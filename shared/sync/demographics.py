@@ -101,7 +101,8 @@ async def announce_creation(states: PatientStateStore, plan: PatientPlan | None)
     """Before a Patient is created: whoever creates it may die before it can say that the birth date in it is ours, and
     then no study could correct it.
     """
-    if plan is None or plan.entry is None or plan.entry.before is not None:
+    created = plan.entry.resource if plan and plan.entry and plan.entry.before is None else None
+    if plan is None or created is None or "birthDate" not in created:
         return plan
     announced = replace(plan.state, told={}, birth_date_is_ours=False, creating_at=int(time.time()))
     return replace(plan, state=replace(plan.state, etag=(await states.save(plan.key, announced)).etag))
