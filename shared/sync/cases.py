@@ -1,24 +1,22 @@
 """What an operator may have to look at: rows of the error tables, those of DICOM Cast and odd ones included."""
 
-import random
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from shared.model import DEFAULT_PARTITION, PARTITION_NAME, InstanceKey, StudyChange, StudyKey, is_uid
+from shared.model import DEFAULT_PARTITION, PARTITION_NAME, InstanceKey, StudyKey, is_uid
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 from shared.storage.table import Entity
+from shared.sync.others import look_again
 from shared.sync.runner import MALFORMED_MESSAGE
 
 # rows of DICOM Cast begin with the name of an exception, not with a code
 CODE_OF_DICOM_CAST = "dicom-cast"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*", re.ASCII)
 UNREADABLE_ROW = "unreadable-row"
-# each message that is sent once more has an identity of its own
-PART_BITS = 48
 # more than a few make the app read the whole study anyway, and too many do not fit a message
 MOST_INSTANCES = 100
 
@@ -84,7 +82,7 @@ async def release(records: ErrorRecords, queue: StudyQueue, chosen: Iterable[Cas
             studies.setdefault(one.study, {}).update(one.instances)
     for study, instances in studies.items():
         some = dict(list(instances.items())[:MOST_INSTANCES])
-        await queue.send(StudyChange(study, 0, part=-1 - random.getrandbits(PART_BITS), instances=some))
+        await queue.send(look_again(study, 0, some))
     for one in seen:
         await records.remove(*one.row)
     return len(studies), len(seen)

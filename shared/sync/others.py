@@ -1,16 +1,24 @@
-"""Send other studies through the queue once more, when a Patient's demographics have to be decided anew."""
+"""Send studies through the queue once more, when a Patient's demographics have to be decided anew."""
 
 import random
+from collections.abc import Mapping
 
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
-from shared.model import StudyChange, StudyKey, is_uid
+from shared.model import InstanceKey, StudyChange, StudyKey, is_uid
 from shared.storage import creation_claim
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
 
 PART_BITS = 48
 STUDY_UID_PREFIX = "urn:oid:"
+
+
+def look_again(study: StudyKey, poll: int, instances: Mapping[InstanceKey, int] | None = None) -> StudyChange:
+    """A message that no poll sent. Each has an identity of its own: one that shared its with another would find that
+    one's announcements, look once more because of them, and so on without end.
+    """
+    return StudyChange(study, poll, part=-1 - random.getrandbits(PART_BITS), instances=instances or {})
 
 
 class OtherStudies:
@@ -30,19 +38,15 @@ class OtherStudies:
 
     async def this_one_later(self) -> None:
         """The study itself, when nothing that is under way now can still be written."""
-        await self._queue.send(self._again(self._change.study), creation_claim.EXPIRES_AFTER.total_seconds())
+        await self._queue.send(
+            look_again(self._change.study, self._change.poll), creation_claim.EXPIRES_AFTER.total_seconds()
+        )
 
     async def study(self, study_instance_uid: str) -> None:
         """One study, in every data partition that it was written for; somebody else's is left alone."""
         if is_uid(study_instance_uid) and study_instance_uid != self._change.study.study_instance_uid:
             for study in await self._states.partitions_of(study_instance_uid):
-                await self._queue.send(self._again(study))
-
-    def _again(self, study: StudyKey) -> StudyChange:
-        """A message that no poll sent. Each has an identity of its own: one that shared its with another would find
-        that one's announcements, look once more because of them, and so on without end.
-        """
-        return StudyChange(study, self._change.poll, part=-1 - random.getrandbits(PART_BITS))
+                await self._queue.send(look_again(study, self._change.poll))
 
 
 def _study_uids(study: Resource) -> set[str]:
