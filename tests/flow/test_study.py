@@ -7,75 +7,78 @@ from tests.builders import make_instance, make_series, series_uid, sop_uid, stud
 ACSN = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]}
 
 
+def endpoint(source):
+    return {
+        "resourceType": "Endpoint",
+        "status": "active",
+        "connectionType": {
+            "system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type",
+            "code": "dicom-wado-rs",
+        },
+        "name": f"DICOM WADO-RS endpoint {source}",
+        "payloadType": [{"text": "DICOM WADO-RS"}],
+        "payloadMimeType": ["application/dicom"],
+        "address": source,
+    }
+
+
+PATIENT = {
+    "resourceType": "Patient",
+    "identifier": [{"value": "MRN-0001"}],
+    "name": [{"use": "usual", "family": "Rivera", "given": ["Ana", "Maria"], "prefix": ["Dr"], "suffix": ["Jr"]}],
+    "gender": "female",
+    "birthDate": "1970-01-02",
+}
+
+
+def imaging_study(source):
+    return {
+        "resourceType": "ImagingStudy",
+        "source": source,
+        "identifier": [
+            {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"},
+            {"type": ACSN, "value": "ACC1"},
+        ],
+        "status": "available",
+        "modality": [{"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}],
+        "subject": {"reference": "Patient MRN-0001"},
+        "started": "2021-03-01T10:15:30+01:00",
+        "basedOn": [{"id": "dicom-basedOn-1", "type": "ServiceRequest", "identifier": {"type": ACSN, "value": "ACC1"}}],
+        "endpoint": [{"reference": f"Endpoint DICOM WADO-RS endpoint {source}"}],
+        "numberOfSeries": 1,
+        "numberOfInstances": 2,
+        "note": [{"text": "CT head"}],
+        "description": "CT head",
+        "series": [
+            {
+                "uid": series_uid(1, 1),
+                "number": 1,
+                "modality": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"},
+                "description": "axial",
+                "numberOfInstances": 2,
+                "endpoint": [{"reference": f"Endpoint DICOM WADO-RS endpoint {source}"}],
+                "instance": [
+                    {
+                        "uid": sop_uid(1, 1, number),
+                        "sopClass": {
+                            "system": "urn:ietf:rfc:3986",
+                            "code": "urn:oid:1.2.840.10008.5.1.4.1.1.2",
+                        },
+                        "number": number,
+                        "title": "CT Image",
+                    }
+                    for number in (1, 2)
+                ],
+            }
+        ],
+    }
+
+
 async def test_a_stored_study_becomes_its_resources(stack):
     await stack.store(*make_series(instances=2, TimezoneOffsetFromUTC="+0100"))
     assert await stack.drain() == {"created": 1}
     source = stack.dicom + "/"
-    assert await stack.content() == sorted_content(
-        {
-            "resourceType": "Endpoint",
-            "status": "active",
-            "connectionType": {
-                "system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type",
-                "code": "dicom-wado-rs",
-            },
-            "name": f"DICOM WADO-RS endpoint {source}",
-            "payloadType": [{"text": "DICOM WADO-RS"}],
-            "payloadMimeType": ["application/dicom"],
-            "address": source,
-        },
-        {
-            "resourceType": "Patient",
-            "identifier": [{"value": "MRN-0001"}],
-            "name": [
-                {"use": "usual", "family": "Rivera", "given": ["Ana", "Maria"], "prefix": ["Dr"], "suffix": ["Jr"]}
-            ],
-            "gender": "female",
-            "birthDate": "1970-01-02",
-        },
-        {
-            "resourceType": "ImagingStudy",
-            "source": source,
-            "identifier": [
-                {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"},
-                {"type": ACSN, "value": "ACC1"},
-            ],
-            "status": "available",
-            "modality": [{"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}],
-            "subject": {"reference": "Patient MRN-0001"},
-            "started": "2021-03-01T10:15:30+01:00",
-            "basedOn": [
-                {"id": "dicom-basedOn-1", "type": "ServiceRequest", "identifier": {"type": ACSN, "value": "ACC1"}}
-            ],
-            "endpoint": [{"reference": f"Endpoint DICOM WADO-RS endpoint {source}"}],
-            "numberOfSeries": 1,
-            "numberOfInstances": 2,
-            "note": [{"text": "CT head"}],
-            "description": "CT head",
-            "series": [
-                {
-                    "uid": series_uid(1, 1),
-                    "number": 1,
-                    "modality": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"},
-                    "description": "axial",
-                    "numberOfInstances": 2,
-                    "endpoint": [{"reference": f"Endpoint DICOM WADO-RS endpoint {source}"}],
-                    "instance": [
-                        {
-                            "uid": sop_uid(1, 1, number),
-                            "sopClass": {
-                                "system": "urn:ietf:rfc:3986",
-                                "code": "urn:oid:1.2.840.10008.5.1.4.1.1.2",
-                            },
-                            "number": number,
-                            "title": "CT Image",
-                        }
-                        for number in (1, 2)
-                    ],
-                }
-            ],
-        },
-    )
+    assert await stack.content() == sorted_content(endpoint(source), PATIENT, imaging_study(source))
 
 
 def sorted_content(*resources):

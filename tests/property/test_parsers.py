@@ -15,6 +15,7 @@ from shared.errors import SyncError
 from shared.fhir.bundle import Entry, check_answer
 from shared.fhir.identifiers import by_identifier
 from shared.model import ChangeFeedEntry, MalformedEntry, StudyChange
+from tests.unit.datasets import ROW
 
 MANY = settings(max_examples=2_500, deadline=None, derandomize=True, database=None)
 AFTER, WIDTH, LATEST = 6, 100, 300
@@ -44,16 +45,6 @@ def odd(good, more=()):
     return wrong.map(lambda bent: {name: value for name, value in (good | bent).items() if value is not GONE})
 
 
-ROW = {
-    "sequence": 7,
-    "partitionName": "Microsoft.Default",
-    "studyInstanceUid": "1.2",
-    "seriesInstanceUid": "1.2.3",
-    "sopInstanceUid": "1.2.3.4",
-    "action": "Create",
-    "timestamp": "2021-03-01T10:15:30.1234567+00:00",
-    "state": "Current",
-}
 ROWS = st.lists(JSON | odd(ROW, ("Sequence", "SOPInstanceUID", "metadata")), max_size=4)
 
 

@@ -62,3 +62,16 @@ def read_element(method: str, keyword: str, found: Any) -> tuple[Any, list[tuple
 
 def codes(findings: list[Finding]) -> list[tuple[str, str]]:
     return [(finding.keyword, finding.code) for finding in findings]
+
+
+# of the change feed, as v1 has it
+ROW = {
+    "sequence": 7,
+    "partitionName": "Microsoft.Default",
+    "studyInstanceUid": "1.2",
+    "seriesInstanceUid": "1.2.3",
+    "sopInstanceUid": "1.2.3.4",
+    "action": "Create",
+    "timestamp": "2021-03-01T10:15:30.1234567+00:00",
+    "state": "Current",
+}

@@ -16,19 +16,10 @@ from shared.model import (
     StudyChange,
     StudyKey,
 )
+from tests.unit.datasets import ROW
 
 MAX_MESSAGE_BYTES = 48 * 1024
 CHANGED_AT = datetime(2021, 3, 1, 10, 15, 30, 123456, tzinfo=UTC)
-ROW = {
-    "sequence": 7,
-    "partitionName": "Microsoft.Default",
-    "studyInstanceUid": "1.2",
-    "seriesInstanceUid": "1.2.3",
-    "sopInstanceUid": "1.2.3.4",
-    "action": "Create",
-    "timestamp": "2021-03-01T10:15:30.1234567+00:00",
-    "state": "Current",
-}
 ENTRY = ChangeFeedEntry(7, StudyKey("Microsoft.Default", "1.2"), InstanceKey("1.2.3", "1.2.3.4"), CHANGED_AT)
 LONG_UID = "1.2.826.0.1.3680043.10.1234." + "9" * 36
 
