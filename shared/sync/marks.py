@@ -7,7 +7,6 @@ Merging takes the maximum, so the order of messages does not matter.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from hashlib import blake2b
 
 from shared.model import InstanceKey
@@ -18,13 +17,11 @@ STUDY = b""
 Marks = Mapping[bytes, int]
 
 
-@lru_cache(maxsize=256)
 def series_digest(series_instance_uid: str) -> bytes:
     """The first part of every digest of the series."""
     return blake2b(series_instance_uid.encode(), digest_size=SERIES_BYTES).digest()
 
 
-@lru_cache(maxsize=4096)
 def digest(key: InstanceKey) -> bytes:
     """Twelve bytes that stand for an instance within its study."""
     instance = blake2b("\n".join(key).encode(), digest_size=INSTANCE_BYTES).digest()
