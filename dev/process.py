@@ -48,6 +48,17 @@ def terminate_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
+def _waiting_for(child: "subprocess.Popen[bytes]") -> threading.Thread:
+    """A thread that ends when the child does.
+
+    Signals end a command by raising in its main thread. Raised inside Popen.poll or wait they can leave Popen's lock
+    taken, and every later wait would be endless; so the main thread does not call them while signals may come.
+    """
+    waiting = threading.Thread(target=child.wait, daemon=True)
+    waiting.start()
+    return waiting
+
+
 class Part:
     """One `python -m dev …` command as a child process; `urls` is the JSON line it printed."""
 
@@ -70,6 +81,7 @@ class Part:
             stderr=self._log or None,
             start_new_session=True,
         )
+        self._waiting = _waiting_for(self.process)
         self._drainer = threading.Thread(target=self._drain, daemon=True)
         try:
             self.urls: dict[str, Any] = self._ready_line(args, timeout_s)
@@ -88,7 +100,8 @@ class Part:
                     return ready
         finally:
             watchdog.cancel()
-        raise RuntimeError(f"`python -m dev {args[0]}` ended before it was ready (status {self.process.wait()})")
+        self._waiting.join()
+        raise RuntimeError(f"`python -m dev {args[0]}` ended before it was ready (status {self.process.returncode})")
 
     def _drain(self) -> None:
         assert self.process.stdout is not None
@@ -98,6 +111,11 @@ class Part:
                     self._log.write(line)
                     self._log.flush()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return not self._waiting.is_alive()
+
     def signal(self, number: int) -> None:
         """Send a signal to the part's whole process group."""
         with contextlib.suppress(ProcessLookupError):
@@ -106,7 +124,7 @@ class Part:
     def kill(self) -> None:
         """kill -9 the part and everything it started."""
         self.signal(signal.SIGKILL)
-        self.process.wait()
+        self._waiting.join()
         if self._drainer.is_alive():
             self._drainer.join()
 
@@ -114,8 +132,7 @@ class Part:
         """SIGTERM, then SIGKILL for what is left."""
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(STOP_TIMEOUT_S)
+        self._waiting.join(STOP_TIMEOUT_S)
         self.kill()
 
 
@@ -136,11 +153,12 @@ def exit_with_parent() -> None:
 def ended(child: "subprocess.Popen[bytes]") -> int:
     """Wait for a child and return its status.
 
-    In short steps: a SIGTERM that comes in the moment before an endless waitpid would only be noticed after it.
+    In short steps: a SIGTERM that comes in the moment before an endless wait would only be noticed after it.
     """
-    while (status := child.poll()) is None:
-        time.sleep(0.2)
-    return status
+    waiting = _waiting_for(child)
+    while waiting.is_alive():
+        waiting.join(0.2)
+    return child.returncode
 
 
 @contextlib.contextmanager

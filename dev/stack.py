@@ -78,7 +78,7 @@ class Stack:
     def check(self) -> None:
         """Raise StackError when a part is no longer there."""
         for name, part in self.parts.items():
-            if part.process.poll() is not None:
+            if part.has_ended:
                 raise StackError(f"{name} ended by itself: see {name}.log in {self.logs}")
 
     def wait(self) -> None:

@@ -63,7 +63,7 @@ async def _disturbed(scene, steps, seconds, trouble, say):
         telling.cancel()
         await asyncio.gather(disturbing, telling, return_exceptions=True)
     for host in scene.hosts:
-        if host.part.process.poll() is not None:  # it was being killed when the trouble ended
+        if host.part.has_ended:  # it was being killed when the trouble ended
             await host.start()
 
 
