@@ -6,12 +6,12 @@ import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import httpx
 import pytest
 
 from dev.process import running
+from tests.processes import children, wait_until_gone
 
 PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": "1"}]}
 CONDITION = "identifier=urn:test%7C1"
@@ -51,21 +51,6 @@ def transact(fhir, *entries):
 
 def dump(server):
     return httpx.get(f"{server['admin']}/dump", trust_env=False).json()
-
-
-def children(pid):
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def alive(pid):
-    return Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-
-
-def wait_until_gone(pids, seconds=10):
-    deadline = time.monotonic() + seconds
-    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert [pid for pid in pids if alive(pid)] == []
 
 
 def test_nine_entries_with_a_condition_are_refused(fhir, server):

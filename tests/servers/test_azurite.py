@@ -5,21 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from dev.process import running
+from tests.processes import children, wait_until_gone
 
 FREE = ("azurite", "--blob-port", "0", "--queue-port", "0", "--table-port", "0")
-
-
-def gone(pid):
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().split()[2] == "Z"
 
 
 def write(connection_string):
@@ -54,14 +48,10 @@ def test_kept_folder_survives_a_restart(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_node_outlives_its_launcher(number):
     with running(*FREE) as part:
-        pid = part.process.pid
-        nodes = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        nodes = children(part.process.pid)
         assert len(nodes) == 1
-        os.kill(pid, number)
-        deadline = time.monotonic() + 10
-        while not all(gone(each) for each in [pid, *nodes]):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        os.kill(part.process.pid, number)
+        wait_until_gone([part.process.pid, *nodes])
 
 
 def test_taken_port_is_one_clear_line():
