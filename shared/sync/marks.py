@@ -43,12 +43,15 @@ def merge(
 ) -> dict[bytes, int]:
     """Marks after a look at some instances; `listed` holds the sequences that a message told."""
     merged = dict(marks)
-    for keys, sign in ((there, True), (gone, False)):
+    for keys, are_there in ((there, True), (gone, False)):
         for key in keys:
             name = digest(key)
-            sequence = max(sequence_of(merged.get(name, 0)), listed.get(key, 0))
-            merged[name] = sequence if sign else -sequence - 1
+            merged[name] = _mark(max(sequence_of(merged.get(name, 0)), listed.get(key, 0)), there=are_there)
     return merged
+
+
+def _mark(sequence: int, *, there: bool) -> int:
+    return sequence if there else -sequence - 1
 
 
 def announce(marks: Marks, keys: Iterable[InstanceKey]) -> dict[bytes, int]:
@@ -56,11 +59,17 @@ def announce(marks: Marks, keys: Iterable[InstanceKey]) -> dict[bytes, int]:
     return {**{digest(key): 0 for key in keys}, **marks}
 
 
-def learn(marks: Marks, listed: Mapping[InstanceKey, int]) -> dict[bytes, int]:
-    """Marks with the sequences that a message told, nothing looked at."""
-    known = [key for key in listed if digest(key) in marks]
-    there = [key for key in known if is_there(marks[digest(key)])]
-    return merge(marks, listed, there, set(known) - set(there))
+def learn(marks: Marks, listed: Mapping[InstanceKey, int]) -> dict[bytes, int] | None:
+    """Marks with the sequences that a message told, nothing looked at; None where it lists an instance without mark."""
+    learnt = dict(marks)
+    for key, sequence in listed.items():
+        name = digest(key)
+        mark = marks.get(name)
+        if mark is None:
+            return None
+        if sequence > sequence_of(mark):
+            learnt[name] = _mark(sequence, there=is_there(mark))
+    return learnt
 
 
 def speakers(marks: Marks) -> dict[bytes, bytes]:

@@ -136,9 +136,8 @@ class Reconciler:
         """
         if not change.instances or state.parked or change.poll > state.full_poll:
             return False
-        known = all(marks.digest(key) in state.marks for key in change.instances)
         learnt = marks.learn(state.marks, change.instances)
-        if not known or not marks.say_the_same(state.marks, learnt):
+        if learnt is None or not marks.say_the_same(state.marks, learnt):
             return False
         if learnt != state.marks:
             await self._stores.studies.save(change.study, replace(state, marks=learnt))

@@ -110,8 +110,8 @@ def test_announce(known, expected):
         pytest.param(_marks(a=7), {A: 9}, _marks(a=9), id="there"),
         pytest.param(_marks(a=-8), {A: 9}, _marks(a=-10), id="gone"),
         pytest.param(_marks(a=7), {A: 5}, _marks(a=7), id="older"),
-        pytest.param(_marks(a=7), {B: 9}, _marks(a=7), id="unknown instance"),
-        pytest.param(_marks(a=0), {A: 9, B: 10}, _marks(a=9), id="no sequence told before"),
+        pytest.param(_marks(a=7), {A: 9, B: 9}, None, id="unknown instance"),
+        pytest.param(_marks(a=0, b=10), {A: 9, B: 10}, _marks(a=9, b=10), id="no sequence told before"),
     ],
 )
 def test_learn(known, listed, expected):
