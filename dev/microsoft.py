@@ -1,4 +1,4 @@
-"""Find Microsoft's own programs: the Functions host, the DICOM service, the FHIR server, DICOM Cast, the Bicep compiler.
+"""Find Microsoft's own programs: Functions host, DICOM service, FHIR server, DICOM Cast, Bicep compiler.
 
 A program is looked for on PATH, where a user has it from Microsoft, then in the folder `shared/dotnet` beside this
 project, whose `install` unpacks all of them. They are unpacked once into `.stack/dotnet`.
