@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+import typer
 
 from dev import microsoft
 
@@ -16,6 +19,11 @@ class Host(StrEnum):
     def command(self) -> str:
         return self.value
 
+    @property
+    def description(self) -> str:
+        """What it is, for people."""
+        return "Azure Functions Core Tools" if self is Host.FUNC else "a stand-in for the Functions host"
+
 
 class Dicom(StrEnum):
     """The DICOM service."""
@@ -26,6 +34,11 @@ class Dicom(StrEnum):
     @property
     def command(self) -> str:
         return "dicom-server" if self is Dicom.MICROSOFT else self.value
+
+    @property
+    def description(self) -> str:
+        """What it is, for people."""
+        return "Microsoft's DICOM service" if self is Dicom.MICROSOFT else "a stand-in for Microsoft's DICOM service"
 
 
 class Fhir(StrEnum):
@@ -39,6 +52,17 @@ class Fhir(StrEnum):
     def command(self) -> str:
         return "fhir-server" if self is Fhir.MICROSOFT else self.value
 
+    @property
+    def description(self) -> str:
+        """What it is, for people."""
+        titles = {Fhir.LOCAL: "Medplum's FHIR router, in memory", Fhir.HAPI: "HAPI FHIR"}
+        return titles.get(self, "Microsoft's FHIR server")
+
+
+HostOption = Annotated[Host, typer.Option(help="What runs the app.")]
+DicomOption = Annotated[Dicom, typer.Option(help="The DICOM service: the stand-in, or Microsoft's own.")]
+FhirOption = Annotated[Fhir, typer.Option(help="The FHIR server.")]
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -51,6 +75,11 @@ class Parts:
     @property
     def commands(self) -> tuple[str, str, str]:
         return self.host.command, self.dicom.command, self.fhir.command
+
+    @property
+    def keep_content(self) -> bool:
+        """Whether they can keep content in a folder; the others have it in memory, and all must start together."""
+        return self.dicom is Dicom.STAND_IN and self.fhir is Fhir.LOCAL
 
     def missing(self) -> str:
         """What this machine lacks to run them, in a sentence; empty when it lacks nothing."""
