@@ -11,8 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dev.dicom.bent import CASINGS, ENTRY_MALFORMATIONS, METADATA_MALFORMATIONS
+from dev.dicom.gateway import CASINGS, ENTRY_MALFORMATIONS, METADATA_MALFORMATIONS
 from dev.dicom.service import Service
+
+# how the metadata of one instance fails in the service itself: it cannot be read, or is not there
+UNREADABLE = {"status_503": 503, "lost": 500}
 
 
 class UnknownError(ValueError):
@@ -75,19 +78,26 @@ def _apply_shape(service: Service, body: dict[str, Any]) -> None:
     known |= {"rows_instead", "metadata_instead"}
     if unknown := body.keys() - known:
         raise UnknownError(f"unknown: {', '.join(sorted(unknown))}")
+    gateway = service.gateway
     if "casing" in body:
-        service.shape.casing = _one_of(CASINGS, body["casing"])
+        gateway.casing = _one_of(CASINGS, body["casing"])
     if "malform" in body:
         wish = body["malform"]
-        service.shape.entries[wish["sequence"]] = _one_of(ENTRY_MALFORMATIONS, wish["how"])
+        gateway.entries[wish["sequence"]] = _one_of(ENTRY_MALFORMATIONS, wish["how"])
     if "malform_metadata" in body:
         wish = body["malform_metadata"]
-        service.shape.metadata[wish["sop_instance_uid"]] = _one_of(METADATA_MALFORMATIONS, wish["how"])
+        uid, how = wish["sop_instance_uid"], _one_of(METADATA_MALFORMATIONS | UNREADABLE.keys(), wish["how"])
+        service.unreadable.pop(uid, None)
+        gateway.metadata.pop(uid, None)
+        if how in UNREADABLE:
+            service.unreadable[uid] = UNREADABLE[how]
+        else:
+            gateway.metadata[uid] = how
     # any JSON, by sequence and by SOP Instance UID; in ASCII, which holds even halves of characters
     for sequence, row in body.get("rows_instead", {}).items():
-        service.shape.rows_instead[int(sequence)] = json.dumps(row).encode()
+        gateway.rows_instead[int(sequence)] = json.dumps(row).encode()
     for uid, content in body.get("metadata_instead", {}).items():
-        service.shape.metadata_instead[uid] = json.dumps(content).encode()
+        gateway.metadata_instead[uid] = json.dumps(content).encode()
 
 
 def _one_of(known: frozenset[str], value: str) -> str:
