@@ -12,7 +12,12 @@ ENTRY_MALFORMATIONS = frozenset(
 )
 METADATA_MALFORMATIONS = frozenset({"nan", "nulls", "strings", "not_a_dataset", "broken_json"})
 CASINGS = frozenset({"camel", "pascal", "lower_enums"})
+WISHES = {"casing", "malform", "malform_metadata", "rows_instead", "metadata_instead"}
 _UID = "00080018"
+
+
+class UnknownError(ValueError):
+    """A wish names something that is not there."""
 
 
 @dataclass(slots=True)
@@ -24,6 +29,27 @@ class Gateway:
     metadata: dict[str, str] = field(default_factory=dict)
     rows_instead: dict[int, bytes] = field(default_factory=dict)
     metadata_instead: dict[str, bytes] = field(default_factory=dict)
+
+    def use(self, wishes: dict[str, Any]) -> None:
+        """Add to what is changed; raises ValueError or KeyError on a wish that is unknown.
+
+        casing; malform: `sequence` and `how`; malform_metadata: `sop_instance_uid` and `how`; rows_instead and
+        metadata_instead: any JSON, by sequence and by SOP Instance UID.
+        """
+        if unknown := wishes.keys() - WISHES:
+            raise UnknownError(f"unknown: {', '.join(sorted(unknown))}")
+        if "casing" in wishes:
+            self.casing = _one_of(CASINGS, wishes["casing"])
+        if "malform" in wishes:
+            self.entries[wishes["malform"]["sequence"]] = _one_of(ENTRY_MALFORMATIONS, wishes["malform"]["how"])
+        if "malform_metadata" in wishes:
+            wish = wishes["malform_metadata"]
+            self.metadata[wish["sop_instance_uid"]] = _one_of(METADATA_MALFORMATIONS, wish["how"])
+        # in ASCII, which holds even halves of characters
+        for sequence, row in wishes.get("rows_instead", {}).items():
+            self.rows_instead[int(sequence)] = json.dumps(row).encode()
+        for uid, content in wishes.get("metadata_instead", {}).items():
+            self.metadata_instead[uid] = json.dumps(content).encode()
 
     def changes(self, route: str) -> bool:
         """Whether answers of this route are changed at all."""
@@ -86,6 +112,12 @@ class Gateway:
             case "strings":
                 _stringify(attributes)
         return _bytes(dict(sorted(attributes.items())))
+
+
+def _one_of(known: frozenset[str], value: str) -> str:
+    if value not in known:
+        raise UnknownError(f"{value!r} is none of {', '.join(sorted(known))}")
+    return value
 
 
 def _bytes(value: Any) -> bytes:
