@@ -89,7 +89,7 @@ GARBAGE = (b"hello", b"\xff\xfe\x00", b"", b'{"study": "1.2/../3", "partition": 
 
 
 async def test_messages_that_are_none_end_as_records_and_stop_nobody(stack, app_folder):
-    # Microsoft's host gives bytes that are not UTF-8 to no function, not even to that of the poison queue, where they stay
+    # to Microsoft's host, bytes that are not UTF-8 are for no function; they stay in the poison queue
     bodies = [body for body in GARBAGE if stack.host_command == "host" or body.isascii()]
     await stack.app.queue.create()
     for body in bodies:
