@@ -129,9 +129,9 @@ ADVICE = {
     "unreadable-metadata": Advice(
         "recorded",
         "The DICOM service does not give the metadata of this instance, or in a form that cannot be read, while it "
-        "answers for others; what FHIR says of the instance stays, and its study is in step otherwise. It is tried again seven "
-        "times over about six hours, and with the next change of the study. If the row stays, replace the instance "
-        "in the DICOM service (delete it and store it mended); the change brings it in.",
+        "answers for others; what FHIR says of the instance stays, and the rest of its study is in step. It is tried "
+        "again seven times over about six hours, and with the next change of the study. If the row stays, replace the "
+        "instance in the DICOM service (delete it and store it mended); the change brings it in.",
     ),
     "dicom-cast": Advice(
         "recorded",
