@@ -18,7 +18,7 @@ RECORDED = "unreadable-metadata: Metadata"
 
 
 @pytest.fixture
-def dicom_server(request):
+def dicom_server():
     """Start Microsoft's DICOM service with these faults; its URL."""
     started = []
 
@@ -155,7 +155,7 @@ async def test_metadata_that_the_archive_lost(real):
 
 @pytest.mark.usefixtures("prompt")
 async def test_a_service_that_fails_now_and_then(real):
-    stack = real(MEMSTORE_503_EVERY="3")
+    stack = real(MEMSTORE_503_EVERY="7")
     for study in range(1, 6):
         await until_stored(stack, make_series(study, instances=12))
     await stack.drain()

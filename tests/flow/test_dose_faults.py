@@ -292,7 +292,7 @@ async def test_dicom_casts_observation_stays_while_its_report_is_unreadable(stac
     await stack.forget("SyncStateTable")
     await stack.forget("StudyStateTable")
     await malform(stack, report_uid(1), "not_a_dataset")
-    await stack.drain()
+    await stack.drain(waiting=1)
     assert [one["id"] for one in await stack.resources("Observation")] == [theirs["id"]]
 
 
