@@ -23,6 +23,7 @@ PURE = {
     "shared.dicom.values",
     "shared.fhir.bundle",
     "shared.fhir.identifiers",
+    "shared.fhir.outcome",
     "shared.fhir.ownership",
     "shared.fhir.systems",
     "shared.sync.backoff",
