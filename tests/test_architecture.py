@@ -25,6 +25,7 @@ PURE = {
     "shared.fhir.identifiers",
     "shared.fhir.outcome",
     "shared.fhir.ownership",
+    "shared.fhir.refusal",
     "shared.fhir.systems",
     "shared.sync.backoff",
     "shared.sync.circuit",

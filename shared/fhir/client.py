@@ -12,6 +12,7 @@ from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Th
 from shared.fhir.bundle import Answer, Entry, bundles, check_answer, resolved, transaction
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
 from shared.fhir.outcome import codes_of, issues_of, read_outcome, transient_error
+from shared.fhir.refusal import named_elements
 from shared.http import error_for, error_for_read, json_of, send
 from shared.retry import repeated, retry_after_s
 
@@ -91,7 +92,7 @@ class FhirClient:
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
         response = await send(self._client, SERVICE, request)
         if not response.is_success:
-            raise self._refusal(response)
+            raise self._refusal(response, entries)
         return json_of(SERVICE, response)
 
     async def _search(self, resource_type: str, criteria: Sequence[tuple[str, str]]) -> list[Resource]:
@@ -132,7 +133,7 @@ class FhirClient:
         url = path or str(self._client.base_url).rstrip("/")
         return self._client.build_request(method, url, content=body, headers={"Accept": FHIR_JSON, **headers})
 
-    def _refusal(self, response: httpx.Response) -> SyncError:
+    def _refusal(self, response: httpx.Response, entries: Sequence[Entry]) -> SyncError:
         """A refused transaction: what the codes of its outcome say, then its status. 404 and 410 with an outcome mean
         that a resource we read is gone since.
         """
@@ -149,7 +150,8 @@ class FhirClient:
         issues = issues_of(outcome)
         if not issues:  # not the server but something before it
             return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
-        return Rejected(f"{error}, issues: {', '.join(codes_of(issues)) or 'none that R4 has a code for'}")
+        said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
+        return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
 
 
 def _transient(response: httpx.Response) -> SyncError | None:
