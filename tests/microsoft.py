@@ -8,7 +8,7 @@ from dev.process import Part
 from tests.stack import Stack
 
 needs_fhir_server = pytest.mark.skipif(bool(missing("fhir-server")), reason=missing("fhir-server"))
-START_S = 120.0
+START_S = 240.0
 TYPES = ("Patient", "Endpoint", "Device", "ImagingStudy", "Observation")
 
 

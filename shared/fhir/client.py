@@ -10,11 +10,13 @@ import httpx
 
 from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
 from shared.fhir.bundle import Answer, Entry, bundles, check_answer, resolved, transaction
+from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
 from shared.fhir.outcome import codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
-from shared.http import error_for, error_for_read, json_of, send
+from shared.http import error_for, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated, retry_after_s
+from shared.single_flight import SingleFlight
 
 SERVICE = "the FHIR server"
 FHIR_JSON = "application/fhir+json"
@@ -29,24 +31,25 @@ class FhirClient:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
-        self._is_capable = False
+        self._capabilities: Capabilities | None = None
+        self._asking: SingleFlight[Capabilities] = SingleFlight()
 
     async def check_capable(self) -> None:
         """Raise Misconfigured unless this is a FHIR R4 server with transactions. Asked once."""
-        if self._is_capable:
-            return
-        await self.probe()
-        self._is_capable = True
+        if self._capabilities is None:
+            await self.probe()
 
     async def probe(self) -> None:
-        """The same, asked now."""
-        statement = await repeated(lambda: self._read("GET", "metadata", None, {}))
-        version = str(statement.get("fhirVersion", ""))
-        if not version.startswith(FHIR_VERSION):
+        """The same, asked now, by one request for all who ask at this moment: Microsoft's answer has a megabyte."""
+        self._capabilities = await self._asking.run(self._ask)
+
+    async def _ask(self) -> Capabilities:
+        found = capabilities_of(await repeated(lambda: self._read("GET", "metadata", None, {})))
+        if not found.version.startswith(FHIR_VERSION):
             raise Misconfigured(f"{SERVICE} is not R4 (4.0.x): check Fhir__Endpoint", code="wrong-fhir-version")
-        interactions = [row for rest in _mappings(statement, "rest") for row in _mappings(rest, "interaction")]
-        if not any(row.get("code") == "transaction" for row in interactions):
+        if not found.transactions:
             raise Misconfigured(f"{SERVICE} does not offer transactions", code="no-transactions")
+        return found
 
     async def find(self, identity: Identity) -> Resource | None:
         """The one resource with this identity, or None; AmbiguousMatch when there are several."""
@@ -122,7 +125,7 @@ class FhirClient:
 
     def _next_page(self, found: Resource, resource_type: str) -> str | None:
         """The next link, on the configured server: behind a gateway, servers give links that lead past it."""
-        links = [urlsplit(str(link.get("url"))) for link in _mappings(found, "link") if link.get("relation") == "next"]
+        links = [urlsplit(str(link.get("url"))) for link in mappings(found, "link") if link.get("relation") == "next"]
         if not links:
             return None
         base = self._client.base_url.path.rstrip("/")
@@ -131,7 +134,10 @@ class FhirClient:
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")
-        return self._client.build_request(method, url, content=body, headers={"Accept": FHIR_JSON, **headers})
+        content = body.encode() if body is not None else b""
+        asked = {"Accept": FHIR_JSON, **headers}
+        timeout = timeout_for(len(content))
+        return self._client.build_request(method, url, content=content or None, headers=asked, timeout=timeout)
 
     def _refusal(self, response: httpx.Response, entries: Sequence[Entry]) -> SyncError:
         """A refused transaction: what the codes of its outcome say, then its status. 404 and 410 with an outcome mean
@@ -162,17 +168,11 @@ def _transient(response: httpx.Response) -> SyncError | None:
     return transient_error(message, status, issues, retry_after_s(response.headers), by_status)
 
 
-def _mappings(resource: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """The objects of a list element, whatever a server put there."""
-    rows = resource.get(name)
-    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-
-
 def _hits(found: Resource, resource_type: str) -> list[Resource]:
     """The resources of one type that a search answered."""
     if found.get("resourceType") != "Bundle":
         raise Unavailable(f"{SERVICE} answered a search with something that is not a Bundle")
-    resources = [entry.get("resource") for entry in _mappings(found, "entry")]
+    resources = [entry.get("resource") for entry in mappings(found, "entry")]
     return [
         hit for hit in resources if isinstance(hit, dict) and hit.get("resourceType") == resource_type and hit.get("id")
     ]
