@@ -216,6 +216,7 @@ class StudyState:
     has_records: error rows may exist for this study.
     parked: a message was parked; the next pass must read the whole study.
     written: what was last written of the study, by resource type.
+    refused: elements that the FHIR server refused, as the study was at sequence `refused_at`.
     """
 
     marks: Mapping[bytes, int] = field(default_factory=dict)
@@ -225,6 +226,8 @@ class StudyState:
     has_records: bool = False
     parked: bool = False
     written: Mapping[str, Written] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+    refused_at: int = 0
     etag: str | None = None
 
 

@@ -11,6 +11,7 @@ from shared.config import Settings
 from shared.errors import Misconfigured, SyncError, VersionConflict
 from shared.model import StudyChange
 from shared.settings.hosting import StorageAccount, Triggers
+from shared.single_flight import SingleFlight
 from shared.telemetry import event, quiet_libraries
 
 if TYPE_CHECKING:
@@ -34,15 +35,17 @@ class Worker:
         self._retired: App | None = None
         self._settings: Settings | None = None
         self._read_at = 0.0
-        self._building = asyncio.Lock()
+        self._building: SingleFlight[App] = SingleFlight()
+        self._renewing: SingleFlight[None] = SingleFlight()
         self._poll_error: str | None = None  # said once, not at every tick
 
     async def app(self) -> "App":
         """Raises Misconfigured, which names every wrong setting, or Unavailable where a vault does not answer."""
-        async with self._building:
-            if self._app is None:
-                self._app = await self._build()
-            return self._app
+        return self._app or await self._building.run(self._first)
+
+    async def _first(self) -> "App":
+        self._app = await self._build()
+        return self._app
 
     async def _build(self) -> "App":
         self._settings = await _read_settings()
@@ -56,22 +59,23 @@ class Worker:
 
         What is under way ends with the old one, whose connections stay until the next time.
         """
-        async with self._building:
-            is_known = self._settings is None or self._settings.key_vault.endpoint is None
-            if is_known or time.monotonic() - self._read_at < READ_AGAIN_AFTER_S:
+        is_known = self._settings is None or self._settings.key_vault.endpoint is None
+        if not is_known and time.monotonic() - self._read_at >= READ_AGAIN_AFTER_S:
+            await self._renewing.run(self._renew)
+
+    async def _renew(self) -> None:
+        self._read_at = time.monotonic()
+        try:
+            if await _read_settings() == self._settings:
                 return
-            self._read_at = time.monotonic()
-            try:
-                if await _read_settings() == self._settings:
-                    return
-                retired, self._app = self._app, await self._build()
-            except SyncError as error:
-                event("settings_not_read", logging.WARNING, code=error.code, reason=error)
-                return
-            event("settings_renewed", reason="a credential was refused, and the vault holds other settings now")
-            if self._retired is not None:
-                await self._retired.close()
-            self._retired = retired
+            retired, self._app = self._app, await self._build()
+        except SyncError as error:
+            event("settings_not_read", logging.WARNING, code=error.code, reason=error)
+            return
+        event("settings_renewed", reason="a credential was refused, and the vault holds other settings now")
+        if self._retired is not None:
+            await self._retired.close()
+        self._retired = retired
 
     async def poll(self) -> "PollResult | None":
         """One poll; None when it could not be done now. The next tick of the timer tries again."""

@@ -40,6 +40,8 @@ class StudyStateStore:
                 has_records=bool(entity.get("HasRecords")),
                 parked=bool(entity.get("Parked")),
                 written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
+                refused=tuple(json.loads(entity.get("Refused") or "[]")),
+                refused_at=integer(entity, "RefusedAt"),
                 etag=etag,
             )
 
@@ -59,6 +61,8 @@ class StudyStateStore:
             "HasRecords": state.has_records,
             "Parked": state.parked,
             "Written": json.dumps(dict(state.written)),
+            "Refused": json.dumps(state.refused),
+            "RefusedAt": int64(state.refused_at),
             **_pack(state.marks),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

@@ -25,7 +25,7 @@ from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage import creation_claim
 from shared.storage.study_queue import StudyQueue
-from shared.sync import findings, marks, writers
+from shared.sync import findings, marks, refusals, writers
 from shared.sync.attempt import Attempt, Result, Stores
 from shared.sync.claiming import Claims, claiming
 from shared.sync.damage import next_try
@@ -70,10 +70,6 @@ class Reconciler:
                         attempt.written.clear()
                     attempt.created.clear()
                     await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
-                except Rejected:  # of a reference to an Endpoint or a Device that is gone, perhaps
-                    if not self._planner.remembers or rerun > 1:
-                        raise
-                    self._planner.forget()
             return await self._pass(attempt, is_last=True)
 
     async def _pass(self, attempt: Attempt, *, is_last: bool = False) -> Result:
@@ -102,6 +98,8 @@ class Reconciler:
             is_unsure = bool(earlier) or state.parked
             now = Stored(change.study, stored, written, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
             plan = await self._planner.plan(claims, now, look)
+            attempt.refused.update(refusals.remembered(state, change))
+            plan = refusals.leave_out(plan, attempt.refused, look)
             for entry in plan.without_observations:
                 if entry.resource is not None:
                     check_valid(entry.resource, entry.before)
@@ -157,16 +155,19 @@ class Reconciler:
         return await self._stores.studies.save(attempt.change.study, announced)
 
     async def _write(self, attempt: Attempt, claims: Claims, plan: Plan, *, is_last: bool) -> None:
-        """Carry the plan out. Where the server refuses it because of an Observation, the study is written without; so
-        it is where one cannot be deleted because others refer to it, which some servers answer with a conflict.
+        """Carry the plan out. What the server refuses is read and tried once more, without the elements that it names.
+        Where it goes on refusing because of an Observation, the study is written without; so it is where one cannot be
+        deleted because others refer to it, which some servers answer with a conflict.
         """
         if not plan.entries:
             return
         try:
             answers = await claims.transact(plan.entries)
         except (Rejected, VersionConflict) as error:
-            if isinstance(error, VersionConflict) and not is_last:
+            if not is_last and isinstance(error, VersionConflict):
                 raise
+            if not is_last and isinstance(error, Rejected) and _is_news(attempt, plan, error):
+                raise VersionConflict(f"{error}: to be read and tried once more") from None
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await claims.transact(plan.without_observations)
             raise
@@ -225,6 +226,7 @@ class Reconciler:
             has_records=left,
             parked=state.parked and not is_whole,
         )
+        confirmed = refusals.remember(confirmed, change, attempt.refused)
         if confirmed != state:  # or passes that find nothing to do would make one another run again
             await self._stores.studies.save(change.study, confirmed)
 
@@ -245,6 +247,16 @@ class Reconciler:
 def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     """Instances of ours in an ImagingStudy that may be dose reports."""
     return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
+
+
+def _is_news(attempt: Attempt, plan: Plan, error: Rejected) -> bool:
+    """Whether another pass may end otherwise: the first one that is refused may have been about something that was
+    read, or remembered, and is gone; later ones are if they name further elements.
+    """
+    named = refusals.may_be_left_out(plan.entries, error.elements) - attempt.refused
+    attempt.refused.update(named)
+    attempt.refusals.append(error)
+    return bool(named) or len(attempt.refusals) == 1
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
