@@ -39,6 +39,7 @@ class StudyStateStore:
                 patient=str(entity.get("Patient") or ""),
                 has_records=bool(entity.get("HasRecords")),
                 parked=bool(entity.get("Parked")),
+                fatal_poll=integer(entity, "FatalPoll"),
                 written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
                 etag=etag,
             )
@@ -58,6 +59,7 @@ class StudyStateStore:
             "Patient": state.patient,
             "HasRecords": state.has_records,
             "Parked": state.parked,
+            "FatalPoll": int64(state.fatal_poll),
             "Written": json.dumps(dict(state.written)),
             **_pack(state.marks),
         }
