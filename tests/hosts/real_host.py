@@ -13,8 +13,10 @@ from dev import microsoft
 from dev.process import ROOT, free_port
 
 START_TIMEOUT_S = 90
+# the worker sets PYTHONPATH anew, for itself and for the processes that it starts
 APP = f"""
-import sys
+import os, pathlib, sys
+os.environ["PYTHONPATH"] += os.pathsep + str(pathlib.Path(__file__).parent / "site")
 sys.path.insert(0, {str(ROOT)!r})
 exec(open({str(ROOT / "function_app.py")!r}).read())
 """
