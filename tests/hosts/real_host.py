@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 
@@ -20,9 +21,9 @@ os.environ["PYTHONPATH"] += os.pathsep + str(pathlib.Path(__file__).parent / "si
 sys.path.insert(0, {str(ROOT)!r})
 exec(open({str(ROOT / "function_app.py")!r}).read())
 """
-# found by every Python process of the host, those of a study alone included: FATAL says which study ends its process, and
-# how, once DICOM was read. The others take a second beside it, so that they are under way at the same time
-SITE = '''
+# found by every Python process of the host, those of a study alone included: FATAL says which study ends its process,
+# and how, once DICOM was read. The others take a second beside it, so that they are under way at the same time
+SITE = """
 import asyncio, importlib.util, json, os, signal, sys, time
 from datetime import timedelta
 
@@ -74,7 +75,7 @@ class Finder:
 
 
 sys.meta_path.insert(0, Finder())
-'''
+"""
 
 
 class RealHost:
@@ -94,7 +95,7 @@ class RealHost:
             )
         self.port = free_port()
         env = os.environ | {
-            "PATH": os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"])),
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
             "PYTHONPATH": str(folder / "site"),
             "FATAL": json.dumps(fatal),
             "AzureWebJobsStorage": stack.azurite["connection_string"],

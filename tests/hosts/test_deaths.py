@@ -1,7 +1,6 @@
 """A study that ends its process, on Microsoft's own Functions host: it alone fails, those beside it are synced."""
 
 import asyncio
-import base64
 import time
 from contextlib import contextmanager
 
@@ -13,11 +12,11 @@ from tests.hosts.real_host import RealHost
 
 pytestmark = [
     pytest.mark.skipif(bool(microsoft.missing("func")), reason=microsoft.missing("func")),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(700),
 ]
 FAILED = "FhirFailToStoreExceptionTable"
 EVERYBODY = range(1, 9)
-WITHIN_S = 240
+WITHIN_S = 500
 
 
 @contextmanager
@@ -77,6 +76,6 @@ async def test_a_study_that_ends_its_process_fails_alone(stack, tmp_path, fatal,
 
 async def test_a_study_that_never_ends_fails_alone(stack, tmp_path):
     """It blocks the event loop: nothing in that process can stop it, the host ends the worker at functionTimeout."""
-    rows, in_fhir, _ = await in_flight_together(stack, tmp_path, {2: "loop"}, functionTimeout="00:00:16")
+    rows, in_fhir, _ = await in_flight_together(stack, tmp_path, {2: "loop"}, functionTimeout="00:01:00")
     assert rows == {study_uid(2): "too-slow"}
     assert in_fhir == {study_uid(number) for number in EVERYBODY if number != 2}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.errors import Rejected, Unavailable
+from shared.errors import Rejected
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_state import StudyStateStore
@@ -154,12 +154,11 @@ async def test_a_study_that_ended_its_process_before_goes_alone_at_once():
 @virtually
 async def test_a_worker_that_ends_under_a_message_alone_is_counted_and_the_study_neither_lost_nor_tried_for_ever():
     world = World()
-    change, deliveries = ALONE, 0
-    for _ in range(MOST_DEATHS - 1):
+    change = ALONE
+    for deaths in range(1, MOST_DEATHS):
         await world.runner.run(change.to_json(), 2)
         [change] = await world.sent()
-        deliveries += 1
-        assert (change.alone, change.deaths) == (True, deliveries)
+        assert (change.alone, change.deaths) == (True, deaths)
     assert world.codes() == []
     await world.runner.run(change.to_json(), 2)
     assert len(world.queue) == 0
@@ -243,10 +242,6 @@ async def test_a_healthy_study_in_the_poison_queue_is_sent_once_more_alone():
 @virtually
 async def test_what_fails_while_poison_is_judged_sends_the_message_once_more():
     world = World()
-
-    async def unreadable(*_):
-        raise Unavailable("m")
-
     world.tables[ErrorTable.TRANSIENT_RETRY].rows = None  # a defect: not even a table
     await world.runner.record_poison(CHANGE.to_json())
     assert [one.study for one in await world.sent()] == [STUDY]
