@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import logging
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -96,7 +95,8 @@ async def _said(process: Process) -> dict[str, Any] | None:
             continue
         if "event" not in said:
             return said
-        event(said["event"], said.get("level", logging.INFO), **said.get("fields", {}))
+        name, level, fields = said["event"], said["level"], said["fields"]
+        event(name, level, **fields)
     return None
 
 

@@ -17,7 +17,9 @@ from shared.sync.attempt import Result
 from shared.sync.backoff import LONGEST_S, delay_s
 from shared.telemetry import event
 
-DIED, TOO_SLOW, NOT_STARTED = "process-died", "too-slow", "process-not-started"
+DIED = "process-died"
+TOO_SLOW = "too-slow"
+NOT_STARTED = "process-not-started"
 # of processes that had the message, before its study is called failed. A process can end for another reason than the
 # study (the machine is short of memory, the host is stopped), hardly as often as that
 MOST_DEATHS = 5
