@@ -102,14 +102,19 @@ class Worker:
             )
         return result
 
-    async def sync(self, text: str) -> None:
-        """One message of the queue."""
-        if (runner := await self._runner_for(text)) and (await runner.run(text)).code == REFUSED:
+    async def sync(self, text: str, deliveries: int = 1) -> None:
+        """One message of the queue. deliveries: how often it was delivered, this time included."""
+        if (runner := await self._runner_for(text)) and (await runner.run(text, deliveries)).code == REFUSED:
             await self._refused()
 
     async def record_poison(self, text: str) -> None:
         """One message of the poison queue."""
-        if runner := await self._runner_for(text):
+        try:
+            runner = await self._runner_for(text)
+        except ValueError:  # nowhere to record it: where the tables are is a setting
+            event("poison_message", logging.ERROR, code="malformed-message")
+            return
+        if runner is not None:
             await runner.record_poison(text)
 
     async def _runner_for(self, text: str) -> "Runner | None":

@@ -91,6 +91,7 @@ def class_codes():
 
 def named_codes():
     names = {"UNREADABLE", "INCOMPLETE", "UNREAD", "SERVER_ERROR", "BUG", "MALFORMED_ENTRY", "MALFORMED_MESSAGE"}
+    names |= {"DEADLINE", "DIED", "TOO_SLOW", "NOT_STARTED"}
     for tree in SOURCES.values():
         for node in tree.body:
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in names:

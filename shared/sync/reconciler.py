@@ -26,7 +26,7 @@ from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState
 from shared.storage import creation_claim
 from shared.storage.study_queue import StudyQueue
 from shared.sync import findings, marks, refusals, writers
-from shared.sync.attempt import Attempt, Result, Stores
+from shared.sync.attempt import Attempt, GoesAlone, Result, Stores
 from shared.sync.claiming import Claims, claiming
 from shared.sync.damage import next_try
 from shared.sync.demographics import announce_creation, give_word_back, let_go, save_state, subject_of
@@ -57,7 +57,7 @@ class Reconciler:
         self._locks: WeakValueDictionary[StudyKey, asyncio.Lock] = WeakValueDictionary()
 
     async def reconcile(self, change: StudyChange) -> Result:
-        """What became of the study. Raises the errors of `shared.errors`."""
+        """What became of the study. Raises the errors of `shared.errors`, and GoesAlone."""
         lock = self._locks.setdefault(change.study, asyncio.Lock())
         async with lock:
             attempt = Attempt(change, uuid.uuid4().hex[:8])
@@ -75,6 +75,10 @@ class Reconciler:
     async def _pass(self, attempt: Attempt, *, is_last: bool = False) -> Result:
         change, outcomes = attempt.change, attempt.outcomes
         state = await self._stores.studies.get(change.study)
+        if state.fatal_poll and change.part >= 0 and change.poll <= state.fatal_poll:
+            return Result(Outcome.PARKED)  # the attempt that failed saw all that this message lists
+        if state.fatal_poll and not change.alone:
+            raise GoesAlone
         settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
         earlier = writers.expected(state.writers, change, settled_before)
         if not earlier and await self._is_overtaken(change, state):
@@ -225,6 +229,7 @@ class Reconciler:
             written=newest(state.written, attempt.written),
             has_records=left,
             parked=state.parked and not is_whole,
+            fatal_poll=0,
         )
         confirmed = refusals.remember(confirmed, change, attempt.refused)
         if confirmed != state:  # or passes that find nothing to do would make one another run again
