@@ -45,6 +45,13 @@ class StudyQueue:
         except (VersionConflict, ResourceNotFoundError):  # there, or being deleted: the next request to it tells
             return
 
+    async def ensure(self) -> None:
+        """Create the queue if it is missing; asks first, since the app may be allowed to use it and no more."""
+        try:
+            await called(self._what, self._client.get_queue_properties)
+        except ResourceNotFoundError:
+            await self.create()
+
     async def depth(self) -> int:
         """How many messages there are, hidden ones included, approximately."""
 
@@ -58,6 +65,17 @@ class StudyQueue:
             return await called(self._what, count)
         except ResourceNotFoundError:
             return 0
+
+    async def hidden(self) -> int | None:
+        """How many messages there are, approximately, where none of them can be taken now; else None."""
+
+        async def is_empty() -> bool:
+            return not await self._client.peek_messages(1)
+
+        try:
+            return await self.depth() if await called(self._what, is_empty) else None
+        except ResourceNotFoundError:
+            return None
 
 
 ENCODE_POLICY = TextBase64EncodePolicy
