@@ -25,10 +25,15 @@ HIDDEN = (
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What the services are asked: each check returns a number for the answer, or None, or raises what is wrong."""
+    """What the services are asked.
+
+    numbers: each returns a number for the answer, or None, or raises what is wrong.
+    visible: whether a message of the queue can be taken now, as a number.
+    polled_at: when a poll last left its date; None before the first.
+    """
 
     numbers: Mapping[str, Check]
-    hidden: Check
+    visible: Check
     polled_at: Callable[[], Awaitable[datetime | None]]
 
 
@@ -85,11 +90,12 @@ class Health:
                 if number is not None:
                     numbers[name] = number
 
-        others: dict[str, Check] = {"hidden": checks.hidden, "polls": lambda: self._check_polled(checks)}
+        others: dict[str, Check] = {"visible": checks.visible, "polls": lambda: self._check_polled(checks)}
         await asyncio.gather(*(check(name, ask) for name, ask in {**checks.numbers, **others}.items()))
         if numbers.get("poison"):
             problems.append("bug: the poison queue is not empty")
-        notes = {"notes": [HIDDEN]} if numbers.pop("hidden", 0) else {}
+        is_visible = numbers.pop("visible", 1)
+        notes = {"notes": [HIDDEN]} if numbers.get("queue") and not is_visible else {}
         status = "unhealthy" if problems else "healthy"
         return {"status": status, "problems": sorted(set(problems)), **numbers, **notes}
 

@@ -73,7 +73,7 @@ class App:
             "poison": self.poison_queue.depth,
             "fhir": self.fhir.probe,
         }
-        return Checks(numbers, self.queue.hidden, self.polled_at)
+        return Checks(numbers, self.queue.visible, self.polled_at)
 
     async def polled_at(self) -> datetime | None:
         """When a poll last wrote the checkpoint; None before the first."""

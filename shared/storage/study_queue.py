@@ -66,16 +66,16 @@ class StudyQueue:
         except ResourceNotFoundError:
             return 0
 
-    async def hidden(self) -> int | None:
-        """How many messages there are, approximately, where none of them can be taken now; else None."""
+    async def visible(self) -> int:
+        """How many messages can be taken now; no more than one is counted."""
 
-        async def is_empty() -> bool:
-            return not await self._client.peek_messages(1)
+        async def peek() -> int:
+            return len(await self._client.peek_messages(1))
 
         try:
-            return await self.depth() if await called(self._what, is_empty) else None
+            return await called(self._what, peek)
         except ResourceNotFoundError:
-            return None
+            return 0
 
 
 ENCODE_POLICY = TextBase64EncodePolicy

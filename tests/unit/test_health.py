@@ -21,7 +21,7 @@ class Services:
     def __init__(self):
         self.now, self.monotonic_s = NOW, 0.0
         self.polled_at = None
-        self.queue, self.hidden_number = 0, None
+        self.queue, self.visible_number = 0, 0
         self.asked = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -35,13 +35,13 @@ class Services:
             await self.gate.wait()
             return self.queue
 
-        async def hidden():
-            return self.hidden_number
+        async def visible():
+            return self.visible_number
 
         async def polled_at():
             return self.polled_at
 
-        return Checks({"queue": queue}, hidden, polled_at)
+        return Checks({"queue": queue}, visible, polled_at)
 
     def later(self, **time):
         self.now += timedelta(**time)
@@ -113,10 +113,12 @@ async def test_a_schedule_that_no_timer_can_read_is_named(schedule):
 
 async def test_messages_that_nobody_can_take_now_are_explained():
     services = Services()
-    services.polled_at, services.queue, services.hidden_number = NOW, 8, 8
+    services.polled_at, services.queue = NOW, 8
     answer = await services.health().answer()
     assert (answer["status"], answer["queue"]) == ("healthy", 8)
     assert "10 minutes" in answer["notes"][0]
+    services.visible_number = 1
+    assert await services.health().answer() == {"status": "healthy", "problems": [], "queue": 8}
 
 
 @pytest.mark.parametrize(
