@@ -83,6 +83,12 @@ ADVICE = {
         "`PatientStateTable` to begin anew: sequences start again, and what is remembered by sequence is "
         "void.",
     ),
+    "not-polling": Advice(
+        "nothing moves",
+        "The timer has not run, or each of its polls failed, for longer than its schedule allows; `/api/health` says "
+        "this. Look for `poll_failed` in the log. If there is none: is the app stopped, did its host end, or does the "
+        "host say at its start that `poll_change_feed` is in error (a `SYNC_SCHEDULE` that it cannot read)?",
+    ),
     "misconfigured": Advice("deferred", "Another fault of set-up."),
     "ambiguous-match": Advice(
         "parked",

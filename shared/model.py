@@ -278,10 +278,13 @@ class SequenceRange:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far the feed has been enqueued; `poll` is the number of the last poll, `witness` the last entry read."""
+    """How far the feed has been enqueued; `poll` is the number of the last poll, `witness` the last entry read,
+    `saved_at` when the row was written, by the clock of the poller.
+    """
 
     sequence: int = 0
     poll: int = 0
     holes: tuple[SequenceRange, ...] = ()
     etag: str | None = None
     witness: Witness | None = None
+    saved_at: datetime | None = None
