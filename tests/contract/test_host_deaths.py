@@ -1,0 +1,74 @@
+"""What a Functions host does when its worker process ends: by itself, and by `functionTimeout`."""
+
+import pytest
+
+from tests.contract.hosts import HOST_JSON, QUEUES
+
+OVERDUE_S = 4
+
+
+@pytest.fixture(scope="module")
+def hosts(new_host):
+    """One whose worker dies, one whose functions take too long; they start side by side."""
+    short = {**HOST_JSON, "functionTimeout": f"00:00:{OVERDUE_S:02}"}
+    both = new_host("deaths", timers=("tick",)), new_host("overdue", host_json=short)
+    return [each.until_ready() for each in both]
+
+
+def test_a_function_that_exceeds_function_timeout_ends_with_its_process_and_all_in_it(hosts):
+    """They fail, and come again after visibilityTimeout; this is no death that counts."""
+    host = hosts[1]
+    host.put("work", {"name": "overdue", "sleep_s": 60})
+    [overdue] = host.until_recorded("work", name="overdue", attempt=1)
+    # begins later, so that its own time is not over
+    host.put("work", {"name": "beside", "sleep_s": OVERDUE_S - 0.5})
+    host.until_recorded("work", name="overdue", attempt=2)
+    [again] = host.records("work", "start", name="overdue", attempt=2)
+    assert again["at"] - overdue["at"] >= OVERDUE_S
+    assert again["pid"] != overdue["pid"]
+    assert host.records("work", "cancelled") == []
+    # the second process ends as the first one did; so does the third, and the host is still there
+    host.until_recorded("poison", name="overdue")
+    assert len(host.records("work", "start", name="overdue")) == QUEUES["maxDequeueCount"]
+    assert host.process.poll() is None
+    assert host.http.get("/api/open").status_code == 200
+
+
+def test_all_in_flight_fail_when_the_process_dies_and_at_its_third_death_the_host_ends(hosts):
+    host = hosts[0]
+    innocent = [{"name": f"innocent{number}", "sleep_s": 60} for number in range(2)]
+    host.put("work", {"name": "killer", "sleep_s": 1, "exit": 1}, *innocent)
+    host.put("many", {"name": "elsewhere", "sleep_s": 60})
+    # first death: everything that ran comes again with a higher count, in another process
+    names = ("killer", "innocent0", "innocent1")
+    for name in names:
+        first, second = host.until_recorded("work", "start", count=2, name=name)[:2]
+        assert (first["attempt"], second["attempt"]) == (1, 2)
+        assert first["pid"] != second["pid"]
+        assert second["at"] - first["at"] >= 2.8  # one second of work, then visibilityTimeout
+    host.until_recorded("many", name="elsewhere", attempt=2)
+    # requests wait for a process where there is none
+    host.until_recorded("work", "start", name="killer", attempt=3)
+    assert host.ended() == 0
+    # the last try of all three was the third death: the innocent are in the poison queue with the killer
+    assert [len(host.records("work", "start", name=name)) for name in names] == [3, 3, 3]
+    assert host.length("work") == 0
+    assert host.length("work-poison") == len(names)
+    # the poison function may have been given them, without a process to run it
+    assert host.records("poison") == []
+
+
+def test_between_two_starts_of_a_process_are_ten_seconds_and_the_timer_makes_up_for_one_tick(hosts):
+    """Only the first death is followed by another process at once. The host runs no function in the meantime."""
+    host = hosts[0]
+    starts = {}
+    for record in host.records("tick") + host.records("work", "start"):
+        starts[record["pid"]] = min(record["at"], starts.get(record["pid"], record["at"]))
+    assert len(starts) == 3
+    killer = host.records("work", "start", name="killer")
+    second, third = sorted(starts.values())[1:]
+    assert second - killer[0]["at"] < 8
+    assert third - second > 7
+    after = [each for each in host.records("tick") if each["pid"] == killer[2]["pid"]]
+    if len(after) > 1:
+        assert after[1]["at"] - after[0]["at"] < 1.2
