@@ -135,9 +135,7 @@ def test_connection_without_settings_is_named(monkeypatch):
 
 
 def test_level_of_a_category_is_that_of_its_longest_named_beginning():
-    levels = Levels(
-        {"default": "Warning", "Function.noisy": "Error", "Function": "Debug", "Function.noisy.User": "None"}
-    )
+    named = {"default": "Warning", "Function": "Debug", "Function.noisy": "Error", "Function.noisy.User": "None"}
     expected = {
         "Host": logging.WARNING,
         "Function.sync": logging.DEBUG,
