@@ -26,7 +26,7 @@ def _said_by(body: bytes) -> dict[str, Any]:
     """Microsoft's host keeps what it knows of a message and the message's own properties under the same names."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(content, dict):
         return {}

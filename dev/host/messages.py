@@ -39,11 +39,14 @@ def queue_message(stored: StoredMessage, body: bytes) -> dict[str, Any]:
 
 
 def decode(content: str, options: QueueOptions) -> bytes | None:
-    """The bytes of a message, or None when it is not encoded as host.json says."""
+    """The bytes of a message, or None when it is not encoded as host.json says.
+
+    Microsoft's host hands them on as text: bytes that are not UTF-8 are lost.
+    """
     if not options.base64:
         return content.encode()
     try:
-        return base64.b64decode(content, validate=True)
+        return base64.b64decode(content, validate=True).decode(errors="replace").encode()
     except (binascii.Error, ValueError):
         return None
 

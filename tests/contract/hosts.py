@@ -114,12 +114,12 @@ class RunningHost:
         return self.service.get_queue_client(f"{self.host_id}-{name}")
 
     def put(self, queue, *orders, raw=False):
-        """Messages as the app's client would send them: JSON, as base64; or texts as they are."""
+        """Messages as the app's client would send them: JSON or bytes, as base64; or texts as they are."""
         with contextlib.suppress(ResourceExistsError):
             self.queue(queue).create_queue()
         for order in orders:
-            text = order if raw else base64.b64encode(json.dumps(order).encode()).decode()
-            self.queue(queue).send_message(text)
+            body = order if isinstance(order, bytes) else json.dumps(order).encode()
+            self.queue(queue).send_message(order if raw else base64.b64encode(body).decode())
 
     def length(self, queue):
         """Hidden messages count too."""

@@ -1,10 +1,13 @@
 """What a Functions host does when its worker process ends: by itself, and by `functionTimeout`."""
 
+import time
+
 import pytest
 
 from tests.contract.hosts import HOST_JSON, QUEUES, until
 
 OVERDUE_S = 4
+INNOCENT = ("innocent0", "innocent1")
 
 
 @pytest.fixture(scope="module")
@@ -12,35 +15,25 @@ def hosts(new_host):
     """One whose worker dies, one whose functions take too long; they start side by side."""
     short = {**HOST_JSON, "functionTimeout": f"00:00:{OVERDUE_S:02}"}
     both = new_host("deaths", timers=("tick",)), new_host("overdue", host_json=short)
-    return [each.until_ready() for each in both]
+    for host in both:
+        host.until_ready()
+    begin(both)
+    return both
 
 
-def test_a_function_that_exceeds_function_timeout_ends_with_its_process_and_all_in_it(hosts):
-    """They fail, and come again after visibilityTimeout; this is no death that counts."""
-    host = hosts[1]
-    host.put("work", {"name": "overdue", "sleep_s": 60})
-    [overdue] = host.until_recorded("work", name="overdue", attempt=1)
-    # begins later, so that its own time is not over
-    host.put("work", {"name": "beside", "sleep_s": OVERDUE_S - 0.5})
-    host.until_recorded("work", name="overdue", attempt=2)
-    [again] = host.records("work", "start", name="overdue", attempt=2)
-    assert again["at"] - overdue["at"] >= OVERDUE_S
-    assert again["pid"] != overdue["pid"]
-    assert host.records("work", "cancelled") == []
-    # the second process ends as the first one did; so does the third, and the host is still there
-    host.until_recorded("poison", name="overdue")
-    assert len(host.records("work", "start", name="overdue")) == QUEUES["maxDequeueCount"]
-    assert host.process.poll() is None
-    assert host.http.get("/api/open").status_code == 200
+def begin(hosts):
+    """All that the tests of this file look at, at once: it takes a while on both hosts."""
+    dying, overdue = hosts
+    overdue.put("work", {"name": "overdue", "sleep_s": 60})
+    innocent = [{"name": name, "sleep_s": 60} for name in INNOCENT]
+    dying.put("work", {"name": "killer", "sleep_s": 1, "exit": 1}, *innocent)
+    dying.put("many", {"name": "elsewhere", "sleep_s": 60})
 
 
 def test_all_in_flight_fail_when_the_process_dies_and_at_its_third_death_the_host_ends(hosts):
     host = hosts[0]
-    innocent = [{"name": f"innocent{number}", "sleep_s": 60} for number in range(2)]
-    host.put("work", {"name": "killer", "sleep_s": 1, "exit": 1}, *innocent)
-    host.put("many", {"name": "elsewhere", "sleep_s": 60})
     # first death: everything that ran comes again with a higher count, in another process
-    names = ("killer", "innocent0", "innocent1")
+    names = ("killer", *INNOCENT)
     for name in names:
         first, second = host.until_recorded("work", "start", count=2, name=name)[:2]
         assert (first["attempt"], second["attempt"]) == (1, 2)
@@ -76,3 +69,28 @@ def test_between_two_starts_of_a_process_are_ten_seconds_and_the_timer_makes_up_
     after = [each for each in host.records("tick") if each["pid"] == killer[2]["pid"]]
     if len(after) > 1:
         assert after[1]["at"] - after[0]["at"] < 1.2
+
+
+def test_a_function_that_exceeds_function_timeout_ends_with_its_process(hosts):
+    """Not the function is ended but the process; all in it fails. This is no death that counts: the host goes on."""
+    host = hosts[1]
+    first, second, _third = host.until_recorded("work", "start", count=QUEUES["maxDequeueCount"], name="overdue")
+    assert second["at"] - first["at"] >= OVERDUE_S
+    assert first["pid"] != second["pid"]
+    assert host.records("work", "cancelled") == []
+    host.until_recorded("poison", name="overdue")
+    assert len(host.records("work", "start", name="overdue")) == QUEUES["maxDequeueCount"]
+    assert host.process.poll() is None
+    assert host.http.get("/api/open").status_code == 200
+
+
+def test_what_runs_beside_a_function_that_exceeds_function_timeout_fails_with_it(hosts):
+    host = hosts[1]
+    host.put("work", {"name": "overdue2", "sleep_s": 60})
+    [overdue] = host.until_recorded("work", name="overdue2", attempt=1)
+    # begins later and would end in time, were it alone
+    time.sleep(OVERDUE_S - 1.5)
+    host.put("work", {"name": "beside", "sleep_s": OVERDUE_S - 0.2})
+    [beside] = host.until_recorded("work", name="beside", attempt=1)
+    [again] = host.until_recorded("work", name="beside", attempt=2)
+    assert beside["pid"] == overdue["pid"] != again["pid"]

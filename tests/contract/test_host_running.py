@@ -19,6 +19,10 @@ def host(new_host):
     return new_host("running", timers=("tick", "slow_tick", "yearly")).until_ready()
 
 
+def repr_start(body):
+    return repr(body[:8])
+
+
 # indexing
 
 
@@ -81,6 +85,13 @@ def test_functions_that_are_not_async_run_beside_each_other(host):
     host.put("thread", {"name": "a"}, {"name": "b"})
     seen = host.until_recorded("thread", count=4)
     assert [each["step"] for each in seen] == ["start", "start", "end", "end"]
+
+
+@pytest.mark.parametrize("body", [b"text", b"\xff\xfe\x00", b"", b"[" * 9_000, b'"a\\u00e9"'], ids=repr_start)
+def test_the_body_of_a_message_arrives_as_text(host, body):
+    """Bytes that are not UTF-8 are lost on the way, each becomes U+FFFD."""
+    host.put("thread", body)
+    host.until_recorded("thread", body=body.decode(errors="replace").encode().hex(), timeout_s=20)
 
 
 def test_a_message_that_is_not_base64_is_in_the_poison_queue_without_a_try(host):

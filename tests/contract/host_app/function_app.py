@@ -61,7 +61,7 @@ async def many(message: func.QueueMessage) -> None:
 
 @app.queue_trigger(arg_name="message", queue_name="%PREFIX%-Thread", connection=STORAGE)
 def thread(message: func.QueueMessage) -> None:
-    record("thread", body=message.get_body().decode())
+    record("thread", body=message.get_body().hex())
     time.sleep(1)
     record("thread", "end")
 
