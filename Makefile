@@ -8,6 +8,8 @@ QUICK ?=
 HAPI ?=
 ON_HAPI := tests/hapi tests/contract $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
 	tests/hosts
+REAL ?=
+ON_MICROSOFT := --host func --dicom microsoft --fhir microsoft
 REMOTE ?=
 FUNCTION_PYTHON_VERSION ?=
 
@@ -31,11 +33,11 @@ dev/fhir/node_modules/.done: dev/fhir/package-lock.json $(VENV)/.done
 	@$(PY) -m dev npm-ci
 	@touch $@
 
-demo: setup ## the whole flow on this machine, with sample studies or DICOM=folder
-	@$(PY) -m dev demo $(if $(DICOM),--dicom "$(DICOM)")
+demo: setup ## the whole flow on this machine, with sample studies or DICOM=folder; REAL=1 on Microsoft's own parts
+	@$(PY) -m dev demo $(if $(DICOM),--files "$(DICOM)") $(if $(REAL),$(ON_MICROSOFT))
 
-up: setup ## start the local stack and leave it running
-	@$(PY) -m dev up
+up: setup ## start the local stack and leave it running (REAL=1 as above)
+	@$(PY) -m dev up $(if $(REAL),$(ON_MICROSOFT))
 
 test: setup ## all tests
 	@$(PY) -m pytest -n 4 --dist worksteal

@@ -21,7 +21,7 @@ from dev.process import ROOT, stopped_at_end
 PROGRAMS = ("func", "dicom-server", "fhir-server", "dicom-cast", "dicom-json", "bicep")
 INSTALL = ROOT.parent / "shared" / "dotnet" / "install"
 UNPACKED = ROOT / ".stack" / "dotnet"
-START_TIMEOUT_S = 50.0
+START_TIMEOUT_S = 110.0
 STOP_TIMEOUT_S = 8.0
 # waits until its input ends and kills the process group that it was given
 LAST_ONE = 'read -r _; kill -s KILL -- "-$0"'
@@ -107,7 +107,7 @@ def wait_until_answers(child: "subprocess.Popen[bytes]", name: str, url: str) ->
         if child.poll() is not None:
             sys.exit(f"{name}: ended with status {child.returncode} before it was ready")
         with contextlib.suppress(httpx.HTTPError):
-            answer = httpx.get(url, trust_env=False, timeout=5)
+            answer = httpx.get(url, trust_env=False, timeout=deadline - time.monotonic())
             if answer.status_code == 200:
                 return answer
         time.sleep(0.05)

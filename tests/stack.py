@@ -29,7 +29,7 @@ class Stack:
         self.azurite, self.dicom, self.fhir = azurite, dicom, fhir
         self.name = f"t{next(NUMBERS)}x{id(self)}"
         self._monkeypatch = monkeypatch
-        self.http = httpx.AsyncClient(timeout=60, trust_env=False, verify=False)
+        self.http = httpx.AsyncClient(timeout=120, trust_env=False, verify=False)
         self.app = self.new_app()
         self._apps = [self.app]
         self.queue = QueueClient.from_connection_string(
