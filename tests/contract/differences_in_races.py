@@ -68,14 +68,14 @@ def patients_made_by_two_conditional_creates(fhir):
     "404 not-found",
     "409 processing or 200 version 2",
     "200 version 2",
-    "the second overwrites the first: only 201 says first; `If-None-Match` changes nothing",
+    "only 201 says first: the second overwrites it",
 )
 def second_of_two_creations_by_update(fhir):
     return _losers(fhir, update)
 
 
 @differs("404 not-found", "409 processing or 200 version 2", "200 version 2", "Microsoft's runs these as parallel ones")
-def the_same_in_transactions_of_one_entry(fhir):
+def second_of_two_creations_in_transactions_of_one_entry(fhir):
     return _losers(fhir, lambda fhir, body: transact(fhir, put(body)))
 
 
@@ -83,20 +83,18 @@ def the_same_in_transactions_of_one_entry(fhir):
     "404 not-found",
     "409 processing or 200 version 2",
     "409 processing conflict or 200 version 2",
-    "Microsoft's default, sequential; 200 if the first was done before the second began",
+    "Microsoft's default, sequential",
 )
-def the_same_in_transactions_of_two_entries(fhir):
+def second_of_two_creations_in_transactions_of_two_entries(fhir):
     return _losers(fhir, lambda fhir, body: transact(fhir, put(body), posted(patient())))
 
 
 @differs("404 not-found", "409 processing or 200 version 2", "200 version 2", "the second overwrites the first")
-def the_same_in_parallel_transactions_of_two_entries(fhir):
+def second_of_two_creations_in_parallel_transactions(fhir):
     return _losers(fhir, lambda fhir, body: transact(fhir, put(body), posted(patient()), **PARALLEL))
 
 
-@differs(
-    "404 not-found", "409 processing or 200 version 1", "200 version 1", "the same content makes no second version"
-)
+@differs("404 not-found", "409 processing or 200 version 1", "200 version 1", "the same content, no second version")
 def second_of_two_identical_creations_by_update(fhir):
     return _losers(
         fhir, lambda fhir, body: update(fhir, {**body, "identifier": [{"system": SYSTEM, "value": body["id"]}]})
@@ -120,10 +118,10 @@ def _update_losers(fhir, **headers):
     "412 processing required or 409 processing conflict",
     "409 and 412 lead to new reads",
 )
-def second_of_two_updates_with_one_version(fhir):
+def second_of_two_updates_in_transactions(fhir):
     return _update_losers(fhir)
 
 
 @differs("412 processing", "409 processing", "412 processing required", "409 and 412 lead to new reads")
-def the_same_in_parallel_transactions(fhir):
+def second_of_two_updates_in_parallel_transactions(fhir):
     return _update_losers(fhir, **PARALLEL)

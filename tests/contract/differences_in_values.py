@@ -92,9 +92,7 @@ def element_that_r4_does_not_have(fhir):
     return _element(fhir, patient(nonsense="x"), "nonsense")
 
 
-@differs(
-    "with the blank", "either way", "without the blank", "identifiers are sent and sought without blanks at their ends"
-)
+@differs("with the blank", "either way", "without the blank", "identifiers are sent without blanks at their ends")
 def identifier_with_a_blank_before_it(fhir):
     value = unique()
     create(fhir, patient(f" {value}"))
