@@ -8,7 +8,7 @@ import pytest
 
 from dev.azurite import connection_string
 from dev.process import free_port
-from tests.contract.hosts import until
+from tests.contract.host.hosts import until
 
 LEASE_S = 600
 
@@ -64,7 +64,7 @@ def test_what_ends_within_ten_seconds_is_completed_and_the_rest_is_left_hidden(h
         until(lambda: is_refused(host))  # noqa: B023 - called at once
         host.put("work", {"name": "late"})
     assert [host.ended() for host in stopped.values()] == [0, 0]
-    assert 8 < time.monotonic() - told
+    assert time.monotonic() - told > 8
     for host in stopped.values():
         assert [each["name"] for each in host.records("work", "end")] == ["late", "short"]
         assert host.records("work", "cancelled") == []

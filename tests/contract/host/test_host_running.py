@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.contract.hosts import KEYS, QUEUES, until
+from tests.contract.host.hosts import KEYS, QUEUES, until
 
 pytestmark = pytest.mark.usefixtures("host")
 IN_ERROR = ("bad_schedule", "unset_schedule", "no_storage", "bad_queue", "reserved_route")

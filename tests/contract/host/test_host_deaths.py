@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.contract.hosts import HOST_JSON, QUEUES, until
+from tests.contract.host.hosts import HOST_JSON, QUEUES, until
 
 OVERDUE_S = 4
 INNOCENT = ("innocent0", "innocent1")

@@ -2,7 +2,7 @@
 
 import struct
 
-from dicom_files import BIG_ENDIAN, EXPLICIT, IMPLICIT, Writer
+from tests.contract.dicom.dicom_files import BIG_ENDIAN, EXPLICIT, IMPLICIT, Writer
 
 EMPTY_TAG = 0x00081140  # a sequence that any file may have
 # an attribute of one value and one of several, by VR
@@ -35,27 +35,101 @@ ATTRIBUTES = {
     "UV": (0x00720083, 0x00720083),
 }
 BINARY = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q"}
-TEXTS = ["", "A", "A\\B", "A\\\\B", "\\", "A ", " A", "A \\ B", "A\0", "A\0\0", "A\\B\0", " ", "\xe4\xf6", "a\x07", "a\x1bb"]
+TEXTS = [
+    "",
+    "A",
+    "A\\B",
+    "A\\\\B",
+    "\\",
+    "A ",
+    " A",
+    "A \\ B",
+    "A\0",
+    "A\0\0",
+    "A\\B\0",
+    " ",
+    "\xe4\xf6",
+    "a\x07",
+    "a\x1bb",
+]
 TEXTS += ["x" * 65, "x" * 17, "0", "NaN"]
 VALUES = {
     "AE": ["STORE_SCP", "x\\ \\y"],
     "AS": ["030Y", "30Y", "030Y\0", "030Y\\031Y", "030y"],
     "CS": ["OT", "ot", "A_1 2", "ORIGINAL\\PRIMARY", "ORIGINAL\\", "M\0"],
     "DA": ["20240230", "20240229", "00000000", "20241301", "20240132", "2024", "20240101-20240202", "-20240101"],
-    "DS": ["1", "+1.0", "007", "1.50", ".5", "1.", "1E2", "1e-5", "-0", "1\\", "\\1", "1\\2", "1\\2\\3", "1,5", "1e300", "1e-300"],
-    "DT": ["20240101", "20240101120000.123456+0100", "2024-0100", "20240101-20240202", "20240101-1300", "2024010125", "99"],
+    "DS": [
+        "1",
+        "+1.0",
+        "007",
+        "1.50",
+        ".5",
+        "1.",
+        "1E2",
+        "1e-5",
+        "-0",
+        "1\\",
+        "\\1",
+        "1\\2",
+        "1\\2\\3",
+        "1,5",
+        "1e300",
+        "1e-300",
+    ],
+    "DT": [
+        "20240101",
+        "20240101120000.123456+0100",
+        "2024-0100",
+        "20240101-20240202",
+        "20240101-1300",
+        "2024010125",
+        "99",
+    ],
     "IS": ["1", "+1", "-7", "1.0", "1.5", "1\\", "1\\2", "2147483647", "2147483648", "99999999999", "1e3", "0012"],
     "LO": ["A\\B\\C", "x" * 64, "A=B"],
     "LT": ["x" * 10241, "a\r\nb"],
-    "PN": ["A^B", "A^B=C=D", "A=B=C=D", "A=B=C=", "=B", "==C", "=", "^^^", "A^B^C^D^E^F", "A\\=\\B", "A^B\0", "x" * 65 + "=B"],
+    "PN": [
+        "A^B",
+        "A^B=C=D",
+        "A=B=C=D",
+        "A=B=C=",
+        "=B",
+        "==C",
+        "=",
+        "^^^",
+        "A^B^C^D^E^F",
+        "A\\=\\B",
+        "A^B\0",
+        "x" * 65 + "=B",
+    ],
     "SH": ["x" * 16, "A=B"],
     "ST": ["x" * 1025],
-    "TM": ["12", "1200", "120000", "120000.123456", "12:00", "240000", "126000", "101160", "1200-1300", "120000\0", "1"],
+    "TM": [
+        "12",
+        "1200",
+        "120000",
+        "120000.123456",
+        "12:00",
+        "240000",
+        "126000",
+        "101160",
+        "1200-1300",
+        "120000\0",
+        "1",
+    ],
     "UI": ["1.2.3", "1.02.3", "1.2.", ".1", "1..2", "1.2.x", "1.2\\3.4", "1.2\\", "0.1", "1." * 32 + "1"],
     "UR": ["http://example.org/a", "a b"],
 }
 VALUES["DA"] += ["20240101\0", "20240101\\20240102", "20240101 "]
-VALUES["DS"] += ["0.12345678901234567890", "123456789012345678901234567890", "1234567890.123456", "1e20", "thin\\1.50", "1\0", "1e29"]
+VALUES["DS"] += [
+    "0.12345678901234567890",
+    "123456789012345678901234567890",
+    "1234567890.123456",
+    "1e20",
+    "thin\\1.50",
+    "1\0",
+    "1e29",
+]
 VALUES["DS"] += ["0.000012345678901", "1.23456789012e-05", "-0.0", "--1", "1 2", "Infinity", "0x10"]
 
 
@@ -102,7 +176,20 @@ def of_required():
     for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00100020, 0x00100010, 0x00080060):
         yield f"{tag:08X} absent", [], (tag,)
         vr = {0x00100020: "LO", 0x00100010: "PN", 0x00080060: "CS"}.get(tag, "UI")
-        for value in ("", " ", "A\\B", "A\0", "1.2.3\0\0", "1.02.4", "1.2.3.", "x" * 65, "A\x07", "ct", "1.2\\3.4", "A=B=C=D"):
+        for value in (
+            "",
+            " ",
+            "A\\B",
+            "A\0",
+            "1.2.3\0\0",
+            "1.02.4",
+            "1.2.3.",
+            "x" * 65,
+            "A\x07",
+            "ct",
+            "1.2\\3.4",
+            "A=B=C=D",
+        ):
             yield f"{tag:08X} {value[:12]!r}", [writer.element(tag, vr, value)], ()
         for other in ("UN", "LT", "SH"):
             yield f"{tag:08X} as {other}", [writer.element(tag, other, "1.2.3.5")], ()
@@ -110,9 +197,30 @@ def of_required():
 
 CHARACTER_SETS = ["", "ISO_IR 6", "FOO", "UTF8", "ISO_IR_100", "ISO-IR 100", "ISO IR 192", "iso_ir 100", "ISO_IR 203"]
 CHARACTER_SETS += [f"ISO_IR {n}" for n in (13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166, 192)]
-CHARACTER_SETS += ["GBK", "GB18030", "ISO_IR 100\\ISO 2022 IR 101", "\\ISO 2022 IR 87", "ISO 2022 IR 6\\ISO 2022 IR 127"]
-CHARACTER_SETS += ["\\ISO 2022 IR 149", "\\ISO 2022 IR 58", "ISO 2022 IR 13\\ISO 2022 IR 87", "ISO 2022 IR 100", "\\ISO 2022 IR 166"]
-ENCODED = [b"M\xfcl1", b"\xc3\xa9", b"\xb1\xb2\xb3", b"A\x1b$B;3ED\x1b(B^x", b"\x1b$)C\xb1\xe8", b"\xd6\xd0", b"\x1b-Bx\xb1", b"\x80"]
+CHARACTER_SETS += [
+    "GBK",
+    "GB18030",
+    "ISO_IR 100\\ISO 2022 IR 101",
+    "\\ISO 2022 IR 87",
+    "ISO 2022 IR 6\\ISO 2022 IR 127",
+]
+CHARACTER_SETS += [
+    "\\ISO 2022 IR 149",
+    "\\ISO 2022 IR 58",
+    "ISO 2022 IR 13\\ISO 2022 IR 87",
+    "ISO 2022 IR 100",
+    "\\ISO 2022 IR 166",
+]
+ENCODED = [
+    b"M\xfcl1",
+    b"\xc3\xa9",
+    b"\xb1\xb2\xb3",
+    b"A\x1b$B;3ED\x1b(B^x",
+    b"\x1b$)C\xb1\xe8",
+    b"\xd6\xd0",
+    b"\x1b-Bx\xb1",
+    b"\x80",
+]
 ENCODED += [b"\x1b$)A\xb5\xda", b"\x1b-G\xc7\xe4^\xc7"]
 
 
@@ -124,7 +232,9 @@ def of_character_sets():
         for value in ENCODED:
             elements = [writer.element(0x00100010, "PN", value), writer.element(0x00081030, "LO", value)]
             elements += [writer.element(0x00204000, "LT", value), writer.element(0x00080060, "CS", b"CT")]
-            nested = writer.sequence(EMPTY_TAG, *[writer.element(0x00081150, "UI", "1.2"), writer.element(0x00080104, "LO", value)])
+            nested = writer.sequence(
+                EMPTY_TAG, *[writer.element(0x00081150, "UI", "1.2"), writer.element(0x00080104, "LO", value)]
+            )
             yield f"{name} {value!r}", [*declared, *elements, nested]
 
 
