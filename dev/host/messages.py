@@ -39,14 +39,11 @@ def queue_message(stored: StoredMessage, body: bytes) -> dict[str, Any]:
 
 
 def decode(content: str, options: QueueOptions) -> bytes | None:
-    """The bytes of a message, or None when it is not encoded as host.json says.
-
-    Microsoft's host hands them on as text: bytes that are not UTF-8 are lost.
-    """
+    """The bytes of a message, or None when it is not encoded as host.json says."""
     if not options.base64:
         return content.encode()
     try:
-        return base64.b64decode(content, validate=True).decode(errors="replace").encode()
+        return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError):
         return None
 
@@ -83,8 +80,12 @@ class MessageRunner:
         succeeded = True
         async with self._leased(message):
             try:
+                body.decode()  # the host hands bodies on as text
                 reason = f"message {message.id}, attempt {message.dequeue_count}"
                 await self._worker.run(self._function, queue_message(message, body), reason)
+            except UnicodeDecodeError:
+                log.error("Exception binding parameter: message %s is not UTF-8", message.id)  # noqa: TRY400
+                succeeded = False
             except (FunctionFailed, WorkerDied, TimeoutError):
                 succeeded = False
         give_up = not succeeded and (message.dequeue_count or 0) >= self.options.max_dequeue_count

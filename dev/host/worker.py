@@ -24,6 +24,8 @@ log = logging.getLogger("host")
 DEATHS, DEATHS_WITHIN_S = 3, 1800.0
 RESTART_EVERY_S = 10.0
 TIMEOUT_GRACE_S = 2.0
+# until then the host sends what it has to a process that is gone, and fails; later it waits for the next one
+UNNOTICED_S = 0.5
 
 # the same modules from the same places as in this process, however it was started
 _CODE = "import sys; sys.path[:] = {path!r}; from dev.host.child import main; main()"
@@ -44,6 +46,7 @@ class _Process:
         self.child = child
         self._connection = connection
         self._pending: dict[str, asyncio.Future[frames.Outcome]] = {}
+        self._has_ended = False
 
     @classmethod
     async def start(cls, folder: Path, levels: Levels) -> "_Process":
@@ -72,6 +75,7 @@ class _Process:
                 # nobody waits any more for a function that took too long
                 if waiting and not waiting.done():
                     waiting.set_result(outcome)
+        self._has_ended = True
         self._writer.close()
         status = await self.child.wait()
         for waiting in self._pending.values():
@@ -80,6 +84,8 @@ class _Process:
         self._pending.clear()
 
     def send(self, invocation: frames.Invocation) -> asyncio.Future[frames.Outcome]:
+        if self._has_ended:
+            raise WorkerDied("Did not find any initialized language workers.")
         waiting: asyncio.Future[frames.Outcome] = asyncio.get_running_loop().create_future()
         self._pending[invocation.id] = waiting
         frames.write(self._writer, invocation)
@@ -124,14 +130,15 @@ class Worker:
         while True:
             assert self._process is not None
             await self._process.serve()
-            self._is_there.clear()
             now = time.monotonic()
             if self._process not in self._killed:
                 log.error("Language Worker Process exited. Pid=%d.", self._process.child.pid)
                 deaths = [at for at in deaths if now - at < DEATHS_WITHIN_S] + [now]
             if len(deaths) >= DEATHS:
                 raise Recycled("Exceeded language worker restart retry count: shutting down, to be started again")
-            await asyncio.sleep(restarted_at + RESTART_EVERY_S - now)
+            await asyncio.sleep(UNNOTICED_S)
+            self._is_there.clear()
+            await asyncio.sleep(restarted_at + RESTART_EVERY_S - time.monotonic())
             restarted_at = time.monotonic()
             process = await _Process.start(self._folder, self._levels)
             # one that cannot load the app any more ends at once, and counts as a death
