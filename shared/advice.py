@@ -146,8 +146,8 @@ ADVICE = {
     ),
     "malformed-entry": Advice(
         "recorded",
-        "A row of the change feed cannot be read; the rest went on. Releasing it looks at the study that it names, if "
-        "anything of that was ever written, and takes the row away.",
+        "A row of the change feed cannot be read; the rest went on. Releasing it looks at the study that it names "
+        "and takes the row away.",
     ),
     "missing": Advice(
         "recorded",

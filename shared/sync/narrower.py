@@ -6,7 +6,6 @@ UIDs are known are asked for by themselves.
 """
 
 import asyncio
-from collections.abc import Collection
 
 from shared.dicom.answering import check_answers
 from shared.dicom.client import DicomClient, is_about_the_question
@@ -65,14 +64,23 @@ async def _series(
     else:
         return await complete(dicom, study, datasets or [], wanted, known)
     first = wanted.first & known
-    found = await instances_of(dicom, study, uid, count) if count and count > len(known) else set()
-    keys, is_whole = _chosen(first, (known | found) - first, wanted)
+    keys, is_whole = _chosen(first, known - first, wanted)
     truth = await read_each(dicom, study, keys, wanted.seen_at, slots)
-    hidden = max(0, (count or 0) - len(truth.instances) - len(truth.unknown)) if is_whole else 0
+    if is_whole and _missing(truth, count):
+        found = await instances_of(dicom, study, uid, count or 0) - keys
+        others, is_whole = _chosen(keys, found, wanted)
+        if is_whole:
+            truth = joined(truth, await read_each(dicom, study, others - keys, wanted.seen_at, slots))
+    hidden = _missing(truth, count) if is_whole else 0
     return joined(truth, Truth(hidden=hidden), is_whole=is_whole and count is not None)
 
 
-def _chosen(first: set[InstanceKey], others: set[InstanceKey], wanted: Wanted) -> tuple[Collection[InstanceKey], bool]:
+def _missing(truth: Truth, count: int | None) -> int:
+    """How many of the `count` instances of a series are neither read nor known not to be readable."""
+    return max(0, (count or 0) - len(truth.instances) - len(truth.unknown))
+
+
+def _chosen(first: set[InstanceKey], others: set[InstanceKey], wanted: Wanted) -> tuple[set[InstanceKey], bool]:
     """What to read of a damaged series, and whether that is all of it. Of a large one each message reads what it lists:
     the messages of a burst would otherwise cost as many reads as the series has instances, each of them.
     """

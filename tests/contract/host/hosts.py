@@ -21,7 +21,7 @@ from dev.process import DEV, ROOT, free_port
 APP = Path(__file__).parent / "host_app"
 SIDES = ("stand-in", "func")
 KEYS = {"x-functions-key": "opens"}
-START_S = 120.0
+START_S = 180.0
 
 QUEUES = {
     "batchSize": 4,
@@ -66,11 +66,12 @@ class RunningHost:
         settings |= {"AzureFunctionsWebHost__hostid": host_id}
         (folder / "local.settings.json").write_text(json.dumps({"IsEncrypted": False, "Values": settings}))
         self.service = QueueServiceClient.from_connection_string(connection_string)
-        self.port = free_port()
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=60)
-        self.process = self._start()
+        self.http = httpx.Client(trust_env=False, timeout=60)
+        self._begin()
 
-    def _start(self):
+    def _begin(self):
+        self.port = free_port()
+        self.http.base_url = f"http://127.0.0.1:{self.port}"
         if self.side == "func":
             command, cwd = [str(microsoft.program("func")), "start", "--port", str(self.port)], self.folder
         else:
@@ -78,20 +79,23 @@ class RunningHost:
             command, cwd = [*DEV, "host", "--app", str(self.folder), "--port", str(self.port), *keys], ROOT
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with self.log.open("wb") as log:
-            return subprocess.Popen(
+            self.process = subprocess.Popen(
                 command, cwd=cwd, env={**os.environ, "PATH": path}, stdout=log, stderr=log, start_new_session=True
             )
 
     def until_ready(self):
         """Return once the app answers; the host answers earlier."""
-
-        def answers():
-            assert self.process.poll() is None, f"the host ended with status {self.process.returncode}"
-            with contextlib.suppress(httpx.TransportError):
-                return self.http.get("/api/open").status_code == 200
-
-        until(answers, START_S)
+        until(self._answers, START_S)
         return self
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            # it takes seconds until the host binds its port: somebody else was quicker
+            taken = "is unavailable" in self.log.read_text(errors="replace")
+            assert taken, f"the host ended with status {self.process.returncode}"
+            self._begin()
+        with contextlib.suppress(httpx.TransportError):
+            return self.http.get("/api/open").status_code == 200
 
     def ended(self, timeout_s=60.0):
         """The exit status."""
@@ -130,6 +134,9 @@ class RunningHost:
         with contextlib.suppress(ResourceNotFoundError):
             return [message.content for message in self.queue(queue).peek_messages(32)]
         return []
+
+    def visible_names(self, queue):
+        return [json.loads(base64.b64decode(text))["name"] for text in self.visible(queue)]
 
     # what the app wrote down
 

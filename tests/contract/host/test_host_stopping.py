@@ -34,7 +34,7 @@ def is_left_hidden(host, name):
     """The message stays hidden for the rest of the lease that it was taken under."""
     [start] = host.records("work", "start", name=name)
     assert LEASE_S - 10 < start["hidden_s"] <= LEASE_S
-    assert host.visible("work") == []
+    assert name not in host.visible_names("work")
 
 
 def test_one_of_two_hosts_ticks(hosts):
@@ -46,7 +46,7 @@ def test_one_of_two_hosts_ticks(hosts):
     before = len(killed.records("tick"))
     killed.until_recorded("tick", count=before + 3)
     assert other.records("tick") == []
-    killed.put("work", *({"name": f"long{number}", "sleep_s": 600} for number in range(8)))
+    killed.put("work", *({"name": f"long{number}", "sleep_s": 600} for number in range(4)))
     killed.until_recorded("work", "start")
     killed.kill()
 
