@@ -18,11 +18,11 @@ from dev.identity.directory import Client, Directory, Identity
 from dev.identity.guard import Access
 from dev.vault.contents import Contents, Secret
 from shared.advice import ADVICE
-from shared.sync import refusals
 from shared.config import Settings
 from shared.settings.hosting import StorageAccount
 from shared.storage import checkpoint, creation_claim, patient_state, study_state
 from shared.storage.error_records import ErrorTable
+from shared.sync import refusals
 from shared.sync.cases import CODE_OF_DICOM_CAST
 
 ROOT = Path(__file__).resolve().parent.parent

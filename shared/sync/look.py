@@ -58,7 +58,10 @@ def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> boo
     small part of a large study.
     """
     most = max(SINGLE_READS, min(MOST_SINGLE_READS, int(len(state.marks) * SINGLE_PART)))
-    return repeats or state.parked or not state.full_poll or not 0 < len(change.instances) <= most
+    # what was refused is tried again by the next change, whichever instance it came from
+    return (
+        repeats or state.parked or bool(state.refused) or not state.full_poll or not 0 < len(change.instances) <= most
+    )
 
 
 async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules, whole: Answer | None) -> Look:
