@@ -134,7 +134,9 @@ async def test_microsofts_server(on_microsoft, monkeypatch):
         "refused-element: ImagingStudy.started",
         "refused-element: ImagingStudy.started",
     ]
-    versions = await stack.versions()
-    await stack.forget("SyncStateTable")
-    await stack.drain()
-    assert await stack.versions() == versions
+    versions = []
+    for _ in range(2):  # the first replay takes the date from the first study, too
+        await stack.forget("SyncStateTable")
+        await stack.drain()
+        versions.append(await stack.versions())
+    assert versions[0] == versions[1]
