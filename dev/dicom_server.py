@@ -16,8 +16,16 @@ def command(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8042,
     *,
     partitions: Annotated[bool, typer.Option(help="Turn data partitions on.")] = False,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Put a proxy with the routes /_dev/ of `dicom` in front.")
+    ] = False,
 ) -> None:
     """Microsoft's DICOM service itself, in memory. Environment variables MEMSTORE_... make it fail on request."""
+    if admin:
+        from dev import front  # noqa: PLC0415 - needs what the server alone does not
+
+        front.run(NAME, port, ("--partitions",) if partitions else ())
+        return
     port = claim_port(port, f"{NAME}: the port")
     url = f"http://127.0.0.1:{port}"
     with running_program(NAME, env={"PORT": str(port), PARTITIONS: str(partitions).lower()}) as child:

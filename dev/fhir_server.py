@@ -11,8 +11,19 @@ from dev.process import announce, claim_port, ended
 NAME = "fhir-server"
 
 
-def command(port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8090) -> None:
+def command(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8090,
+    *,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Put a proxy with the routes /_dev/ of `fhir` in front.")
+    ] = False,
+) -> None:
     """Microsoft's FHIR server itself, in memory. Environment variables MEMSTORE_... make it fail on request."""
+    if admin:
+        from dev import front  # noqa: PLC0415 - needs what the server alone does not
+
+        front.run(NAME, port)
+        return
     port = claim_port(port, f"{NAME}: the port")
     url = f"http://127.0.0.1:{port}"
     with running_program(NAME, env={"PORT": str(port)}) as child:

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from shared.config import Settings
 from shared.errors import Misconfigured, SyncError, VersionConflict
+from shared.health import Checks, Health
 from shared.model import StudyChange
 from shared.settings.hosting import StorageAccount, Triggers
 from shared.single_flight import SingleFlight
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from shared.sync.runner import Runner
     from shared.wiring import App
 
-HEALTH_TIMEOUT_S = 10.0
 REFUSED = "access-refused"
 # a vault is asked again no sooner, however many are refused
 READ_AGAIN_AFTER_S = 60.0
@@ -38,6 +37,8 @@ class Worker:
         self._building: SingleFlight[App] = SingleFlight()
         self._renewing: SingleFlight[None] = SingleFlight()
         self._poll_error: str | None = None  # said once, not at every tick
+        self._with_queues: App | None = None
+        self._health = Health(self._checks, Triggers.load().schedule)
 
     async def app(self) -> "App":
         """Raises Misconfigured, which names every wrong setting, or Unavailable where a vault does not answer."""
@@ -80,7 +81,11 @@ class Worker:
     async def poll(self) -> "PollResult | None":
         """One poll; None when it could not be done now. The next tick of the timer tries again."""
         try:
-            result = await (await self.app()).poller.poll()
+            app = await self.app()
+            if self._with_queues is not app:
+                await app.ensure_queues()
+                self._with_queues = app
+            result = await app.poller.poll()
         except VersionConflict:
             event("poll_overtaken", reason="another poller is at work")
             return None
@@ -102,14 +107,19 @@ class Worker:
             )
         return result
 
-    async def sync(self, text: str) -> None:
-        """One message of the queue."""
-        if (runner := await self._runner_for(text)) and (await runner.run(text)).code == REFUSED:
+    async def sync(self, text: str, deliveries: int = 1) -> None:
+        """One message of the queue. deliveries: how often it was delivered, this time included."""
+        if (runner := await self._runner_for(text)) and (await runner.run(text, deliveries)).code == REFUSED:
             await self._refused()
 
     async def record_poison(self, text: str) -> None:
         """One message of the poison queue."""
-        if runner := await self._runner_for(text):
+        try:
+            runner = await self._runner_for(text)
+        except ValueError:  # nowhere to record it: where the tables are is a setting
+            event("poison_message", logging.ERROR, code="malformed-message")
+            return
+        if runner is not None:
             await runner.record_poison(text)
 
     async def _runner_for(self, text: str) -> "Runner | None":
@@ -123,42 +133,12 @@ class Worker:
             await _wait_for_settings(StudyChange.from_json(text))
             return None
 
+    async def _checks(self) -> Checks:
+        return (await self.app()).checks
+
     async def health(self) -> dict[str, Any]:
-        """Whether settings and services are as they should be, and how much is waiting.
-
-        Problems name settings and services, never values.
-        """
-        try:
-            app = await self.app()
-        except Misconfigured as error:
-            return {"status": "unhealthy", "problems": list(error.problems)}
-        except SyncError as error:
-            return {"status": "unhealthy", "problems": [f"{error.code}: {error}"]}
-        problems: list[str] = []
-        numbers: dict[str, int] = {}
-        checks = {
-            "behind": app.behind,
-            "queue": app.queue.depth,
-            "poison": app.poison_queue.depth,
-            "fhir": app.fhir.probe,
-        }
-
-        async def check(name: str, ask: Callable[[], Awaitable[int | None]]) -> None:
-            try:
-                async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                    number = await ask()
-            except SyncError as error:
-                problems.append(f"{error.code}: {error}")
-            except TimeoutError:
-                problems.append(f"slow: no answer about {name} within {HEALTH_TIMEOUT_S:.0f} s")
-            else:
-                if number is not None:
-                    numbers[name] = number
-
-        await asyncio.gather(*(check(name, ask) for name, ask in checks.items()))
-        if numbers.get("poison"):
-            problems.append("bug: the poison queue is not empty")
-        return {"status": "unhealthy" if problems else "healthy", "problems": sorted(problems), **numbers}
+        """Whether settings and services are as they should be, and how much is waiting."""
+        return await self._health.answer()
 
 
 async def _wait_for_settings(change: StudyChange) -> None:

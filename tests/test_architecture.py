@@ -28,6 +28,7 @@ PURE = {
     "shared.fhir.ownership",
     "shared.fhir.refusal",
     "shared.fhir.systems",
+    "shared.schedule",
     "shared.sync.backoff",
     "shared.sync.circuit",
     "shared.sync.marks",
@@ -94,9 +95,13 @@ MAY_IMPORT = {
         "shared.errors",
         "shared.telemetry",
     ),
+    "shared.schedule": ("shared.text_forms",),
+    "shared.health": ("shared.schedule", "shared.sync", "shared.errors"),
     "shared.wiring": ("shared",),
     "shared.worker": ("shared",),
     "shared.operate": ("shared",),
+    "shared.alone": ("shared",),
+    "shared.child": ("shared.sync.alone", "shared.sync.attempt", "shared.model", "shared.errors", "shared.telemetry"),
     "shared.advice": (),
     "function_app": ("shared.settings.hosting", "shared.worker", "shared.model", "shared.errors", "shared.telemetry"),
 }
@@ -190,7 +195,11 @@ def test_file_imports_only_what_its_place_allows(name):
 
 
 def test_nothing_imports_the_composition_root_but_the_worker():
-    assert {name for name in MODULES if "shared.wiring" in _imports(name)} <= {"shared.worker", "shared.operate"}
+    assert {name for name in MODULES if "shared.wiring" in _imports(name)} <= {
+        "shared.worker",
+        "shared.operate",
+        "shared.alone",
+    }
 
 
 @pytest.mark.parametrize("name", ["shared.dicom.client", "shared.fhir.client"])

@@ -58,6 +58,7 @@ class Proxy:
         app.router.add_post("/_proxy/rules", self._set_rules)
         app.router.add_post("/_proxy/reset", self._reset)
         app.router.add_get("/_proxy/stats", self._stats)
+        app.router.add_routes(self.admin_routes())
         if self.gate is not None:
             self._resources.push_async_callback(self.gate.close)
             app.router.add_patch("/_proxy/gate", self._set_gate)
@@ -71,6 +72,10 @@ class Proxy:
         self.origin = "http://{}:{}".format(*runner.addresses[0][:2])
         self.url = self.origin + self._path
         return self
+
+    def admin_routes(self) -> list[web.RouteDef]:
+        """More routes that the proxy answers itself."""
+        return []
 
     async def close(self) -> None:
         await self._resources.aclose()
@@ -159,7 +164,7 @@ class Proxy:
             return Answer(answer.status, list(answer.headers.items()), await answer.read(), answer.reason)
 
     def _relayed(self, answer: Answer) -> web.Response:
-        self.rules.stats.statuses[str(answer.status)] += 1
+        self.rules.stats.answered(answer)
         headers = CIMultiDict((name, value) for name, value in answer.headers if name.lower() not in HOP_BY_HOP)
         response = web.Response(status=answer.status, reason=answer.reason, headers=headers, body=answer.body)
         response[ORIGINAL] = frozenset(name.lower() for name in headers)

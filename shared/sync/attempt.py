@@ -34,6 +34,10 @@ class Result(NamedTuple):
     code: str = ""
 
 
+class GoesAlone(Exception):
+    """The study ended its process before: nothing was done, and it is to be worked on in a process of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One delivery of a message; what its passes did, also those that had to be run again afterwards.
