@@ -16,8 +16,8 @@ class Advice(NamedTuple):
 ADVICE = {
     "throttled": Advice(
         "deferred",
-        "The server asks for less (429). Nothing, unless it lasts: then raise its capacity or lower "
-        "`batchSize` in host.json.",
+        "The server asks for less (429, or `throttled` in its answer). Nothing, unless it lasts: then raise its "
+        "capacity or lower `batchSize` in host.json.",
     ),
     "unavailable": Advice(
         "deferred",
@@ -32,8 +32,8 @@ ADVICE = {
     "unreadable": Advice("deferred", "The server answers JSON that cannot be parsed."),
     "incomplete-answer": Advice(
         "deferred",
-        "An answer took too long (60 s to its beginning, 120 s from there to its end) or was larger than 256 MiB. "
-        "Nothing, unless it lasts: then look at the load of the server.",
+        "An answer took too long (60 s to its beginning, and 10 s more for each MB that was sent; 120 s from there to "
+        "its end) or was larger than 256 MiB. Nothing, unless it lasts: then look at the load of the server.",
     ),
     "transient": Advice("deferred", "Another passing failure."),
     "claimed": Advice(
@@ -109,8 +109,9 @@ ADVICE = {
     ),
     "rejected": Advice(
         "parked",
-        "The FHIR server refuses the content (400, 422); the line holds its issue codes, the log of the server "
-        "what it misses. Mend the study in DICOM or the rule of the server, then release.",
+        "The FHIR server refuses the content (400, 422), twice, and names no element that can be left out; the line "
+        "holds its issue codes, the log of the server what it misses. Mend the study in DICOM or the rule of the "
+        "server, then release.",
     ),
     "permanent": Advice(
         "parked",
@@ -153,6 +154,19 @@ ADVICE = {
         "recorded",
         "The instance lacks PatientID or SOPClassUID and is not in FHIR. Mend it in the DICOM service; the "
         "update brings it in.",
+    ),
+    "illegible-identity": Advice(
+        "recorded",
+        "The instance is not in FHIR: the DICOM service could not read every character of its PatientID, or of the "
+        "issuer where that is the identifier system, and wrote `?` or another substitute, so two persons could become "
+        "one. Specific Character Set is absent, unknown, or cannot express what is there; without it a `?` that was "
+        "meant looks the same. Set the right character set (`ISO_IR 192`, say) in the object and store it again; the "
+        "update brings it in.",
+    ),
+    "several-identities": Advice(
+        "recorded",
+        "The instance is not in FHIR: its PatientID, or the issuer where that is the identifier system, has several "
+        "values. Correct it in the DICOM service; the update brings it in.",
     ),
     "unreadable-metadata": Advice(
         "recorded",

@@ -27,8 +27,8 @@ TIMEOUT = httpx.Timeout(ANSWER_S, connect=10.0, pool=60.0)
 # what a server needs for a write grows with it. Microsoft's FHIR server, on two busy cores, took ImagingStudies of
 # 1.3 MB, 12.7 MB and 18 MB in 14 s, 68 s and 98 s
 BYTES_PER_S = 100_000
-# leaves a third of the functionTimeout of host.json (10 minutes) for reading and remembering
-LONGEST_ANSWER_S = 400.0
+# a message has half of the functionTimeout of host.json, five minutes; the rest is for reading and remembering
+LONGEST_ANSWER_S = 240.0
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
 
 # the metadata of a study of 10,000 instances has 50 MB; a worker of 2 GB could not decode more than this

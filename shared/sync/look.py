@@ -9,6 +9,7 @@ from shared.dicom.study import Truth, joined
 from shared.dicom.values import Attributes, Dataset
 from shared.mapping.dose.observations import is_dose_report, map_reports, may_be_dose_report
 from shared.mapping.laterality import has_side
+from shared.mapping.legible import doubt
 from shared.mapping.study_identifiers import lacks
 from shared.mapping.study_layer import findings_of
 from shared.model import Finding, InstanceKey, StudyChange, StudyState
@@ -61,7 +62,10 @@ def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> boo
     small part of a large study.
     """
     most = max(SINGLE_READS, min(MOST_SINGLE_READS, int(len(state.marks) * SINGLE_PART)))
-    return repeats or state.parked or not state.full_poll or not 0 < len(change.instances) <= most
+    # what was refused is tried again by the next change, whichever instance it came from
+    return (
+        repeats or state.parked or bool(state.refused) or not state.full_poll or not 0 < len(change.instances) <= most
+    )
 
 
 def seen_at(change: StudyChange, state: StudyState) -> int:
@@ -133,9 +137,11 @@ def _failed(truth: Truth, rules: Rules) -> dict[InstanceKey, Collection[Finding]
     """Instances that are kept out of FHIR, each with the reason."""
     failed: dict[InstanceKey, Collection[Finding]] = dict(unreadable(truth)) if rules.record_unreadable else {}
     for key, dataset in truth.instances.items():
-        keyword = lacks(Attributes(dataset))
-        if keyword is not None:
+        attributes = Attributes(dataset)
+        if (keyword := lacks(attributes)) is not None:
             failed[key] = [Finding(keyword, "missing")]
+        elif (doubted := doubt(attributes, rules.patient)) is not None:
+            failed[key] = [doubted]
         elif rules.enforce_valid_values and (found := _findings(dataset, rules)):
             failed[key] = found
     return failed

@@ -28,7 +28,7 @@ async def asked(stack):
 
 
 @pytest.mark.usefixtures("prompt")
-@pytest.mark.not_on_hapi("it has no counters of requests")
+@pytest.mark.not_on("hapi", "it has no counters of requests")
 async def test_metadata_endpoint_and_device_are_asked_for_once(stack, begun):
     app, texts = begun
     assert len(texts) == MESSAGES
@@ -42,7 +42,7 @@ async def test_metadata_endpoint_and_device_are_asked_for_once(stack, begun):
 
 
 @pytest.mark.usefixtures("prompt")
-@pytest.mark.not_on_hapi("it has no counters of requests")
+@pytest.mark.not_on("hapi", "it has no counters of requests")
 async def test_a_failure_is_shared_and_asked_about_again(stack, begun):
     app, texts = begun
     before = await asked(stack)
