@@ -112,7 +112,7 @@ ADVICE = {
     ),
     "process-died": Advice(
         "parked",
-        "The study ended the process that worked on it alone, at once or five times. Give the instances more memory if "
+        "The study ended the process that worked on it alone, at once or several times. Give the instances more memory if "
         "the reason is SIGKILL or a lack of memory; otherwise report it. Then release. Until it succeeds, each change of "
         "it is tried in a process of its own.",
     ),
