@@ -26,10 +26,15 @@ ADVICE = {
     ),
     "server-error": Advice(
         "deferred",
-        "The server answers 5xx. If only for some instances of a study, their metadata is damaged in the "
-        "DICOM service.",
+        "The server answers 5xx. Nothing, unless it lasts: then look at the service. (If the DICOM service fails for "
+        "some instances only, these are `unreadable-metadata`.)",
     ),
     "unreadable": Advice("deferred", "The server answers JSON that cannot be parsed."),
+    "incomplete-answer": Advice(
+        "deferred",
+        "An answer took too long (60 s to its beginning, 120 s from there to its end) or was larger than 256 MiB. "
+        "Nothing, unless it lasts: then look at the load of the server.",
+    ),
     "transient": Advice("deferred", "Another passing failure."),
     "claimed": Advice(
         "deferred",
@@ -77,6 +82,12 @@ ADVICE = {
         "endpoint; if it is right, delete the tables `SyncStateTable`, `StudyStateTable` and "
         "`PatientStateTable` to begin anew: sequences start again, and what is remembered by sequence is "
         "void.",
+    ),
+    "not-polling": Advice(
+        "nothing moves",
+        "The timer has not run, or each of its polls failed, for longer than its schedule allows; `/api/health` says "
+        "this. Look for `poll_failed` in the log. If there is none: is the app stopped, did its host end, or does the "
+        "host say at its start that `poll_change_feed` is in error (a `SYNC_SCHEDULE` that it cannot read)?",
     ),
     "misconfigured": Advice("deferred", "Another fault of set-up."),
     "ambiguous-match": Advice(
@@ -145,8 +156,10 @@ ADVICE = {
     ),
     "unreadable-metadata": Advice(
         "recorded",
-        "The metadata of the instance cannot be read; what FHIR says of it stays. Mend or replace it in the DICOM "
-        "service; the update brings it in.",
+        "The DICOM service does not give the metadata of this instance, or in a form that cannot be read, while it "
+        "answers for others; what FHIR says of the instance stays, and the rest of its study is in step. It is tried "
+        "again seven times over about six hours, and with the next change of the study. If the row stays, replace the "
+        "instance in the DICOM service (delete it and store it mended); the change brings it in.",
     ),
     "dicom-cast": Advice(
         "recorded",

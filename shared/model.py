@@ -227,6 +227,7 @@ class StudyState:
     fatal_poll: the poll of the last message that ended its own process or held it for too long, 0 for none. Later
     messages of the study are worked on alone, until one succeeds.
     written: what was last written of the study, by resource type.
+    refused: elements that the FHIR server refused, as the study was at sequence `refused_at`.
     """
 
     marks: Mapping[bytes, int] = field(default_factory=dict)
@@ -237,6 +238,8 @@ class StudyState:
     parked: bool = False
     fatal_poll: int = 0
     written: Mapping[str, Written] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+    refused_at: int = 0
     etag: str | None = None
 
 
@@ -275,10 +278,13 @@ class SequenceRange:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far the feed has been enqueued; `poll` is the number of the last poll, `witness` the last entry read."""
+    """How far the feed has been enqueued; `poll` is the number of the last poll, `witness` the last entry read,
+    `saved_at` when the row was written, by the clock of the poller.
+    """
 
     sequence: int = 0
     poll: int = 0
     holes: tuple[SequenceRange, ...] = ()
     etag: str | None = None
     witness: Witness | None = None
+    saved_at: datetime | None = None

@@ -1,5 +1,6 @@
 """The composition root: settings to clients to stores to poller and runner. Heavy to import: see `shared.worker`."""
 
+import asyncio
 import gc
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -20,6 +21,7 @@ from shared.dicom.client import DicomClient, check_reset
 from shared.errors import Misconfigured
 from shared.fhir import client as fhir_client
 from shared.fhir.client import FhirClient
+from shared.health import Check, Checks
 from shared.http import new_client
 from shared.mapping.patient import PatientRules
 from shared.retry import repeated
@@ -62,6 +64,25 @@ class App:
         done, latest = (await self.checkpoints.get()).sequence, await self.dicom.latest_sequence()
         check_reset(latest, done)
         return latest - done
+
+    @property
+    def checks(self) -> Checks:
+        """What `/api/health` asks."""
+        numbers: dict[str, Check] = {
+            "behind": self.behind,
+            "queue": self.queue.depth,
+            "poison": self.poison_queue.depth,
+            "fhir": self.fhir.probe,
+        }
+        return Checks(numbers, self.queue.visible, self.polled_at)
+
+    async def polled_at(self) -> datetime | None:
+        """When a poll last wrote the checkpoint; None before the first."""
+        return (await self.checkpoints.get()).saved_at
+
+    async def ensure_queues(self) -> None:
+        """Create both queues where they are missing: the host asks for each every second, and logs every 404."""
+        await asyncio.gather(self.queue.ensure(), self.poison_queue.ensure())
 
     async def close(self) -> None:
         """Close every connection."""

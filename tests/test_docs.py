@@ -90,7 +90,7 @@ def class_codes():
 
 
 def named_codes():
-    names = {"UNREADABLE", "SERVER_ERROR", "BUG", "MALFORMED_ENTRY", "MALFORMED_MESSAGE"}
+    names = {"UNREADABLE", "INCOMPLETE", "UNREAD", "SERVER_ERROR", "BUG", "MALFORMED_ENTRY", "MALFORMED_MESSAGE"}
     names |= {"DEADLINE", "DIED", "TOO_SLOW", "NOT_STARTED"}
     for tree in SOURCES.values():
         for node in tree.body:
@@ -230,7 +230,13 @@ def test_readme_and_makefile_name_the_same_verbs():
 
 @pytest.mark.parametrize(
     ("page", "name"),
-    [("costs.md", "operations"), ("costs.md", "dollars"), ("scaling.md", "scale"), ("scaling.md", "day")],
+    [
+        ("costs.md", "operations"),
+        ("costs.md", "dollars"),
+        ("costs.md", "logs"),
+        ("scaling.md", "scale"),
+        ("scaling.md", "day"),
+    ],
 )
 def test_costs_are_computed_from_counted_operations(page, name):
     assert as_markdown(MODELS[name]()) in (ROOT / "docs" / page).read_text(), "python -m bench.page"

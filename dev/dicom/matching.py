@@ -42,7 +42,7 @@ def texts(attributes: Attributes, tag: str) -> list[str]:
 
 def _range(value: str) -> tuple[str, str]:
     first, dash, last = value.partition("-")
-    if not (first or last) or any(date and rules.problem("DA", [date]) for date in (first, last)):
+    if not (first or last) or any(date and not rules.is_date(date) for date in (first, last)):
         raise ValueError(value)
     return first, (last or "99999999") if dash else first
 

@@ -87,8 +87,9 @@ def _invalid(changes: Attributes) -> list[str]:
             text: str | None = "The attribute cannot be updated."
         else:
             values = element.get("Value", ())
-            plain = ["=".join(v.values()) if isinstance(v, dict) else str(v) for v in values if v is not None]
-            text = rules.problem(element["vr"], plain)
+            plain = ["=".join(v.values()) if isinstance(v, dict) else str(v or "") for v in values]
+            text = rules.problem(element["vr"], "\\".join(plain), plain)
+            text = text or rules.wrong_number(int(tag, 16), element["vr"], len(plain))
         if text:
             comments.append(f"DICOM100: ({tag[:4].lower()},{tag[4:].lower()}) - {text}")
     return comments

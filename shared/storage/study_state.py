@@ -41,6 +41,8 @@ class StudyStateStore:
                 parked=bool(entity.get("Parked")),
                 fatal_poll=integer(entity, "FatalPoll"),
                 written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
+                refused=tuple(json.loads(entity.get("Refused") or "[]")),
+                refused_at=integer(entity, "RefusedAt"),
                 etag=etag,
             )
 
@@ -61,6 +63,8 @@ class StudyStateStore:
             "Parked": state.parked,
             "FatalPoll": int64(state.fatal_poll),
             "Written": json.dumps(dict(state.written)),
+            "Refused": json.dumps(state.refused),
+            "RefusedAt": int64(state.refused_at),
             **_pack(state.marks),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

@@ -253,7 +253,7 @@ async def test_a_body_without_end_is_not_read_to_its_end(monkeypatch, coding):
     async with httpx.AsyncClient(transport=answer) as client:
         with pytest.raises(Unavailable) as raised:
             await send(client, SERVICE, client.build_request("GET", "https://fhir.example.org"))
-    assert raised.value.code == "unreadable"
+    assert raised.value.code == "incomplete-answer"
     assert sent < 10_000
 
 
