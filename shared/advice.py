@@ -119,20 +119,20 @@ ADVICE = {
     ),
     "deadline": Advice(
         "deferred",
-        "The study was not done within half of `functionTimeout` (host.json: 5 of 10 minutes). Look for a slow service; "
-        "where a study is too large for the time, raise `functionTimeout`.",
+        "The study was not done within half of `functionTimeout` (host.json: 5 of 10 minutes). Look for a slow "
+        "service; where a study is too large for the time, raise `functionTimeout`.",
     ),
     "process-died": Advice(
         "parked",
-        "The study ended the process that worked on it alone, at once or five times. Give the instances more memory if "
-        "the reason is SIGKILL or a lack of memory; otherwise report it. Then release. Until it succeeds, each change of "
-        "it is tried in a process of its own.",
+        "The study ended the process that worked on it alone, at once or several times. Give the instances more "
+        "memory if the reason is SIGKILL or a lack of memory; otherwise report it. Then release. Until it "
+        "succeeds, each change of it is tried in a process of its own.",
     ),
     "too-slow": Advice(
         "parked",
-        "The process that worked on the study alone was ended after three quarters of `functionTimeout`: it no longer "
-        "reacted. Report it, with the kind of the study. Then release; until it succeeds, each change of it is tried in "
-        "a process of its own.",
+        "The process that worked on the study alone was ended after three quarters of `functionTimeout`: it no "
+        "longer reacted. Report it, with the kind of the study. Then release; until it succeeds, each change of it "
+        "is tried in a process of its own.",
     ),
     "process-not-started": Advice(
         "deferred",

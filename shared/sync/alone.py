@@ -20,9 +20,10 @@ from shared.telemetry import event
 DIED = "process-died"
 TOO_SLOW = "too-slow"
 NOT_STARTED = "process-not-started"
-# of processes that had the message, before its study is called failed. A process can end for another reason than the
-# study (the machine is short of memory, the host is stopped), hardly as often as that
+# of processes that had the message, before its study is called failed: a process can end for another reason than the
+# study. Where its own was killed, the machine is short of memory; where its worker ended, it is hardly ever the reason
 MOST_DEATHS = 5
+MOST_DEATHS_OF_WORKERS = 10
 # seconds that a study takes alone, roughly; those that find the process taken come back one after another
 TAKES_S = 3.0
 
@@ -99,10 +100,10 @@ class Alone:
         self._free_at_s = max(self._free_at_s, now_s) + TAKES_S
         await self._aside.send(replace(change, alone=True), min(self._free_at_s - now_s, LONGEST_S))
 
-    async def died(self, change: StudyChange, how: str) -> Result:
+    async def died(self, change: StudyChange, how: str, most: int = MOST_DEATHS_OF_WORKERS) -> Result:
         """One more process ended that had the message, perhaps for another reason: once more, or the study failed."""
         more = replace(change, alone=True, deaths=change.deaths + 1)
-        if more.deaths >= MOST_DEATHS:
+        if more.deaths >= most:
             return await self._fail(more, DIED, f"{more.deaths} processes ended that worked on it, the last by {how}")
         event("process_died", logging.WARNING, **_fields_of(more), code=DIED, deaths=more.deaths, reason=how)
         await self._aside.send(more, delay_s(more.deaths))
@@ -120,7 +121,7 @@ class Alone:
             return await self._fail(change, TOO_SLOW, f"its process was ended after {ending.limit_s:.0f} s")
         if ending.is_certain:
             return await self._fail(change, DIED, f"it ended its process: {ending.how}")
-        return await self.died(change, ending.how)
+        return await self.died(change, ending.how, MOST_DEATHS)
 
     async def _fail(self, change: StudyChange, code: str, reason: str) -> Result:
         outcome = await self._aside.park_or_defer(change, code, reason, ErrorTable.FHIR, is_fatal=True)

@@ -12,15 +12,9 @@ import httpx
 
 from dev import microsoft
 from dev.process import ROOT, free_port
+from tests.app_folder import write_app
 
 START_TIMEOUT_S = 90
-# the worker sets PYTHONPATH anew, for itself and for the processes that it starts
-APP = f"""
-import os, pathlib, sys
-os.environ["PYTHONPATH"] += os.pathsep + str(pathlib.Path(__file__).parent / "site")
-sys.path.insert(0, {str(ROOT)!r})
-exec(open({str(ROOT / "function_app.py")!r}).read())
-"""
 # found by every Python process of the host, those of a study alone included: FATAL says which study ends its process,
 # and how, once DICOM was read. The others take a second beside it, so that they are under way at the same time
 SITE = """
@@ -84,9 +78,7 @@ class RealHost:
     def __init__(self, stack, folder, fatal, queues=None, **options):
         self.folder = folder
         if not folder.exists():
-            (folder / "site").mkdir(parents=True)
-            (folder / "site" / "sitecustomize.py").write_text(SITE)
-            (folder / "function_app.py").write_text(APP)
+            write_app(folder, SITE)
             content = json.loads((ROOT / "host.json").read_text()) | options
             content["extensions"]["queues"] |= {"visibilityTimeout": "00:00:02"} | (queues or {})
             (folder / "host.json").write_text(json.dumps(content))
@@ -96,7 +88,6 @@ class RealHost:
         self.port = free_port()
         env = os.environ | {
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
-            "PYTHONPATH": str(folder / "site"),
             "FATAL": json.dumps(fatal),
             "AzureWebJobsStorage": stack.azurite["connection_string"],
             "AzureFunctionsWebHost__hostid": stack.name,

@@ -4,32 +4,25 @@ import asyncio
 import base64
 import collections
 import random
-import shutil
 
 import pytest
 
-from dev.process import ROOT, Part
+from dev.process import Part
+from tests.app_folder import write_app
 from tests.builders import make_instance, make_series
 
 ROUNDS_OF_KILLS = 5
 # claims of the dead are waited for; the servers here answer within milliseconds, not minutes
-APP = f"""
-import sys
+CHANGES = """
 from datetime import timedelta
-sys.path.insert(0, {str(ROOT)!r})
 from shared.storage import creation_claim
 creation_claim.EXPIRES_AFTER = timedelta(seconds=3)
-exec(open({str(ROOT / "function_app.py")!r}).read())
 """
 
 
 @pytest.fixture
 def app_folder(tmp_path):
-    folder = tmp_path / "app"
-    folder.mkdir()
-    (folder / "function_app.py").write_text(APP)
-    shutil.copy(ROOT / "host.json", folder)
-    return folder
+    return write_app(tmp_path / "app", CHANGES)
 
 
 def host(stack, app_folder, name, **settings):

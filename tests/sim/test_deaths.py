@@ -11,7 +11,7 @@ from shared.errors import Rejected
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_state import StudyStateStore
-from shared.sync.alone import MOST_DEATHS, Died, Done, Failed, NotStarted, Overran, Raised
+from shared.sync.alone import MOST_DEATHS, MOST_DEATHS_OF_WORKERS, Died, Done, Failed, NotStarted, Overran, Raised
 from shared.sync.attempt import GoesAlone, Result
 from shared.sync.runner import Runner
 from tests.sim.parts import SimQueue, SimTable
@@ -155,7 +155,7 @@ async def test_a_study_that_ended_its_process_before_goes_alone_at_once():
 async def test_a_worker_that_ends_under_a_message_alone_is_counted_and_the_study_neither_lost_nor_tried_for_ever():
     world = World()
     change = ALONE
-    for deaths in range(1, MOST_DEATHS):
+    for deaths in range(1, MOST_DEATHS_OF_WORKERS):
         await world.runner.run(change.to_json(), 2)
         [change] = await world.sent()
         assert (change.alone, change.deaths) == (True, deaths)
