@@ -91,7 +91,7 @@ def _invalid(changes: Attributes) -> list[str]:
             text = rules.problem(element["vr"], "\\".join(plain), plain)
             text = text or rules.wrong_number(int(tag, 16), element["vr"], len(plain))
         if text:
-            comments.append(f"DICOM100: ({tag[:4].lower()},{tag[4:].lower()}) - {text}")
+            comments.append(rules.comment(tag, text))
     return comments
 
 

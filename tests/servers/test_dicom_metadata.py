@@ -137,7 +137,7 @@ JSON_VALUES = [
     ("FL", [float("nan")], {"vr": "FL", "Value": ["NaN"]}),
     ("FD", [0.1], {"vr": "FD", "Value": [0.1]}),
     ("US", [1, 2], {"vr": "US", "Value": [1, 2]}),
-    ("PN", ["A^B", "", "^"], {"vr": "PN", "Value": [{"Alphabetic": "A^B"}, None, {}]}),
+    ("PN", ["A^B", "", "^"], {"vr": "PN", "Value": [{"Alphabetic": "A^B"}, None, {"Alphabetic": "^"}]}),
     ("PN", ["=山"], {"vr": "PN", "Value": [{"Ideographic": "山"}]}),
 ]
 

@@ -90,7 +90,12 @@ async def test_bad_wish_is_400_as_text(dicom, studies, changes):
 
 REFUSED = [
     ("00080060", {"vr": "CS", "Value": ["MR"]}, "DICOM100: (0008,0060) - The attribute cannot be updated."),
-    ("00100030", {"vr": "DA", "Value": ["never"]}, "DICOM100: (0010,0030) - Value is not a valid date."),
+    (
+        "00100030",
+        {"vr": "DA", "Value": ["never"]},
+        'DICOM100: (0010,0030) - Content "never" does not validate VR DA: '
+        "one of the date values does not match the pattern YYYYMMDD",
+    ),
 ]
 
 
