@@ -70,8 +70,8 @@ def _loosely_wrong(reading: Reading, version: int) -> dict[str, str]:
 def _missing(reading: Reading, study: str | None, version: int) -> dict[str, str]:
     """The first required attribute that is not there with one value; of PatientID version 2 wants no value."""
     for tag in (*_REQUIRED, _PATIENT_ID):
-        text = reading.texts.get(tag)
-        there = tag in reading.attributes if tag == _PATIENT_ID and version > 1 else text and len(text.values) == 1
+        held = reading.texts.get(tag)
+        there = tag in reading.attributes if tag == _PATIENT_ID and version > 1 else held and len(held.values) == 1
         if not there:
             return {tag: rules.comment(tag, _is_missing(tag))}
         if tag == UIDS[0] and study and reading.first(tag).rstrip(" ") != study.rstrip(" "):

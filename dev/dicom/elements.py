@@ -83,9 +83,10 @@ def _public_vrs(tag: int) -> list[str]:
     if tag & 0xFFFF == 0:
         return ["UL"]
     try:
-        return dictionary_VR(tag).split(" or ")
+        vrs: str = dictionary_VR(tag)
     except KeyError:
         return []
+    return vrs.split(" or ")
 
 
 class _Reader:
@@ -170,9 +171,10 @@ class _Reader:
             return ["LO"]
         creator = self._creator_of(tag)
         try:
-            return private_dictionary_VR(tag, creator).split(" or ") if creator else []
+            vrs: str = private_dictionary_VR(tag, creator) if creator else ""
         except KeyError:
             return []
+        return vrs.split(" or ") if vrs else []
 
     def _creator_of(self, tag: int) -> str:
         if (tag >> 16) % 2 == 0 or tag & 0xFFFF < 0x1000:

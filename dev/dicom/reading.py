@@ -61,7 +61,8 @@ def read(data: bytes) -> Reading:
 
 def _describe(reading: Reading, elements: list[Element], encodings: list[str], top: str) -> Attributes:
     """The attributes of a dataset or an item; `top`: the top-level attribute that an item is in."""
-    found, sequences = {}, []
+    found: Attributes = {}
+    sequences = []
     for each in sorted(elements, key=lambda each: each.tag):
         name = f"{each.tag:08X}"
         if each.items is not None:

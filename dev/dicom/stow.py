@@ -12,8 +12,7 @@ from starlette.responses import Response
 
 from dev.dicom import multipart
 from dev.dicom.admission import PROCESSING_FAILURE, VALIDATION_FAILURE, Rejected, admit, has_several_values
-from dev.dicom.call import Call, Refused, dicom_json
-from dev.dicom.changefeed import encode
+from dev.dicom.call import Call, Refused, dicom_json, encode
 from dev.dicom.indexed import indexed
 from dev.dicom.jsonvalues import element
 from dev.dicom.model import Attributes, Key

@@ -1,4 +1,4 @@
-"""Odd files: every VR with values as they should be and as they should not, at the top, in an item, private, unknown."""
+"""Odd files: every VR with values as they should be and not, at the top, in an item, private, unknown."""
 
 import struct
 

@@ -28,9 +28,13 @@ PRIVATE_DICTIONARY = (
 @pytest.fixture(scope="module")
 def both():
     """Clients of the stand-in and of the service."""
-    with served(PARTS[1]) as microsoft, served(PARTS[0]) as stand_in:
-        with client_of(stand_in) as first, client_of(microsoft) as second:
-            yield first, second
+    with (
+        served(PARTS[1]) as microsoft,
+        served(PARTS[0]) as stand_in,
+        client_of(stand_in) as first,
+        client_of(microsoft) as second,
+    ):
+        yield first, second
 
 
 def outcome(client, data, version):
