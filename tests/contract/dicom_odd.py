@@ -162,9 +162,9 @@ def of_vr(vr):
     single, several = ATTRIBUTES[vr]
     for number, value in enumerate(values(vr)):
         for tag in dict.fromkeys((single, several)):
-            element = writer.element(tag, vr, value)
-            yield f"{vr} {number} {tag:08X} {value[:24]!r}", [element]
-            yield f"{vr} {number} {tag:08X} nested {value[:24]!r}", [writer.sequence(EMPTY_TAG, element)]
+            yield f"{vr} {number} {tag:08X} {value[:24]!r}", [writer.element(tag, vr, value)]
+        nested = writer.sequence(EMPTY_TAG, writer.element(several, vr, value))
+        yield f"{vr} {number} nested {value[:24]!r}", [nested]
         private = [writer.element(0x00990010, "LO", "TEST"), writer.element(0x00991001, vr, value)]
         yield f"{vr} {number} private {value[:24]!r}", private
         yield f"{vr} {number} unknown {value[:24]!r}", [writer.element(single, "UN", value)]
