@@ -42,12 +42,12 @@ def admit(reading: Reading, study: str | None, version: int) -> Admitted:
     """Decide; drops invalid attributes from `reading` in v2. Raises Rejected."""
     wrong = {**_loosely_wrong(reading, version), **_missing(reading, study, version)}
     if wrong:
-        raise Rejected(VALIDATION_FAILURE, _comments(wrong))
+        raise Rejected(VALIDATION_FAILURE, list(wrong.values()))
     dropped = _drop(reading) if version > 1 else {}
     if reading.unwritable:
         raise Rejected(PROCESSING_FAILURE, [])
     uids = tuple(reading.first(tag).rstrip(" ") for tag in UIDS)
-    return Admitted((uids[0], uids[1], uids[2]), _comments(dropped), _warning(reading, dropped))
+    return Admitted((uids[0], uids[1], uids[2]), list(dropped.values()), _warning(reading, dropped))
 
 
 def has_several_values(reading: Reading, version: int) -> bool:
@@ -64,18 +64,19 @@ def _checked(reading: Reading, version: int) -> dict[str, Text]:
 
 def _loosely_wrong(reading: Reading, version: int) -> dict[str, str]:
     found = {tag: _loosely(tag, text, strict=version == 1) for tag, text in _checked(reading, version).items()}
-    return {tag: wrong for tag, wrong in found.items() if wrong}
+    return {tag: rules.comment(tag, wrong) for tag, wrong in found.items() if wrong}
 
 
 def _missing(reading: Reading, study: str | None, version: int) -> dict[str, str]:
     """The first required attribute that is not there with one value; of PatientID version 2 wants no value."""
     for tag in (*_REQUIRED, _PATIENT_ID):
-        text = reading.texts.get(tag)
-        there = tag in reading.attributes if tag == _PATIENT_ID and version > 1 else text and len(text.values) == 1
+        held = reading.texts.get(tag)
+        there = tag in reading.attributes if tag == _PATIENT_ID and version > 1 else held and len(held.values) == 1
         if not there:
-            return {tag: f"The required tag '{_named(tag)}' is missing."}
+            return {tag: rules.comment(tag, _is_missing(tag))}
         if tag == UIDS[0] and study and reading.first(tag).rstrip(" ") != study.rstrip(" "):
-            return {tag: "The StudyInstanceUid in the payload does not match the specified StudyInstanceUid."}
+            text = "The StudyInstanceUid in the payload does not match the specified StudyInstanceUid."
+            return {tag: rules.comment(tag, text)}
     return {}
 
 
@@ -83,7 +84,7 @@ def _drop(reading: Reading) -> dict[str, str]:
     """Take what is invalid out of the top level; a nested one stays, and takes that of its tag at the top along."""
     wrong = dict(reading.problems)
     if not reading.first(_PATIENT_ID).strip():
-        wrong[_PATIENT_ID] = f"The required tag '{_named(_PATIENT_ID)}' is missing."
+        wrong[_PATIENT_ID] = rules.comment(_PATIENT_ID, _is_missing(_PATIENT_ID))
     for tag in wrong.keys() - set(UIDS):
         reading.attributes.pop(tag, None)
         reading.unwritable.discard(tag)
@@ -96,12 +97,8 @@ def _warning(reading: Reading, dropped: dict[str, str]) -> int | None:
     return VALIDATION_WARNING if dropped else None
 
 
-def _comments(wrong: dict[str, str]) -> list[str]:
-    return [f"DICOM100: {_named(tag)} - {text}" for tag, text in wrong.items()]
-
-
-def _named(tag: str) -> str:
-    return f"({tag[:4].lower()},{tag[4:].lower()})"
+def _is_missing(tag: str) -> str:
+    return f"The required tag '{rules.named(tag)}' is missing."
 
 
 def _loosely(tag: str, text: Text, *, strict: bool) -> str | None:

@@ -52,12 +52,16 @@ _ESCAPES = {
 _TEXT_ENDS, _NAME_ENDS = re.compile(rb"[\r\n\t\f]"), re.compile(rb"[\^=]")
 
 
-def _question_mark(error: UnicodeError) -> tuple[str, int]:
+def _unreadable(error: UnicodeError) -> tuple[str, int]:
+    """What stands for bytes that a character set does not have, and where reading goes on."""
     assert isinstance(error, UnicodeDecodeError)
-    return "?" * (error.end - error.start), error.end
+    single = {("shift_jis", 0x80): "\x80", ("gbk", 0x80): "€"}.get((error.encoding, error.object[error.start]))
+    if single is None and error.encoding == "shift_jis":
+        return "・", min(error.start + 2, len(error.object))
+    return single or "?" * (error.end - error.start), error.start + 1 if single else error.end
 
 
-codecs.register_error("question-mark", _question_mark)
+codecs.register_error("unreadable", _unreadable)
 
 
 def codecs_of(names: list[str]) -> list[str]:
@@ -95,5 +99,4 @@ def _fragment(data: bytes, encodings: list[str], ends: "re.Pattern[bytes]") -> s
 
 
 def _decoded(data: bytes, codec: str) -> str:
-    # UTF-8 and GB18030 have a replacement character of their own
-    return data.decode(codec, "replace" if codec in ("utf-8", "gb18030") else "question-mark")
+    return data.decode(codec, "replace" if codec == "utf-8" else "unreadable")

@@ -37,6 +37,7 @@ class Element:
     data: bytes = b""
     items: "list[list[Element]] | None" = None
     little: bool = True
+    creator: str = ""  # who uses the block of a private element
 
     @property
     def is_private(self) -> bool:
@@ -82,9 +83,10 @@ def _public_vrs(tag: int) -> list[str]:
     if tag & 0xFFFF == 0:
         return ["UL"]
     try:
-        return dictionary_VR(tag).split(" or ")
+        vrs: str = dictionary_VR(tag)
     except KeyError:
         return []
+    return vrs.split(" or ")
 
 
 class _Reader:
@@ -118,7 +120,7 @@ class _Reader:
     def _element(self, at: int, end: int) -> tuple[int, Element]:
         tag = self._tag(at)
         vr, at, length = self._head(tag, at + 4)
-        element = Element(tag, vr, little=self._little)
+        element = Element(tag, vr, little=self._little, creator=self._creator_of(tag))
         if self._is_sequence(element, at, length):
             element.vr, element.items = "SQ", []
             at = self._items(at, end if length == _UNDEFINED else at + length, element.items)
@@ -167,11 +169,17 @@ class _Reader:
             return _public_vrs(tag)
         if 0x10 <= tag & 0xFFFF <= 0xFF:
             return ["LO"]
-        creator = self._creators.get(tag & 0xFFFF0000 | (tag & 0xFFFF) >> 8) if tag & 0xFFFF >= 0x1000 else None
+        creator = self._creator_of(tag)
         try:
-            return private_dictionary_VR(tag, creator).split(" or ") if creator else []
+            vrs: str = private_dictionary_VR(tag, creator) if creator else ""
         except KeyError:
             return []
+        return vrs.split(" or ") if vrs else []
+
+    def _creator_of(self, tag: int) -> str:
+        if (tag >> 16) % 2 == 0 or tag & 0xFFFF < 0x1000:
+            return ""
+        return self._creators.get(tag & 0xFFFF0000 | (tag & 0xFFFF) >> 8, "")
 
     def _items(self, at: int, end: int, items: list[list[Element]]) -> int:
         try:
@@ -180,7 +188,7 @@ class _Reader:
                 if tag == _SEQUENCE_END:
                     return at + 8
                 if length != _UNDEFINED and at + 8 + length > len(self._data):
-                    raise _Ended
+                    return len(self._data)
                 items.append([])
                 at = self.elements(at + 8, end if length == _UNDEFINED else min(at + 8 + length, end), items[-1])
         except _Ended:

@@ -64,7 +64,7 @@ def _text(number: Decimal | int | None, value: str) -> str | None:
 def _json(number: Decimal | int | None) -> int | float | None:
     if number is None or isinstance(number, int):
         return number
-    return int(number) if number == number.to_integral_value() and number.as_tuple().exponent >= 0 else float(number)
+    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def _integer(text: str) -> int | None:

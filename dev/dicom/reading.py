@@ -32,8 +32,8 @@ class Text:
 class Reading:
     """One file: its metadata with everything still in it, and what is wrong with it.
 
-    problems: what is wrong, by the tag of the first invalid attribute, nested ones included. unwritable: the top-level
-    tags that cannot be written. texts: the text elements of the top level.
+    problems: what is wrong with the first invalid attribute of a tag, nested ones included, by tag. unwritable: the
+    top-level tags that cannot be written. texts: the text elements of the top level.
     """
 
     attributes: Attributes = field(default_factory=dict)
@@ -61,16 +61,22 @@ def read(data: bytes) -> Reading:
 
 def _describe(reading: Reading, elements: list[Element], encodings: list[str], top: str) -> Attributes:
     """The attributes of a dataset or an item; `top`: the top-level attribute that an item is in."""
-    found = {}
+    found: Attributes = {}
+    sequences = []
     for each in sorted(elements, key=lambda each: each.tag):
         name = f"{each.tag:08X}"
         if each.items is not None:
-            found[name] = element("SQ", [_describe(reading, item, encodings, top or name) for item in each.items])
-        elif each.vr not in BULK:
+            found[name] = {}
+            sequences.append((name, each.items))
+        elif each.vr not in BULK and name[4:] != "0000":
             found[name] = _simple(reading, each, encodings, top)
             if each.tag == _CHARACTER_SET and "Value" in found[name]:
                 encodings = charsets.codecs_of([value or "" for value in found[name]["Value"]])
-    return {name: content for name, content in found.items() if name[4:] != "0000"}
+    # items are checked after what stands beside them, the last one first; of several problems of a tag the first counts
+    for name, items in reversed(sequences):
+        described = [_describe(reading, item, encodings, top or name) for item in reversed(items)]
+        found[name] = element("SQ", described[::-1])
+    return found
 
 
 def _simple(reading: Reading, each: Element, encodings: list[str], top: str) -> Attribute:
@@ -89,7 +95,7 @@ def _simple(reading: Reading, each: Element, encodings: list[str], top: str) -> 
     if not (wrong or (vr in rules.TEXTS and text.endswith("\0"))):
         wrong = rules.wrong_number(each.tag, vr, len(values))
     if wrong:
-        reading.problems.setdefault(name, wrong)
+        reading.problems.setdefault(name, rules.comment(name, wrong, each.creator))
     try:
         return element(vr, values)
     except Unwritable:

@@ -24,7 +24,13 @@ _CONTROL = re.compile(r"[\x00-\x1a\x1c-\x1f\x7f-\x9f]")  # all but ESC
 _INT32 = 2**31
 TOO_LONG = "value exceeds maximum length of {} characters"
 # where a value ends in zero bytes, these are checked as one text without them
-_SINGLE = frozenset({"LT", "ST", "UR", "UT"})
+# what the library trims before it complains
+_SHOWN: dict[str, Callable[[str], str]] = {
+    "DS": str.strip,
+    "IS": lambda value: value.strip(" "),
+    "UI": lambda value: value.rstrip(" "),
+}
+_UNCOUNTED = frozenset({"LT", "ST", "UC", "UR", "UT"})
 TEXTS = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UI", "UR", "UT"})
 
 
@@ -47,6 +53,16 @@ def has_control(value: str) -> bool:
     return _CONTROL.search(value) is not None
 
 
+def named(tag: str, creator: str = "") -> str:
+    """A tag of eight hex digits as the library prints it; a private one with who uses it."""
+    return f"({tag[:4].lower()},{tag[4:].lower()}{creator and ':' + creator})"
+
+
+def comment(tag: str, wrong: str, creator: str = "") -> str:
+    """What an answer says about an attribute; it quotes values, patient data, as the service does."""
+    return f"DICOM100: {named(tag, creator)} - {wrong}"
+
+
 def problem(vr: str, text: str, values: list[str]) -> str | None:
     """What is wrong with a text element, or None: `text` is the whole of it, `values` its values."""
     rule = RULES.get(vr)
@@ -55,12 +71,13 @@ def problem(vr: str, text: str, values: list[str]) -> str | None:
     if vr in TEXTS and text.endswith("\0"):
         values = [text.rstrip("\0")]
     found = ((value, wrong) for value in values if (wrong := rule(value)))
-    return next((f'Content "{value}" does not validate VR {vr}: {wrong}' for value, wrong in found), None)
+    shown = _SHOWN.get(vr, str)
+    return next((f'Content "{shown(value)}" does not validate VR {vr}: {wrong}' for value, wrong in found), None)
 
 
 def wrong_number(tag: int, vr: str, count: int) -> str | None:
     """What is wrong with the number of values of an attribute of the dictionary, or None."""
-    if not count or vr in _SINGLE or (tag >> 16) % 2:
+    if not count or vr in _UNCOUNTED or (tag >> 16) % 2:
         return None
     try:
         parts = dictionary_VM(tag).replace(" or ", "-").split("-")[:2]
@@ -71,8 +88,8 @@ def wrong_number(tag: int, vr: str, count: int) -> str | None:
         return None
     allowed = parts[0] if parts[0] == parts[-1] else "-".join(parts)
     wrong = f"Number of items {count} does not match ValueMultiplicity {allowed}"
-    named = f"({tag >> 16:04x},{tag & 0xFFFF:04x}) {vr} {dictionary_description(tag)}"
-    return f'Content "{named}" does not validate VR {vr}: {wrong}'
+    attribute = f"{named(f'{tag:08x}')} {vr} {dictionary_description(tag)}"
+    return f'Content "{attribute}" does not validate VR {vr}: {wrong}'
 
 
 def _ae(value: str) -> str | None:
@@ -80,7 +97,8 @@ def _ae(value: str) -> str | None:
         return TOO_LONG.format(16)
     if not value.strip():
         return "value may not consist only of spaces"
-    return "value contains invalid control character" if "\x1b" in value or has_control(value) else None
+    odd = "\\" in value or "\x1b" in value or has_control(value)
+    return "value contains invalid control character" if odd else None
 
 
 def _as(value: str) -> str | None:
@@ -133,11 +151,11 @@ def _tm(value: str) -> str | None:
 def _time(text: str) -> str | None:
     if not _TM.fullmatch(text):
         return "value does not mach pattern HH or HHMM or HHMMSS or HHMMSS.F{1-6}"
-    return _clock(text)
+    return _clock(text, "hour")
 
 
-def _clock(text: str) -> str | None:
-    limits = (("hour", 23), ("minutes", 59), ("seconds", 60))
+def _clock(text: str, hours: str) -> str | None:
+    limits = ((hours, 23), ("minutes", 59), ("seconds", 60))
     parts = zip(limits, (text[0:2], text[2:4], text[4:6]), strict=True)
     return next((f"{name} component exceeds {most}" for (name, most), part in parts if part and int(part) > most), None)
 
@@ -181,7 +199,7 @@ def _date_time(text: str) -> str | None:
         return wrong
     if not _DT.fullmatch(stamp):
         return "value does not mach pattern YYYY[MM[DD[HH[MM[SS[.F{1-6}]]]]]]"
-    if wrong := _clock(stamp[8:14]):
+    if wrong := _clock(stamp[8:14], "hours"):
         return wrong
     if stamp[6:8] and int(stamp[6:8]) > 31:
         return "day component exceeds 31"

@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from dev.dicom import multipart
 from dev.dicom.admission import PROCESSING_FAILURE, VALIDATION_FAILURE, Rejected, admit, has_several_values
-from dev.dicom.call import Call, Refused, dicom_json
-from dev.dicom.changefeed import encode
+from dev.dicom.call import Call, Refused, dicom_json, encode
 from dev.dicom.indexed import indexed
+from dev.dicom.jsonvalues import element
 from dev.dicom.model import Attributes, Key
 from dev.dicom.reading import Reading, Unreadable, read
 
@@ -85,7 +85,8 @@ class Report:
 def _failed_attributes(comments: list[str]) -> dict[str, object]:
     if not comments:
         return {"vr": "SQ"}
-    return {"vr": "SQ", "Value": [{"00000902": {"vr": "LO", "Value": [comment]}} for comment in comments]}
+    # a comment that quotes several values is several values
+    return {"vr": "SQ", "Value": [{"00000902": element("LO", comment.split("\\"))} for comment in comments]}
 
 
 async def store(call: Call) -> Response:

@@ -1,4 +1,4 @@
-"""Odd files: every VR with values as they should be and as they should not, at the top, in an item, private, unknown."""
+"""Odd files: every VR with values as they should be and not, at the top, in an item, private, unknown."""
 
 import struct
 
@@ -162,9 +162,9 @@ def of_vr(vr):
     single, several = ATTRIBUTES[vr]
     for number, value in enumerate(values(vr)):
         for tag in dict.fromkeys((single, several)):
-            element = writer.element(tag, vr, value)
-            yield f"{vr} {number} {tag:08X} {value[:24]!r}", [element]
-            yield f"{vr} {number} {tag:08X} nested {value[:24]!r}", [writer.sequence(EMPTY_TAG, element)]
+            yield f"{vr} {number} {tag:08X} {value[:24]!r}", [writer.element(tag, vr, value)]
+        nested = writer.sequence(EMPTY_TAG, writer.element(several, vr, value))
+        yield f"{vr} {number} nested {value[:24]!r}", [nested]
         private = [writer.element(0x00990010, "LO", "TEST"), writer.element(0x00991001, vr, value)]
         yield f"{vr} {number} private {value[:24]!r}", private
         yield f"{vr} {number} unknown {value[:24]!r}", [writer.element(single, "UN", value)]
@@ -211,6 +211,8 @@ CHARACTER_SETS += [
     "ISO 2022 IR 100",
     "\\ISO 2022 IR 166",
 ]
+# sets of single bytes in which some bytes mean nothing
+WITH_GAPS = (109, 126, 127, 138, 166)
 ENCODED = [
     b"M\xfcl1",
     b"\xc3\xa9",
