@@ -7,15 +7,17 @@ again; requests are counted and made to fail on the way.
 import asyncio
 import signal
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any
 
 import httpx
 from aiohttp import web
 
 from dev.dicom.faults import ROUTES, route_of
+from dev.dicom.gateway import Gateway
 from dev.process import Part, announce, exit_with_parent, free_port
-from dev.proxy.call import Call
+from dev.proxy.call import Answer, Call
 from dev.proxy.rules import Stats
 from dev.proxy.server import Proxy
 
@@ -58,6 +60,7 @@ class DicomServer:
     def __init__(self, arguments: tuple[str, ...]) -> None:
         self._command = ("dicom-server", "--port", str(free_port()), *arguments)
         self.part = Part(self._command)
+        self.gateway = Gateway()
 
     def stats(self) -> Stats:
         return RouteStats()
@@ -73,8 +76,20 @@ class DicomServer:
         return {"path": "|".join(rf"^{path}(\?|$)" for path in paths)}
 
     async def empty(self) -> None:
+        self.gateway = Gateway()
         await asyncio.to_thread(self.part.stop)
         self.part = await asyncio.to_thread(Part, self._command)
+
+    def shape(self, wishes: Rule) -> None:
+        """Have the gateway change rows and metadata."""
+        self.gateway.use(wishes)
+
+    def passed(self, call: Call, answer: Answer) -> Answer:
+        """The answer as the gateway was asked to change it."""
+        route = route_of(call.method, call.path.partition("?")[0])
+        if answer.status != HTTPStatus.OK or not answer.body or not self.gateway.changes(route):
+            return answer
+        return replace(answer, body=self.gateway.changed(route, answer.body))
 
     async def dump(self) -> list[Rule]:
         raise ValueError("read it through the change feed")
@@ -105,6 +120,14 @@ class FhirServer:
             bundle = {"resourceType": "Bundle", "type": "batch", "entry": deletes}
             (await self._http.post("/", json=bundle)).raise_for_status()
 
+    def shape(self, _: Rule) -> None:
+        """There is no feed."""
+        raise ValueError("a FHIR server has no change feed")
+
+    def passed(self, _: Call, answer: Answer) -> Answer:
+        """The answer as it is."""
+        return answer
+
     async def dump(self) -> list[Rule]:
         found: list[Rule] = []
         url: str | None = f"/?_count={PAGE}"
@@ -123,18 +146,30 @@ class Front(Proxy):
     """The proxy before a server."""
 
     def __init__(self, server: DicomServer | FhirServer, port: int) -> None:
-        super().__init__(server.part.urls["url"], port)
         self._server = server
+        super().__init__(server.part.urls["url"], port)
         self.rules.stats = server.stats()
 
     def admin_routes(self) -> list[web.RouteDef]:
         return [
             web.post("/_dev/reset", self._empty),
             web.post("/_dev/faults", self._fail_as_told),
+            web.post("/_dev/feed", self._shape),
             web.get("/_dev/dump", self._dump),
             web.get("/_dev/stats", self._counts),
             web.route("*", "/_dev/{path:.*}", _unknown),
         ]
+
+    async def _upstream(self, call: Call) -> Answer:
+        return self._server.passed(call, await super()._upstream(call))
+
+    async def _shape(self, request: web.Request) -> web.Response:
+        """What a gateway before the DICOM service can do to its feed; the service's own numbering it cannot change."""
+        try:
+            self._server.shape(await request.json())
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return web.json_response({"error": f"not to be had before this server: {error}"}, status=400)
+        return web.json_response({})
 
     async def _empty(self, _: web.Request) -> web.Response:
         await self._server.empty()

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dev.dicom import admin, changefeed, metadata, objects, partitions, qido, stow, update
 from dev.dicom.call import Answer, Call, Endpoint, Refused, refusal
 from dev.dicom.service import Service
-from dev.dicom.wire import FaultyApp
+from dev.dicom.wire import ChangingApp, FaultyApp
 
 VERSIONS = {"1": 1, "1.0": 1, "1.0-prerelease": 1, "2": 2, "2.0": 2}
 _SUPPORTED = "1.0-prerelease, 1.0, 2.0"
@@ -40,7 +40,7 @@ PARTITIONED: list[tuple[str, str, Answer]] = [
 
 
 def make_app(service: Service) -> ASGIApp:
-    """The whole service, faults included."""
+    """The service, and the gateway in front of it."""
     routes = [*admin.ROUTES, Route("/health/check", health)]
     for method, path, answer in UNPARTITIONED:
         routes.append(Route("/v{version}" + path, _versioned(answer), methods=[method]))
@@ -51,7 +51,7 @@ def make_app(service: Service) -> ASGIApp:
     app = Starlette(routes=routes, exception_handlers={Refused: refusal, Exception: _broken})
     app.router.redirect_slashes = False
     app.state.service = service
-    return FaultyApp(_Guard(app), service.faults)
+    return FaultyApp(ChangingApp(_Guard(app), service), service.faults)
 
 
 async def health(_: Request) -> Response:

@@ -16,6 +16,7 @@ from dev.dicom.rules import uid_is_valid
 from dev.dicom.service import Service
 
 DICOM_JSON = "application/dicom+json"
+DICOM_JSON_UTF8 = f"{DICOM_JSON}; charset=utf-8"
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 LONG_MAX = 2**63 - 1
 
@@ -102,7 +103,7 @@ def accepted(request: Request) -> list[str]:
 
 
 def dicom_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, status, headers, media_type=f"{DICOM_JSON}; charset=utf-8")
+    return Response(body, status, headers, media_type=DICOM_JSON_UTF8)
 
 
 Answer = Callable[[Call], Awaitable[Response]]

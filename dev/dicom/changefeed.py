@@ -8,9 +8,10 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from dev.dicom import bent, clock
+from dev.dicom import clock
 from dev.dicom.call import LONG_MAX, Call, Refused, invalid
 from dev.dicom.feed import Row
+from dev.dicom.metadata import content_of
 
 _JSON = "application/json; charset=utf-8"
 _V1_LIMITS, _V2_LIMITS = (10, 100), (100, 200)
@@ -64,9 +65,10 @@ def _entry(call: Call, row: Row, *, with_metadata: bool) -> bytes:
         "timestamp": clock.text(row.at),
         "state": state,
     }
-    shape = call.service.shape
-    metadata = bent.metadata(shape, instance.key.sop, instance.current.metadata) if instance and with_metadata else None
-    return bent.entry(shape, members, metadata)
+    entry = encode(members)
+    if instance is None or not with_metadata:
+        return entry
+    return entry[:-1] + b',"metadata":' + content_of(call.service, instance.key, instance.current) + b"}"
 
 
 def encode(value: object) -> bytes:

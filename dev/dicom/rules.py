@@ -28,11 +28,11 @@ def uid_is_valid(value: str) -> bool:
 
 
 def problem(vr: str, values: list[str]) -> str | None:
-    """What is wrong with the values of one element; trailing NULs are tolerated."""
+    """What is wrong with the values of one element; trailing NULs are tolerated, an empty decimal string is not."""
     rule = RULES.get(vr)
     if rule is None:
         return None
-    found = (rule(bare) for value in values if (bare := value.rstrip("\0")))
+    found = (rule(bare) for value in values if (bare := value.rstrip("\0")) or vr == "DS")
     return next((text for text in found if text), None)
 
 

@@ -1,63 +1,81 @@
-"""The servers that the contract is for: the stack's own and Microsoft's, or the one that `--fhir` names."""
+"""The DICOM service twice: the stand-in, and Microsoft's own where this machine has it. One contract for both.
 
-from dataclasses import dataclass
+The FHIR server is the one that `--fhir` names (fhir_servers.py).
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
 
 import httpx
 import pytest
 
-from dev.microsoft import missing
-from dev.process import Part
-from tests.contract.fhir import HEADERS
+from dev import microsoft
+from dev.process import running
+from tests.contract.fhir_servers import fhir, tested_server, throttled_server  # noqa: F401 - fixtures
 
-PROGRAM = "fhir-server"
-START_TIMEOUT_S = 300.0
-RACES_SHOW = {"MEMSTORE_LATENCY_MS": "30"}  # the second request of a race comes before the first is done
-
-
-@dataclass(frozen=True)
-class Server:
-    """name: `fhir` (the stack's own), `hapi` or `microsoft`."""
-
-    name: str
-    url: str
+PARTS = ("stand-in", "microsoft")
+JSON = {"Accept": "application/dicom+json"}
+START_S = 60.0
 
 
-def pytest_generate_tests(metafunc):
-    if "tested_server" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--fhir")
-        names = ("fhir", "microsoft") if chosen == "fhir" else (chosen,)
-        metafunc.parametrize("tested_server", names, indirect=True, scope="session")
+@contextlib.contextmanager
+def served(part, *, partitions=False, **environment):
+    """The URL of a service for the length of a block; `environment` is for Microsoft's."""
+    if part == "stand-in":
+        with running("dicom", "--port", "0", *(["--partitions"] if partitions else [])) as stand_in:
+            yield stand_in.urls["url"]
+        return
+    if missing := microsoft.missing("dicom-server"):
+        pytest.skip(missing)
+    if partitions:
+        environment["DicomServer__Features__EnableDataPartitions"] = "true"
+    port = _free_port()
+    process = subprocess.Popen(
+        [microsoft.program("dicom-server")],
+        env={**os.environ, **environment, "PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
 
 
-def _microsoft(request, **env):
-    if lack := missing(PROGRAM):
-        pytest.skip(lack)
-    part = Part((PROGRAM, "--port", "0"), env=env, timeout_s=START_TIMEOUT_S)
-    request.addfinalizer(part.stop)
-    return part.urls["url"]
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def microsoft_server(request):
-    """Microsoft's FHIR server itself."""
-    return _microsoft(request, **RACES_SHOW)
+def _wait_for(url, process):
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/v1/changefeed?limit=1", trust_env=False).is_success:
+                return
+        time.sleep(0.1)
+    pytest.fail("Microsoft's DICOM service did not start")
 
 
-@pytest.fixture(scope="session")
-def throttled_server(request):
-    """Microsoft's FHIR server with a store that throttles every access."""
-    return _microsoft(request, MEMSTORE_429_EVERY="1")
+def client_of(url):
+    return httpx.Client(base_url=url, headers=JSON, timeout=60, trust_env=False)
 
 
-@pytest.fixture(scope="session")
-def tested_server(request):
-    """One of the servers that the contract is for."""
-    fixture = "microsoft_server" if request.param == "microsoft" else "fhir_server"
-    return Server(request.param, request.getfixturevalue(fixture))
+@pytest.fixture(scope="session", params=PARTS)
+def dicom_part(request):
+    """Which service, and where; no test may assume that it has it to itself."""
+    with served(request.param) as url:
+        yield request.param, url
 
 
 @pytest.fixture
-def fhir(tested_server):
-    """A client of the server."""
-    with httpx.Client(base_url=tested_server.url, headers=HEADERS, timeout=300, trust_env=False) as client:
+def dicom(dicom_part):
+    with client_of(dicom_part[1]) as client:
         yield client

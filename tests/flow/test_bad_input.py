@@ -80,6 +80,7 @@ async def test_metadata_that_cannot_be_read_is_recorded_and_the_rest_written(sta
     assert await failures(stack) == [row]
 
 
+@pytest.mark.not_on("dicom-server", "it loses the metadata of every so-manieth instance, not of a named one")
 async def test_metadata_that_the_service_fails_on_waits_and_the_rest_is_written(stack):
     await stack.store(*make_series(instances=3))
     await stack.dicom_dev("feed", {"malform_metadata": {"sop_instance_uid": sop_uid(1, 1, 2), "how": "status_503"}})
