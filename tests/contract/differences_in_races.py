@@ -3,7 +3,7 @@
 import concurrent.futures
 
 from tests.contract.differences import differs
-from tests.contract.fhir import (
+from tests.contract.fhir_requests import (
     SYSTEM,
     condition,
     create,

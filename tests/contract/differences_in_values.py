@@ -3,7 +3,7 @@
 import json
 
 from tests.contract.differences import differs
-from tests.contract.fhir import SYSTEM, create, found, patient, study, unique
+from tests.contract.fhir_requests import SYSTEM, create, found, patient, study, unique
 
 KEPT = "kept"
 

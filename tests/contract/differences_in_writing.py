@@ -1,7 +1,7 @@
 """Probes of creates, updates, deletions and transactions."""
 
 from tests.contract.differences import differs
-from tests.contract.fhir import (
+from tests.contract.fhir_requests import (
     condition,
     create,
     deleted,

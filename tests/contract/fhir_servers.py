@@ -7,7 +7,7 @@ import pytest
 
 from dev.microsoft import missing
 from dev.process import Part
-from tests.contract.fhir import HEADERS
+from tests.contract.fhir_requests import HEADERS
 
 PROGRAM = "fhir-server"
 START_TIMEOUT_S = 300.0

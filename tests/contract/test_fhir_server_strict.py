@@ -3,7 +3,7 @@
 import pytest
 
 from tests import strict
-from tests.contract.fhir import (
+from tests.contract.fhir_requests import (
     condition,
     create,
     deleted,

@@ -3,7 +3,18 @@
 import httpx
 import pytest
 
-from tests.contract.fhir import HEADERS, condition, deleted, patient, posted, put, said, transact, unique, update
+from tests.contract.fhir_requests import (
+    HEADERS,
+    condition,
+    deleted,
+    patient,
+    posted,
+    put,
+    said,
+    transact,
+    unique,
+    update,
+)
 
 CRITERIA = {"identifier": "a"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
