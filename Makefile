@@ -9,7 +9,8 @@ HAPI ?=
 ON_HAPI := tests/hapi tests/contract $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
 	tests/hosts
 REAL ?=
-ON_BOTH := tests/contract tests/flow
+ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py outages.py parked.py dose.py \
+	dose_faults.py laws.py interleavings.py twins.py lost_answers.py)
 ON_MICROSOFT := --host func --dicom microsoft --fhir microsoft
 REMOTE ?=
 FUNCTION_PYTHON_VERSION ?=

@@ -19,6 +19,7 @@ import httpx
 from dev.process import ROOT, stopped_at_end
 
 PROGRAMS = ("func", "dicom-server", "fhir-server", "dicom-cast", "dicom-json", "bicep")
+SERVED = ("func", "dicom-server", "fhir-server")
 INSTALL = ROOT.parent / "shared" / "dotnet" / "install"
 UNPACKED = ROOT / ".stack" / "dotnet"
 START_TIMEOUT_S = 110.0
@@ -58,6 +59,13 @@ def _unpacked() -> Path:
             subprocess.run(["bash", str(INSTALL), str(UNPACKED), sys.executable], check=True, stdout=sys.stderr)
             done.touch()
     return UNPACKED
+
+
+def command() -> None:
+    """Say where Microsoft's host, DICOM service and FHIR server are, or what is missing; unpack them where needed."""
+    if lack := missing(*SERVED):
+        sys.exit(f"microsoft: {lack}")
+    print(*(program(name) for name in SERVED), sep="\n")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The servers that the contract is for: the stack's own and Microsoft's, or the one that `--fhir` names."""
+"""Fixtures: the FHIR server that `--fhir` names, and Microsoft's while it throttles."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import pytest
 
 from dev.microsoft import missing
 from dev.process import Part
-from tests.contract.fhir_server.fhir import HEADERS
+from tests.contract.fhir_server.requests import HEADERS
 
 PROGRAM = "fhir-server"
 START_TIMEOUT_S = 300.0
@@ -22,13 +22,6 @@ class Server:
     url: str
 
 
-def pytest_generate_tests(metafunc):
-    if "tested_server" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--fhir")
-        names = ("fhir", "microsoft") if chosen == "fhir" else (chosen,)
-        metafunc.parametrize("tested_server", names, indirect=True, scope="session")
-
-
 def _microsoft(request, **env):
     if lack := missing(PROGRAM):
         pytest.skip(lack)
@@ -38,26 +31,23 @@ def _microsoft(request, **env):
 
 
 @pytest.fixture(scope="session")
-def microsoft_server(request):
-    """Microsoft's FHIR server itself."""
-    return _microsoft(request, **RACES_SHOW)
+def tested_server(request):
+    """The FHIR server under test; Microsoft's without the proxy that the flow tests put before it."""
+    name = request.config.getoption("--fhir")
+    on_microsoft = name == "microsoft"
+    return Server(name, _microsoft(request, **RACES_SHOW) if on_microsoft else request.getfixturevalue("fhir_server"))
 
 
 @pytest.fixture(scope="session")
 def throttled_server(request):
     """Microsoft's FHIR server with a store that throttles every access."""
+    if request.config.getoption("--fhir") != "microsoft":
+        pytest.skip("what Microsoft's FHIR server does: `make test-microsoft`")
     return _microsoft(request, MEMSTORE_429_EVERY="1")
-
-
-@pytest.fixture(scope="session")
-def tested_server(request):
-    """One of the servers that the contract is for."""
-    fixture = "microsoft_server" if request.param == "microsoft" else "fhir_server"
-    return Server(request.param, request.getfixturevalue(fixture))
 
 
 @pytest.fixture
 def fhir(tested_server):
-    """A client of the server."""
+    """A client of the server under test."""
     with httpx.Client(base_url=tested_server.url, headers=HEADERS, timeout=300, trust_env=False) as client:
         yield client

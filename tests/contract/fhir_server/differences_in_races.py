@@ -3,7 +3,7 @@
 import concurrent.futures
 
 from tests.contract.fhir_server.differences import differs
-from tests.contract.fhir_server.fhir import (
+from tests.contract.fhir_server.requests import (
     SYSTEM,
     condition,
     create,

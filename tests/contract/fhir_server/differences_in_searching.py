@@ -1,7 +1,7 @@
 """Probes of searches."""
 
 from tests.contract.fhir_server.differences import differs
-from tests.contract.fhir_server.fhir import SYSTEM, create, patient, posted, said, study, transact, unique
+from tests.contract.fhir_server.requests import SYSTEM, create, patient, posted, said, study, transact, unique
 
 MANY = 1010
 PART = 337  # entries of a transaction

@@ -3,7 +3,7 @@
 import json
 
 from tests.contract.fhir_server.differences import differs
-from tests.contract.fhir_server.fhir import SYSTEM, create, found, patient, study, unique
+from tests.contract.fhir_server.requests import SYSTEM, create, found, patient, study, unique
 
 KEPT = "kept"
 

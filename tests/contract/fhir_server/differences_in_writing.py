@@ -1,7 +1,7 @@
 """Probes of creates, updates, deletions and transactions."""
 
 from tests.contract.fhir_server.differences import differs
-from tests.contract.fhir_server.fhir import (
+from tests.contract.fhir_server.requests import (
     condition,
     create,
     deleted,

@@ -6,7 +6,7 @@ declared in differences_in_*.py.
 
 import pytest
 
-from tests.contract.fhir_server.fhir import (
+from tests.contract.fhir_server.requests import (
     SYSTEM,
     assert_outcome,
     condition,

@@ -3,7 +3,7 @@
 import pytest
 
 from tests import strict
-from tests.contract.fhir_server.fhir import (
+from tests.contract.fhir_server.requests import (
     condition,
     create,
     deleted,

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.contract.fhir_server.fhir import (
+from tests.contract.fhir_server.requests import (
     HEADERS,
     condition,
     deleted,
@@ -16,6 +16,8 @@ from tests.contract.fhir_server.fhir import (
     update,
 )
 
+CRITERIA = {"identifier": "a"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SEQUENTIAL, PARALLEL = ({"x-bundle-processing-logic": logic} for logic in ("sequential", "parallel"))
 
 
@@ -39,8 +41,10 @@ def assert_waits(response, *, told):
     "ask",
     [
         pytest.param(lambda fhir: fhir.get(f"/Patient/{unique()}"), id="read"),
-        pytest.param(lambda fhir: fhir.get("/Patient", params={"identifier": "a"}), id="search"),
-        pytest.param(lambda fhir: fhir.post("/Patient/_search", data={"identifier": "a"}), id="search-by-post"),
+        pytest.param(lambda fhir: fhir.get("/Patient", params=CRITERIA), id="search"),
+        pytest.param(
+            lambda fhir: fhir.post("/Patient/_search", data={"identifier": "a"}, headers=FORM), id="search-by-post"
+        ),
         pytest.param(lambda fhir: fhir.post("/Patient", json=patient()), id="create"),
         pytest.param(lambda fhir: update(fhir, chosen()), id="update"),
         pytest.param(lambda fhir: fhir.delete(f"/Patient/{unique()}"), id="delete"),
@@ -84,3 +88,4 @@ def test_an_entry_of_a_batch_is_400(fhir):
     assert said(answer) == "200 with 400 400"
     codes = [entry["response"]["outcome"]["issue"][0]["code"] for entry in answer.json()["entry"]]
     assert codes == ["throttled"] * 2
+    assert_waits(answer, told=True)
