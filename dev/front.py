@@ -6,6 +6,7 @@ again; requests are counted and made to fail on the way.
 
 import asyncio
 import signal
+import subprocess
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -14,14 +15,17 @@ from typing import Any
 import httpx
 from aiohttp import web
 
+from dev import dicom_server, fhir_server
 from dev.dicom.faults import ROUTES, route_of
 from dev.dicom.gateway import Gateway
-from dev.process import Part, announce, exit_with_parent, free_port
+from dev.microsoft import STOP_TIMEOUT_S, start_program, wait_until_answers
+from dev.process import announce, exit_with_parent, free_port
 from dev.proxy.call import Answer, Call
 from dev.proxy.rules import Stats
 from dev.proxy.server import Proxy
 
 Rule = dict[str, Any]
+Ready = dict[str, str]
 KINDS = {
     "status": "status",
     "delay": "slow",
@@ -54,13 +58,40 @@ class RouteStats(Stats):
         return Stats.to_json(self) | {"requests": {name: dict(methods) for name, methods in self.routes.items()}}
 
 
+class Program:
+    """One of Microsoft's servers, started by this process, and again on request."""
+
+    def __init__(self, name: str, probe: str, env: dict[str, str]) -> None:
+        port = free_port()
+        self.name = name
+        self.url = f"http://127.0.0.1:{port}"
+        self._probe = self.url + probe
+        self._env = {"PORT": str(port), **env}
+
+    def start(self) -> httpx.Response:
+        self._child = start_program(self.name, env=self._env)
+        return wait_until_answers(self._child, self.name, self._probe)
+
+    def stop(self) -> None:
+        self._child.terminate()
+        try:
+            self._child.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+
 class DicomServer:
     """Is emptied by a restart, after which its change feed begins at 1."""
 
-    def __init__(self, arguments: tuple[str, ...]) -> None:
-        self._command = ("dicom-server", "--port", str(free_port()), *arguments)
-        self.part = Part(self._command)
+    def __init__(self, env: dict[str, str]) -> None:
+        self.program = Program(dicom_server.NAME, dicom_server.PROBE, env)
         self.gateway = Gateway()
+
+    def start(self) -> Ready:
+        """Start it; what it tells of itself."""
+        self.program.start()
+        return {}
 
     def stats(self) -> Stats:
         return RouteStats()
@@ -77,8 +108,8 @@ class DicomServer:
 
     async def empty(self) -> None:
         self.gateway = Gateway()
-        await asyncio.to_thread(self.part.stop)
-        self.part = await asyncio.to_thread(Part, self._command)
+        await asyncio.to_thread(self.program.stop)
+        await asyncio.to_thread(self.program.start)
 
     def shape(self, wishes: Rule) -> None:
         """Have the gateway change rows and metadata."""
@@ -95,15 +126,19 @@ class DicomServer:
         raise ValueError("read it through the change feed")
 
     async def close(self) -> None:
-        await asyncio.to_thread(self.part.stop)
+        await asyncio.to_thread(self.program.stop)
 
 
 class FhirServer:
     """Is read by a search of the whole server, and emptied by deletes that leave no trace."""
 
     def __init__(self) -> None:
-        self.part = Part(("fhir-server", "--port", "0"))
-        self._http = httpx.AsyncClient(base_url=self.part.urls["url"], timeout=120, trust_env=False)
+        self.program = Program(fhir_server.NAME, fhir_server.PROBE, {})
+        self._http = httpx.AsyncClient(base_url=self.program.url, timeout=120, trust_env=False)
+
+    def start(self) -> Ready:
+        """As above."""
+        return {"version": fhir_server.version_of(self.program.start())}
 
     def stats(self) -> Stats:
         return Stats()
@@ -139,7 +174,7 @@ class FhirServer:
 
     async def close(self) -> None:
         await self._http.aclose()
-        await asyncio.to_thread(self.part.stop)
+        await asyncio.to_thread(self.program.stop)
 
 
 class Front(Proxy):
@@ -147,7 +182,7 @@ class Front(Proxy):
 
     def __init__(self, server: DicomServer | FhirServer, port: int) -> None:
         self._server = server
-        super().__init__(server.part.urls["url"], port)
+        super().__init__(server.program.url, port)
         self.rules.stats = server.stats()
 
     def admin_routes(self) -> list[web.RouteDef]:
@@ -207,22 +242,21 @@ async def _unknown(request: web.Request) -> web.Response:
     return web.json_response({"error": f"Microsoft's server has nothing like {request.path}"}, status=404)
 
 
-def run(name: str, port: int, arguments: tuple[str, ...] = ()) -> None:
+def run(server: DicomServer | FhirServer, port: int) -> None:
     """Run a server with a front before it until SIGTERM."""
     exit_with_parent()
-    asyncio.run(_run(name, port, arguments))
+    asyncio.run(_run(server, port))
 
 
-async def _run(name: str, port: int, arguments: tuple[str, ...]) -> None:
+async def _run(server: DicomServer | FhirServer, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    made = DicomServer(arguments) if name == "dicom-server" else FhirServer()
-    front = await Front(made, port).start()
+    told = await asyncio.to_thread(server.start)
+    front = await Front(server, port).start()
     try:
-        ready = {key: value for key, value in made.part.urls.items() if key != "url"}
-        announce(**ready, url=front.url, admin=f"{front.origin}/_dev")
+        announce(part=server.program.name, url=front.url, admin=f"{front.origin}/_dev", **told)
         await stop.wait()
     finally:
         await front.close()
-        await made.close()
+        await server.close()

@@ -6,6 +6,7 @@ project, whose `install` unpacks all of them. They are unpacked once into `.stac
 
 import contextlib
 import fcntl
+import functools
 import os
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ PROGRAMS = ("func", "dicom-server", "fhir-server", "dicom-cast", "dicom-json", "
 SERVED = ("func", "dicom-server", "fhir-server")
 INSTALL = ROOT.parent / "shared" / "dotnet" / "install"
 UNPACKED = ROOT / ".stack" / "dotnet"
-START_TIMEOUT_S = 110.0
+START_TIMEOUT_S = 280.0  # a busy machine takes minutes for what else takes seconds
 STOP_TIMEOUT_S = 8.0
 # waits until its input ends and kills the process group that it was given
 LAST_ONE = 'read -r _; kill -s KILL -- "-$0"'
@@ -68,6 +69,25 @@ def command() -> None:
     print(*(program(name) for name in SERVED), sep="\n")
 
 
+def start_program(
+    name: str, *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start one of PROGRAMS; ends the command with a sentence where it is missing.
+
+    What it prints goes to stderr. Neither it nor a process that it started outlives this one, however this one ends.
+    """
+    if lack := missing(name):
+        sys.exit(f"{name}: {lack}")
+    _kill_what_is_left()
+    return subprocess.Popen(
+        [str(program(name)), *arguments],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+    )
+
+
 @contextlib.contextmanager
 def running_program(
     name: str,
@@ -76,24 +96,13 @@ def running_program(
     cwd: Path | None = None,
     stop_timeout_s: float = STOP_TIMEOUT_S,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """One of PROGRAMS for the length of a `with` block; ends the command with a sentence where it is missing.
-
-    What it prints goes to stderr. Neither it nor a process that it started outlives this one, however this one ends.
-    """
-    if lack := missing(name):
-        sys.exit(f"{name}: {lack}")
-    _kill_what_is_left()
-    child = subprocess.Popen(
-        [str(program(name)), *arguments],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-    )
+    """One of PROGRAMS for the length of a `with` block."""
+    child = start_program(name, *arguments, env=env, cwd=cwd)
     with stopped_at_end(child, stop_timeout_s):
         yield child
 
 
+@functools.cache
 def _kill_what_is_left() -> None:
     """Have this process's group killed as soon as this process is gone.
 

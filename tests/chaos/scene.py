@@ -113,7 +113,9 @@ class Scene:
         await self._start_hosts()
 
     async def _part(self, command, env=None):
-        part = await asyncio.to_thread(Part, command, env=env, timeout_s=FIRST_START_S)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / f"{command[0]}.log"
+        part = await asyncio.to_thread(Part, command, env=env, log=log, timeout_s=FIRST_START_S)
         self._resources.push_async_callback(asyncio.to_thread, part.stop)
         return part.urls
 
