@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.http import LONGEST_ANSWER_S, timeout_for
 from tests.builders import make_series
 from tests.flow.life import assert_nothing_left
 
@@ -29,6 +30,4 @@ async def test_the_time_for_an_answer_grows_with_what_is_sent(stack, between, mo
 
 
 async def test_it_stays_within_the_time_of_a_message():
-    from shared.http import LONGEST_ANSWER_S, timeout_for
-
     assert [timeout_for(size).read for size in (0, 1_000_000, 10**9)] == [60.0, 70.0, LONGEST_ANSWER_S]
