@@ -124,7 +124,8 @@ def wait_until_answers(child: "subprocess.Popen[bytes]", name: str, url: str) ->
         if child.poll() is not None:
             sys.exit(f"{name}: ended with status {child.returncode} before it was ready")
         with contextlib.suppress(httpx.HTTPError):
-            answer = httpx.get(url, trust_env=False, timeout=deadline - time.monotonic())
+            # whoever gives up early makes a busy machine begin again with an answer of a megabyte
+            answer = httpx.get(url, trust_env=False, timeout=max(1.0, deadline - time.monotonic()))
             if answer.status_code == 200:
                 return answer
         time.sleep(0.05)

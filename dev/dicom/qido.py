@@ -11,8 +11,7 @@ from itertools import islice
 
 from starlette.responses import Response
 
-from dev.dicom.call import Answer, Call, dicom_json
-from dev.dicom.changefeed import encode
+from dev.dicom.call import Answer, Call, dicom_json, encode
 from dev.dicom.indexed import INDEXED, SERIES_TAGS, STUDY_TAGS
 from dev.dicom.metadata import content_of
 from dev.dicom.model import Attributes, Instance, Series, Study

@@ -19,6 +19,8 @@ from dev.proxy.microsoft import Microsoft, Switches
 from dev.proxy.rules import Rule, Rules, Stats
 
 HTML_PAGE = b"<!DOCTYPE html><html><head><title>Gateway</title></head><body><h1>Please come back</h1></body></html>"
+# of the refusals that are about what was sent
+ISSUE_CODES = {400: "invalid", 409: "conflict", 412: "conflict", 422: "invalid", 429: "throttled"}
 # these belong to one connection and not to the message (RFC 9110, 7.6.1)
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 ADDED_BY_AIOHTTP = ("Content-Type", "Date", "Server")
@@ -183,9 +185,9 @@ def _refusal(rule: Rule) -> web.Response:
         headers["Retry-After"] = f"{rule.retry_after_s:g}"
     if rule.retry_after_ms is not None:
         headers["x-ms-retry-after-ms"] = str(rule.retry_after_ms)
-    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "transient"}]}
-    body = json.dumps(outcome).encode()
-    return web.Response(status=rule.status, headers=headers, body=body, content_type="application/json")
+    issue = {"severity": "error", "code": ISSUE_CODES.get(rule.status, "transient")}
+    body = rule.body or json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
+    return web.Response(status=rule.status, headers=headers, text=body, content_type="application/json")
 
 
 async def _half(response: web.Response, request: web.Request) -> web.StreamResponse:

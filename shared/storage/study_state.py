@@ -39,7 +39,10 @@ class StudyStateStore:
                 patient=str(entity.get("Patient") or ""),
                 has_records=bool(entity.get("HasRecords")),
                 parked=bool(entity.get("Parked")),
+                fatal_poll=integer(entity, "FatalPoll"),
                 written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
+                refused=tuple(json.loads(entity.get("Refused") or "[]")),
+                refused_at=integer(entity, "RefusedAt"),
                 etag=etag,
             )
 
@@ -58,7 +61,10 @@ class StudyStateStore:
             "Patient": state.patient,
             "HasRecords": state.has_records,
             "Parked": state.parked,
+            "FatalPoll": int64(state.fatal_poll),
             "Written": json.dumps(dict(state.written)),
+            "Refused": json.dumps(state.refused),
+            "RefusedAt": int64(state.refused_at),
             **_pack(state.marks),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from azure.storage.queue.aio import QueueClient
 
 from dev.azurite import connection_string
 from dev.parts import Host, Parts
-from dev.process import ROOT, Part
+from dev.process import Part
 from dev.proxy.server import Proxy
+from tests.app_folder import write_app
 from tests.chaos.asking import ask
 from tests.chaos.host import FIRST_START_S, OneHost
 
@@ -52,17 +52,14 @@ class Times:
     longest_pause_s: float = 4.0
 
 
-APP = """
-import sys
+CHANGES = """
 from datetime import timedelta
-sys.path.insert(0, {root!r})
 from shared.storage import creation_claim
 from shared.sync import backoff, circuit, claiming
 creation_claim.EXPIRES_AFTER = timedelta(seconds={times.claim_expires_s})
 claiming.RENEW_AFTER_S = {times.claim_renewed_after_s}
 backoff.LONGEST_S = {times.longest_delay_s}
 circuit.FIRST_WAIT_S, circuit.LONGEST_WAIT_S = {times.first_trial_after_s}, {times.trial_every_s}
-exec(open({root!r} + "/function_app.py").read())
 """
 
 
@@ -132,10 +129,7 @@ class Scene:
         return await self._resources.enter_async_context(client)
 
     async def _start_hosts(self):
-        app = self.folder / "app"
-        app.mkdir(parents=True)
-        (app / "function_app.py").write_text(APP.format(root=str(ROOT), times=self.times))
-        shutil.copy(ROOT / "host.json", app)
+        app = write_app(self.folder / "app", CHANGES.format(times=self.times))
         endpoints = {"table": self.proxies["tables"].url, "queue": self.proxies["queues"].url}
         endpoints["blob"] = self._storage["blob"]
         env = {

@@ -2,8 +2,9 @@
 
 import httpx
 import pytest
-from conftest import PARTS, client_of, served
-from dicom_files import Writer, store, uid
+
+from tests.contract.dicom.conftest import PARTS, client_of, served
+from tests.contract.dicom.dicom_files import Writer, store, uid
 
 WRITE = Writer()
 COMMENT = "x" * 4000
