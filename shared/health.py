@@ -85,7 +85,7 @@ class Health:
             except SyncError as error:
                 problems.append(f"{error.code}: {error}")
             except TimeoutError:
-                problems.append(f"slow: no answer about {name} within {TIMEOUT_S:.0f} s")
+                problems.append(f"unavailable: no answer about {name} within {TIMEOUT_S:.0f} s")
             else:
                 if number is not None:
                     numbers[name] = number
