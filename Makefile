@@ -19,7 +19,7 @@ FUNCTION_PYTHON_VERSION ?=
 .PHONY: help setup demo up test test-hapi test-microsoft chaos lint type fmt bench package audit clean pins docs
 
 help: ## list the verbs
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/.done dev/fhir/node_modules/.done ## virtual environment, Python and Node packages
 
