@@ -19,7 +19,7 @@ from collections.abc import Collection, Sequence
 
 
 class SyncError(Exception):
-    """The root. `code` is stable and documented in docs/errors.md."""
+    """The root. `code` is stable and documented in docs/operations.md."""
 
     code = "error"
 

@@ -119,7 +119,7 @@ class Runner:
         except SyncError as error:
             return Result(await self._set_aside(change, error), code=error.code)
         if result.outcome is Outcome.PARKED:
-            reason = "its attempt of then covers this message"
+            reason = "an attempt that included this change has failed; the row of the study says why"
             event("study_set_aside", logging.WARNING, **_fields_of(change), outcome="failed before", reason=reason)
             return result
         if result.outcome is not Outcome.OVERTAKEN:  # which asks no service

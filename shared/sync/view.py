@@ -9,6 +9,7 @@ from shared.model import Finding, InstanceKey
 from shared.sync import marks
 
 UNREAD = "unreadable-metadata"
+WHY_UNREAD = "the service gives none"  # in the place of a keyword: it is no attribute
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def view_of(
 
 def unreadable(truth: Truth) -> dict[InstanceKey, list[Finding]]:
     """A finding for each instance whose metadata cannot be had."""
-    return {key: [Finding("Metadata", UNREAD)] for key in truth.unknown}
+    return {key: [Finding(WHY_UNREAD, UNREAD)] for key in truth.unknown}
 
 
 def _gone(

@@ -191,4 +191,4 @@ def test_marks_that_are_known_are_not_changed():
 
 
 def test_finding_for_metadata_that_cannot_be_had():
-    assert unreadable(_truth(A, unknown=[B])) == {B: [Finding("Metadata", "unreadable-metadata")]}
+    assert unreadable(_truth(A, unknown=[B])) == {B: [Finding("the service gives none", "unreadable-metadata")]}
