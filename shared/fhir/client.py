@@ -74,10 +74,8 @@ class FhirClient:
     async def studies_of(self, patient: str) -> list[Resource]:
         """ImagingStudy resources whose subject is this `Patient/id`."""
         hits = await self._search("ImagingStudy", (("patient", patient),))
-        subjects = ((hit, hit.get("subject")) for hit in hits)
-        return [
-            hit for hit, subject in subjects if isinstance(subject, Mapping) and subject.get("reference") == patient
-        ]
+        subjects = [(hit, hit.get("subject")) for hit in hits]
+        return [hit for hit, named in subjects if isinstance(named, Mapping) and named.get("reference") == patient]
 
     async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
         """Carry out all entries, in order; what became of each. Those of one bundle all or none."""
