@@ -74,7 +74,8 @@ class FhirClient:
     async def studies_of(self, patient: str) -> list[Resource]:
         """ImagingStudy resources whose subject is this `Patient/id`."""
         hits = await self._search("ImagingStudy", (("patient", patient),))
-        return [hit for hit in hits if (hit.get("subject") or {}).get("reference") == patient]
+        subjects = [(hit, hit.get("subject")) for hit in hits]
+        return [hit for hit, named in subjects if isinstance(named, Mapping) and named.get("reference") == patient]
 
     async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
         """Carry out all entries, in order; what became of each. Those of one bundle all or none."""
@@ -109,7 +110,11 @@ class FhirClient:
         body = urlencode([*criteria, ("_count", str(SEARCH_COUNT))])
         found = await repeated(partial(self._read, "POST", f"{resource_type}/_search", body, form))
         hits = _hits(found, resource_type)
+        seen: set[str] = set()
         while (path := self._next_page(found, resource_type)) is not None:
+            if path in seen:
+                raise Unavailable(f"{SERVICE} answered a search whose pages lead in a circle")
+            seen.add(path)
             found = await repeated(partial(self._read, "GET", path, None, headers))
             hits += _hits(found, resource_type)
         return hits
@@ -125,12 +130,16 @@ class FhirClient:
 
     def _next_page(self, found: Resource, resource_type: str) -> str | None:
         """The next link, on the configured server: behind a gateway, servers give links that lead past it."""
-        links = [urlsplit(str(link.get("url"))) for link in mappings(found, "link") if link.get("relation") == "next"]
+        links = [str(link.get("url")) for link in mappings(found, "link") if link.get("relation") == "next"]
         if not links:
             return None
         base = self._client.base_url.path.rstrip("/")
-        path = links[0].path.removeprefix(base).lstrip("/") if links[0].path.startswith(base) else resource_type
-        return f"{self._client.base_url}{path}?{links[0].query}"
+        try:
+            link = urlsplit(links[0])
+            path = link.path.removeprefix(base).lstrip("/") if link.path.startswith(base) else resource_type
+            return str(httpx.URL(f"{self._client.base_url}{path}?{link.query}"))
+        except (ValueError, httpx.InvalidURL):
+            raise Unavailable(f"{SERVICE} answered a link to a next page that is no URL") from None
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")
@@ -174,5 +183,7 @@ def _hits(found: Resource, resource_type: str) -> list[Resource]:
         raise Unavailable(f"{SERVICE} answered a search with something that is not a Bundle")
     resources = [entry.get("resource") for entry in mappings(found, "entry")]
     return [
-        hit for hit in resources if isinstance(hit, dict) and hit.get("resourceType") == resource_type and hit.get("id")
+        hit
+        for hit in resources
+        if isinstance(hit, dict) and hit.get("resourceType") == resource_type and isinstance(hit.get("id"), str)
     ]
