@@ -88,7 +88,8 @@ class Runner:
         """The process ended that had the message before, and with it all that was under way there."""
         if change.alone:
             return await self._alone.died(change, "the end of the worker")
-        event("study_goes_alone", logging.WARNING, **_fields_of(change), reason="the worker or host that had its message ended")
+        reason = "the worker or host that had its message ended"
+        event("study_goes_alone", logging.WARNING, **_fields_of(change), reason=reason)
         await self._alone.send(change)
         return Result(Outcome.DEFERRED)
 
