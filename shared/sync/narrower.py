@@ -62,7 +62,7 @@ async def _series(
         if not is_about_the_question(error):
             raise
     else:
-        return await complete(dicom, study, datasets or [], wanted, known)
+        return await complete(dicom, study, datasets or [], wanted, known, uid)
     first = wanted.first & known
     keys, is_whole = _chosen(first, known - first, wanted)
     truth = await read_each(dicom, study, keys, wanted.seen_at, slots)

@@ -71,13 +71,19 @@ async def ask_whole(dicom: DicomClient, study: StudyKey, seen_at: int) -> Answer
 
 
 async def complete(
-    dicom: DicomClient, study: StudyKey, datasets: list[Any], wanted: Wanted, known: Collection[InstanceKey]
+    dicom: DicomClient,
+    study: StudyKey,
+    datasets: list[Any],
+    wanted: Wanted,
+    known: Collection[InstanceKey],
+    series_instance_uid: str | None = None,
 ) -> Truth:
-    """What an answer for a whole study or series holds; what of `known` is missing in it is gone.
+    """What an answer for a whole study or, where one is named, series holds; what of `known` is missing in it is gone.
 
-    Where it holds datasets of which nobody can say whose they are, the missing are asked for by themselves.
+    Where it holds datasets of others, or of which nobody can say whose they are, the missing are asked for by
+    themselves.
     """
-    instances, unreadable = by_instance(study.study_instance_uid, datasets)
+    instances, unreadable = by_instance(study.study_instance_uid, datasets, series_instance_uid)
     missing = [key for key in known if key not in instances]
     if not unreadable:
         return Truth(instances, gone=frozenset(missing), is_whole=True)
