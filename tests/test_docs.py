@@ -19,10 +19,10 @@ from dev.identity.guard import Access
 from dev.vault.contents import Contents, Secret
 from shared.advice import ADVICE
 from shared.config import Settings
+from shared.model import REFUSED_ELEMENT
 from shared.settings.hosting import StorageAccount
 from shared.storage import checkpoint, creation_claim, patient_state, study_state
 from shared.storage.error_records import ErrorTable
-from shared.model import REFUSED_ELEMENT
 from shared.sync.cases import CODE_OF_DICOM_CAST
 
 ROOT = Path(__file__).resolve().parent.parent

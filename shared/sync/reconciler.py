@@ -122,8 +122,9 @@ class Reconciler:
             await self._write(attempt, claims, plan, is_last=is_last)
             if plan.entries:
                 outcomes.append(plan.outcome)
-            if again := next_try(change, look.truth.unknown, recorded):
+            if again := next_try(change, look.truth.unknown - attempt.asked_again, recorded):
                 await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
+                attempt.asked_again.update(look.truth.unknown)
             await both(claims.release(), self._confirm(attempt, state, earlier, look, plan))
         found = sum(map(len, plan.findings.values()))
         return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found)

@@ -12,9 +12,8 @@ pytestmark = pytest.mark.usefixtures("prompt")
 
 
 async def damage(stack, instance, study=1):
-    await stack.dicom_dev(
-        "feed", {"malform_metadata": {"sop_instance_uid": sop_uid(study, 1, instance), "how": "status_503"}}
-    )
+    uid = sop_uid(study, 1, instance)
+    await stack.dicom_dev("feed", {"malform_metadata": {"sop_instance_uid": uid, "how": "status_503"}})
 
 
 async def heal(stack, instance, study=1):
