@@ -40,8 +40,6 @@ MOST_PATHS = 10
 MOST_TEXT = 2000
 # a study has many of these, and one of each of the others
 MANY = ("Device", "Observation")
-# of which nothing is taken away because DICOM has no value for it
-KEPT = "Patient"
 
 
 class Place(NamedTuple):
@@ -95,9 +93,6 @@ def without(entry: Entry, names: Iterable[str]) -> tuple[Entry | None, list[str]
     for place in sorted(places, key=lambda one: one.key if isinstance(one.key, int) else -1, reverse=True):
         del place.parent[place.key]
     cleaned: Resource = _without_empty_lists(resource)
-    if entry.resource_type == KEPT and entry.before is not None:
-        tops = {_steps(name)[0][0] for name in left_out}
-        cleaned |= {top: entry.before[top] for top in tops if top in entry.before and top not in cleaned}
     if entry.before is not None and same_content(cleaned, entry.before):
         return None, left_out
     return replace(entry, resource=cleaned), left_out

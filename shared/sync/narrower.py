@@ -27,7 +27,7 @@ async def read_whole(dicom: DicomClient, study: StudyKey, answer: Answer, wanted
     """
     if not isinstance(answer, Failure):
         return await complete(dicom, study, answer, wanted, wanted.known)
-    await check_answers(dicom, study)
+    await check_answers(dicom, study, wanted.known)
     counts = await series_of(dicom, study)
     known: dict[str, set[InstanceKey]] = {uid: set() for uid in counts or ()}
     for key in wanted.known:
@@ -42,7 +42,10 @@ async def read_whole(dicom: DicomClient, study: StudyKey, answer: Answer, wanted
             return await _series(dicom, study, uid, count, known[uid], wanted, single)
 
     truths = await all_or_none([read(uid) for uid in known])
-    return joined(*truths, is_whole=counts is not None and all(truth.is_whole for truth in truths))
+    truth = joined(*truths, is_whole=counts is not None and all(truth.is_whole for truth in truths))
+    if truth.unknown:
+        await check_answers(dicom, study, truth.instances)  # an outage may have begun meanwhile
+    return truth
 
 
 async def _series(

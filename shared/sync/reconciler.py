@@ -41,6 +41,8 @@ from shared.sync.twins import give_way
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
+# of the writes of one message
+MOST_REFUSALS = 20
 
 
 class Reconciler:
@@ -61,7 +63,9 @@ class Reconciler:
         lock = self._locks.setdefault(change.study, asyncio.Lock())
         async with lock:
             attempt = Attempt(change, uuid.uuid4().hex[:8])
-            for rerun in range(1, RERUNS + 1):
+            reruns = 0
+            while reruns < RERUNS:
+                refused = len(attempt.refused)
                 try:
                     return await self._pass(attempt)
                 except VersionConflict:
@@ -69,7 +73,9 @@ class Reconciler:
                     if await give_way(self._fhir, attempt.created, self._others(change)):
                         attempt.written.clear()
                     attempt.created.clear()
-                    await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
+                    # some servers name one refused element at a time
+                    reruns += len(attempt.refused) == refused
+                    await asyncio.sleep(RERUN_WAIT_S * max(1, reruns) * random.random())
             return await self._pass(attempt, is_last=True)
 
     async def _pass(self, attempt: Attempt, *, is_last: bool = False) -> Result:
@@ -101,8 +107,8 @@ class Reconciler:
             is_new = stored is None and state.etag is None
             is_unsure = bool(earlier) or state.parked
             now = Stored(change.study, stored, written, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
-            plan = await self._planner.plan(claims, now, look)
             attempt.refused.update(refusals.remembered(state, change))
+            plan = await self._planner.plan(claims, now, look, attempt.refused)
             plan = refusals.leave_out(plan, attempt.refused, look)
             for entry in plan.without_observations:
                 if entry.resource is not None:
@@ -116,8 +122,9 @@ class Reconciler:
             await self._write(attempt, claims, plan, is_last=is_last)
             if plan.entries:
                 outcomes.append(plan.outcome)
-            if again := next_try(change, look.truth.unknown, recorded):
+            if again := next_try(change, look.truth.unknown - attempt.asked_again, recorded):
                 await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
+                attempt.asked_again.update(look.truth.unknown)
             await both(claims.release(), self._confirm(attempt, state, earlier, look, plan))
         found = sum(map(len, plan.findings.values()))
         return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found)
@@ -159,7 +166,7 @@ class Reconciler:
         return await self._stores.studies.save(attempt.change.study, announced)
 
     async def _write(self, attempt: Attempt, claims: Claims, plan: Plan, *, is_last: bool) -> None:
-        """Carry the plan out. What the server refuses is read and tried once more, without the elements that it names.
+        """Carry the plan out. What the server refuses is read and tried once more, then without what it names.
         Where it goes on refusing because of an Observation, the study is written without; so it is where one cannot be
         deleted because others refer to it, which some servers answer with a conflict.
         """
@@ -256,12 +263,14 @@ def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
 
 def _is_news(attempt: Attempt, plan: Plan, error: Rejected) -> bool:
     """Whether another pass may end otherwise: the first one that is refused may have been about something that was
-    read, or remembered, and is gone; later ones are if they name further elements.
+    read, or remembered, and is gone, such as a reference; later ones are if they name further elements.
     """
+    attempt.refusals.append(error)
+    if len(attempt.refusals) == 1:
+        return True
     named = refusals.may_be_left_out(plan.entries, error.elements) - attempt.refused
     attempt.refused.update(named)
-    attempt.refusals.append(error)
-    return bool(named) or len(attempt.refusals) == 1
+    return bool(named) and len(attempt.refusals) < MOST_REFUSALS
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:

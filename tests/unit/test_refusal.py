@@ -172,11 +172,6 @@ def test_nothing_is_written_where_nothing_is_left():
     )
 
 
-def test_a_patient_keeps_what_it_had():
-    before = {**PATIENT, "id": "1", "meta": {"versionId": "1"}}
-    assert without(Entry.update({**before, "birthDate": "x"}, before), {"Patient.birthDate"})[0] is None
-
-
 def test_path_and_keys_of_a_name():
     name = "ImagingStudy.series[1.2].instance[1.2.3].number"
     assert (path_of(name), keys_in(name)) == (
