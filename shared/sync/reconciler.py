@@ -168,9 +168,9 @@ class Reconciler:
         try:
             answers = await claims.transact(plan.entries)
         except (Rejected, VersionConflict) as error:
-            if not is_last and isinstance(error, VersionConflict):
+            if isinstance(error, VersionConflict) and not is_last:
                 raise
-            if not is_last and isinstance(error, Rejected) and _is_news(attempt, plan, error):
+            if isinstance(error, Rejected) and _is_news(attempt, plan, error, is_last=is_last):
                 raise VersionConflict(f"{error}: to be read and tried once more") from None
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await claims.transact(plan.without_observations)
@@ -254,14 +254,15 @@ def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
 
 
-def _is_news(attempt: Attempt, plan: Plan, error: Rejected) -> bool:
-    """Whether another pass may end otherwise: the first one that is refused may have been about something that was
-    read, or remembered, and is gone; later ones are if they name further elements.
+def _is_news(attempt: Attempt, plan: Plan, error: Rejected, *, is_last: bool) -> bool:
+    """Whether another pass may end otherwise: the first refusal may be of something that was read, or remembered, and
+    is gone; later ones may name further elements. After the last pass of a delivery only the first refusal is worth
+    another delivery.
     """
     named = refusals.may_be_left_out(plan.entries, error.elements) - attempt.refused
     attempt.refused.update(named)
     attempt.refusals.append(error)
-    return bool(named) or len(attempt.refusals) == 1
+    return len(attempt.refusals) == 1 or (bool(named) and not is_last)
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
