@@ -175,9 +175,9 @@ class Reconciler:
         try:
             answers = await claims.transact(plan.entries)
         except (Rejected, VersionConflict) as error:
-            if not is_last and isinstance(error, VersionConflict):
+            if isinstance(error, VersionConflict) and not is_last:
                 raise
-            if not is_last and isinstance(error, Rejected) and _is_news(attempt, plan, error):
+            if isinstance(error, Rejected) and _is_news(attempt, plan, error, is_last=is_last):
                 raise VersionConflict(f"{error}: to be read and tried once more") from None
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await claims.transact(plan.without_observations)
@@ -261,16 +261,17 @@ def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
 
 
-def _is_news(attempt: Attempt, plan: Plan, error: Rejected) -> bool:
-    """Whether another pass may end otherwise: the first one that is refused may have been about something that was
-    read, or remembered, and is gone, such as a reference; later ones are if they name further elements.
+def _is_news(attempt: Attempt, plan: Plan, error: Rejected, *, is_last: bool) -> bool:
+    """Whether another pass may end otherwise: the first refusal may be of something that was read, or remembered, and
+    is gone; later ones may name further elements. After the last pass of a delivery only the first refusal is worth
+    another delivery.
     """
     attempt.refusals.append(error)
     if len(attempt.refusals) == 1:
         return True
     named = refusals.may_be_left_out(plan.entries, error.elements) - attempt.refused
     attempt.refused.update(named)
-    return bool(named) and len(attempt.refusals) < MOST_REFUSALS
+    return bool(named) and not is_last and len(attempt.refusals) < MOST_REFUSALS
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
