@@ -58,7 +58,7 @@ def test_a_gap_that_is_longer_than_a_page(part):
 @pytest.mark.parametrize("part", PARTS)
 def test_a_row_appears_behind_rows_that_were_read(part):
     with troubled(part, MEMSTORE_LATE_EVERY="4", MEMSTORE_LATE_MS=str(LATE_S * 1000)) as (dicom, ask):
-        study, series, _ = fill(dicom, 3)
+        study, _, _ = fill(dicom, 3)
         ask("feed", hold=1)
         _, late_series, (late,) = fill(dicom, 1, study)
         fill(dicom, 1, study)
