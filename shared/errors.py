@@ -106,3 +106,17 @@ class Misconfigured(SyncError):
     def __init__(self, message: str, *, code: str | None = None, problems: Sequence[str] = ()) -> None:
         super().__init__(message, code=code)
         self.problems = tuple(problems) or (message,)
+
+
+class Raised(Exception):
+    """The work on a message raised something unexpected, by a defect here. The text has type and place, no values."""
+
+
+def place_of(error: Exception) -> str:
+    """The type of an error and the lines of code that it came through: its own text can hold values."""
+    places, trace = [], error.__traceback__
+    while trace is not None:
+        running = trace.tb_frame.f_code
+        places.append(f"{running.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {running.co_name}")
+        trace = trace.tb_next
+    return f"{type(error).__name__} at " + " < ".join(reversed(places))

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from shared.errors import Misconfigured, PermanentError, SyncError, TransientError
+from shared.errors import Misconfigured, PermanentError, Raised, SyncError, TransientError, place_of
 from shared.model import DEFAULT_PARTITION, Outcome, StudyChange, StudyKey
 from shared.storage import creation_claim
 from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
@@ -62,7 +62,8 @@ class Runner:
     async def run(self, text: str, deliveries: int = 1) -> Result:
         """What became of the study. deliveries: of this message by the queue, this one included.
 
-        Only bugs raise: a text that is no message, or an error that has no name.
+        Raises ValueError for a text that is no message; for a defect Raised or MemoryError; the SyncError
+        of a storage that fails. Their texts hold no values: the host writes them to its log.
         """
         change = StudyChange.from_json(text)
         has_raised = deliveries > 1 and await self._raised_at(change) == deliveries - 1
@@ -75,9 +76,11 @@ class Runner:
             return await self._work(change, has_raised=has_raised)
         except MemoryError:  # perhaps another study's doing
             raise
-        except Exception:
+        except Exception as error:
             await self._aside.note_raised(change, deliveries)
-            raise
+            if isinstance(error, SyncError | Raised):
+                raise
+            raise Raised(place_of(error)) from None
         finally:
             self._circuit.leave()
 

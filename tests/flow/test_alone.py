@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from shared.errors import Raised
 from shared.model import StudyChange
-from shared.sync.alone import Raised
 from shared.sync.others import look_again
 from tests.builders import make_instance, study_uid
 from tests.hosts.real_host import SITE
