@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
+from shared.errors import Raised, place_of
+
 PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 
@@ -34,8 +36,6 @@ def main() -> None:
     except MemoryError:
         _say(out, memory=True)
     except Exception as error:  # noqa: BLE001 - raised again by the worker
-        from shared.errors import Raised, place_of  # noqa: PLC0415 - as above
-
         _say(out, raised=str(error) if isinstance(error, Raised) else place_of(error))
 
 

@@ -12,7 +12,7 @@ from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Th
 from shared.fhir.bundle import Answer, Entry, bundles, check_answer, resolved, transaction
 from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
-from shared.fhir.outcome import codes_of, issues_of, read_outcome, transient_error
+from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
 from shared.http import error_for, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated, retry_after_s
@@ -122,7 +122,7 @@ class FhirClient:
     async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
         response = await send(self._client, SERVICE, self._request(method, path, body, headers))
         if not response.is_success:
-            raise _transient(response) or error_for_read(SERVICE, response)
+            raise _transient(response, issues_of(read_outcome(response.content))) or error_for_read(SERVICE, response)
         resource = json_of(SERVICE, response)
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
@@ -152,9 +152,10 @@ class FhirClient:
         """A refused transaction: what the codes of its outcome say, then its status. 404 and 410 with an outcome mean
         that a resource we read is gone since.
         """
-        if (passing := _transient(response)) is not None:
-            return passing
         outcome = read_outcome(response.content)
+        issues = issues_of(outcome)
+        if (passing := _transient(response, issues)) is not None:
+            return passing
         if response.status_code in GONE and outcome is not None:
             return VersionConflict(f"{SERVICE} no longer has a resource that was read")
         error = error_for(SERVICE, response)
@@ -162,16 +163,15 @@ class FhirClient:
             return error
         if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return Rejected(f"{error}: the study is too large for it")
-        issues = issues_of(outcome)
         if not issues:  # not the server but something before it
             return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
         said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
         return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
 
 
-def _transient(response: httpx.Response) -> SyncError | None:
-    """The error where the outcome that an unsuccessful answer holds says that it may be otherwise later."""
-    issues, status = issues_of(read_outcome(response.content)), response.status_code
+def _transient(response: httpx.Response, issues: list[Issue]) -> SyncError | None:
+    """The error where the issues that an unsuccessful answer holds say that it may be otherwise later."""
+    status = response.status_code
     message = f"{SERVICE} answered {status}, issues: {', '.join(codes_of(issues))}"
     by_status = error_for(SERVICE, response)
     return transient_error(message, status, issues, retry_after_s(response.headers), by_status)

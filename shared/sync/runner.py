@@ -62,7 +62,8 @@ class Runner:
     async def run(self, text: str, deliveries: int = 1) -> Result:
         """What became of the study. deliveries: of this message by the queue, this one included.
 
-        Raises for defects only: ValueError for a text that is not a message, Raised for an error that has no name.
+        Raises ValueError for a text that is not a message, Raised or MemoryError for a defect, and the SyncError of a
+        storage that fails. Their texts hold no values: the host writes them to its log.
         """
         change = StudyChange.from_json(text)
         has_raised = deliveries > 1 and await self._raised_at(change) == deliveries - 1

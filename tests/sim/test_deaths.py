@@ -186,6 +186,20 @@ async def test_a_defect_is_raised_and_noted_and_is_no_death():
 
 
 @virtually
+async def test_a_defect_tells_its_place_and_no_value():
+    """The host writes type, text and lines of code of what is raised to its log."""
+
+    async def defect(_):
+        int("ZZFAMILY^ZZGIVEN")
+
+    with pytest.raises(Raised) as raised:
+        await World(defect).runner.run(CHANGE.to_json())
+    told = "".join(traceback.format_exception(raised.value))
+    assert "ValueError at test_deaths.py:" in told
+    assert "ZZ" not in told
+
+
+@virtually
 async def test_a_defect_that_passes_leaves_nothing_behind():
     async def defect(_):
         raise KeyError("a name")
