@@ -9,8 +9,7 @@ HAPI ?=
 ON_HAPI := tests/hapi tests/contract $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
 	tests/hosts
 REAL ?=
-ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py outages.py parked.py dose.py \
-	dose_faults.py laws.py interleavings.py twins.py lost_answers.py)
+ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py parked.py dose.py laws.py twins.py)
 ON_MICROSOFT := --host func --dicom microsoft --fhir microsoft
 REMOTE ?=
 FUNCTION_PYTHON_VERSION ?=
@@ -50,7 +49,7 @@ test-hapi: setup ## what another FHIR server can show, on HAPI FHIR (Java 17, Ma
 
 test-microsoft: setup ## contracts and flow tests on Microsoft's own programs (on PATH, or ../shared/dotnet)
 	@$(PY) -m pytest --dicom microsoft --fhir microsoft --timeout 600 -n 2 --dist loadfile $(ON_BOTH)
-	@$(PY) -m pytest tests/servers/test_real_parts.py
+	@$(PY) -m pytest --host func --timeout 600 -n 2 --dist loadfile -m real tests/hosts tests/servers tests/flow
 
 chaos: setup ## a day under fire, minutes long, and whether FHIR still says what DICOM says; CHAOS="--seconds 600 --seed 1"
 	@$(PY) -m tests.chaos $(if $(REAL),$(ON_MICROSOFT)) $(CHAOS)

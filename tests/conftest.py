@@ -10,11 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dev.microsoft import missing
 from dev.parts import Dicom, Fhir, Host, Parts
 from dev.process import Part
 from tests.identity_stack import DICOM_AUDIENCE, FHIR_AUDIENCE, OTHER_WAYS, Gate, IdentityProvider, Vault
 from tests.stack import Stack
 
+REAL = ("func", "dicom-server", "fhir-server")
+CONTRACTS = Path(__file__).parent / "contract"
 HAPI_ONLY = Path(__file__).parent / "hapi"
 FIRST_START_S = 600.0  # HAPI is built and fetched then, Microsoft's programs are unpacked
 
@@ -38,6 +41,7 @@ def _parts(config):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "real(program): on Microsoft's own program, in `make test-microsoft`")
     config.addinivalue_line("markers", "not_on(part, reason): arranges what this part cannot be made to do")
     if lack := _parts(config).missing():
         raise pytest.UsageError(lack)
@@ -50,11 +54,30 @@ def pytest_ignore_collect(collection_path, config):
 
 def pytest_collection_modifyitems(config, items):
     commands = _parts(config).commands
+    is_real = not set(REAL).isdisjoint(commands)
+    left_out = [item for item in items if _side(item) not in (None, is_real)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
     for item in items:
+        for marker in item.iter_markers("real"):
+            if lack := missing(*marker.args):
+                item.add_marker(pytest.mark.skip(reason=lack))
         for marker in item.iter_markers("not_on"):
             part, reason = marker.args
             if part in commands:
                 item.add_marker(pytest.mark.skip(reason=f"not on {part}: {reason}"))
+
+
+def _side(item):
+    """Whether a test is about Microsoft's own programs, which run apart, since each start takes seconds. None for
+    tests of the app on whatever runs; the contract of a stand-in runs without Microsoft's programs.
+    """
+    if item.get_closest_marker("real"):
+        return True
+    if CONTRACTS not in item.path.parents or not hasattr(item, "callspec"):
+        return None
+    sides = {"microsoft": True, "func": True, "stand-in": False}
+    return next((sides[value] for value in item.callspec.params.values() if value in sides), None)
 
 
 def pytest_terminal_summary(terminalreporter, config):

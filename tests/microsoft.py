@@ -3,11 +3,10 @@
 import httpx
 import pytest
 
-from dev.microsoft import missing
 from dev.process import Part
 from tests.stack import Stack
 
-needs_fhir_server = pytest.mark.skipif(bool(missing("fhir-server")), reason=missing("fhir-server"))
+needs_fhir_server = pytest.mark.real("fhir-server")
 START_S = 240.0
 TYPES = ("Patient", "Endpoint", "Device", "ImagingStudy", "Observation")
 

@@ -7,13 +7,13 @@ import httpx
 import pytest
 from pydicom.dataset import Dataset
 
-from dev.microsoft import missing, program
+from dev.microsoft import program
 from dev.process import free_port, wait_for_port
 from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
 from tests.flow.test_bad_input import listed
 from tests.stack import Stack
 
-pytestmark = pytest.mark.skipif(bool(missing("dicom-server")), reason=missing("dicom-server"))
+pytestmark = pytest.mark.real("dicom-server")
 RECORDED = "unreadable-metadata: the service gives none"
 
 

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from dev import microsoft
 from tests.builders import make_instance, study_uid
 from tests.hosts.real_host import RealHost
 
 pytestmark = [
-    pytest.mark.skipif(bool(microsoft.missing("func")), reason=microsoft.missing("func")),
+    pytest.mark.real("func"),
     pytest.mark.timeout(700),
 ]
 FAILED = "FhirFailToStoreExceptionTable"

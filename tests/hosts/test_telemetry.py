@@ -9,13 +9,12 @@ import httpx
 import pytest
 from azure.storage.queue.aio import QueueServiceClient
 
-from dev import microsoft
 from dev.process import ROOT
 from tests.builders import make_series
 from tests.hosts.telemetry import FunctionsHost, Ingestion
 
 pytestmark = [
-    pytest.mark.skipif(bool(microsoft.missing("func")), reason=microsoft.missing("func")),
+    pytest.mark.real("func"),
     pytest.mark.timeout(400),
 ]
 APP = f"""

@@ -6,19 +6,16 @@ import signal
 import httpx
 import pytest
 
-from dev.microsoft import missing
 from dev.process import running
 from tests.builders import make_instance, part10
 from tests.processes import below, wait_until_gone
 
+pytestmark = pytest.mark.real("dicom-server", "fhir-server")
 STOW = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b', "Accept": "application/dicom+json"}
 PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": "1"}]}
 
 
 def server(name):
-    lack = missing(name)
-    if lack:
-        pytest.skip(lack)
     with running(name, "--port", "0", "--admin") as part, httpx.Client(timeout=120, trust_env=False) as http:
         http.base_url = part.urls["url"]
         yield part, http

@@ -20,7 +20,7 @@ UNREACHABLE = {"DicomWeb__Endpoint": "http://127.0.0.1:1", "Fhir__Endpoint": "ht
 
 
 def real(name):
-    return pytest.param(name, marks=pytest.mark.skipif(bool(missing(name)), reason=missing(name)))
+    return pytest.param(name, marks=pytest.mark.real(name))
 
 
 @pytest.mark.parametrize("name", [real("dicom-server"), real("fhir-server")])
@@ -60,7 +60,7 @@ def test_a_taken_port_or_a_missing_program_is_one_clear_line(name):
     assert done.stderr == f"{name}: {wanted}\n"
 
 
-@pytest.mark.skipif(bool(missing("func")), reason=missing("func"))
+@pytest.mark.real("func")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_host_runs_the_app_and_leaves_nothing_behind(azurite, number):
     env = {"AzureWebJobsStorage": azurite["connection_string"], **UNREACHABLE}
@@ -77,7 +77,7 @@ def test_the_host_runs_the_app_and_leaves_nothing_behind(azurite, number):
         part.stop()
 
 
-@pytest.mark.skipif(bool(missing("func")), reason=missing("func"))
+@pytest.mark.real("func")
 def test_a_settings_file_of_a_developer_is_read_and_stays_as_it_is(tmp_path, azurite):
     (tmp_path / "host.json").write_text((ROOT / "host.json").read_text())
     (tmp_path / "function_app.py").write_text(

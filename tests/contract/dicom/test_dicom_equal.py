@@ -16,6 +16,7 @@ from tests.contract.dicom import dicom_odd
 from tests.contract.dicom.conftest import PARTS, client_of, served
 from tests.contract.dicom.dicom_files import PLAIN, Writer
 
+pytestmark = pytest.mark.real("dicom-server")
 EXAMPLES = ROOT.parent / "shared" / "data"
 UNDEFINED_BYTES = (
     "a byte that the declared set does not define: .NET has characters of the private use area for it, here it is '?'"
