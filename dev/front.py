@@ -104,7 +104,7 @@ class DicomServer:
         paths = [pattern.pattern for name, pattern in ROUTES if name == route]
         if route != "*" and not paths:
             raise ValueError(f"no route of the name {route}")
-        return {"path": "|".join(rf"^{path}(\?|$)" for path in paths)}
+        return {"path": "|".join(rf"^(?i:{path})(\?|$)" for path in paths)}
 
     async def empty(self) -> None:
         self.gateway = Gateway()
