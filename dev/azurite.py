@@ -3,7 +3,6 @@
 Content lives in memory unless a folder is named. Nothing is ever sent to Microsoft (telemetry is off).
 """
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated
 import typer
 
 from dev import node
-from dev.process import announce, ended, free_port, stopped_at_end, wait_for_port
+from dev.process import announce, claim_port, ended, stopped_at_end, wait_for_port
 
 ACCOUNT = "devstoreaccount1"
 # the published key of Azurite's development account, the same on every machine
@@ -25,19 +24,6 @@ def connection_string(endpoints: dict[str, str]) -> str:
     parts = {"DefaultEndpointsProtocol": "http", "AccountName": ACCOUNT, "AccountKey": KEY}
     parts |= {f"{service.capitalize()}Endpoint": url for service, url in endpoints.items()}
     return "".join(f"{name}={value};" for name, value in parts.items())
-
-
-def _claim(port: int, service: str) -> int:
-    """The port to use; ends the command when it is taken, because Azurite itself says so in twenty lines."""
-    if port == 0:
-        return free_port()
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            sys.exit(f"azurite: the {service} port {port} cannot be used: {error.strerror}")
-    return port
 
 
 def _arguments(ports: dict[str, int], data: Path | None) -> list[str]:
@@ -59,7 +45,7 @@ def command(
 ) -> None:
     """Start Azurite, the local stand-in for Azure Storage."""
     wanted = {"blob": blob_port, "queue": queue_port, "table": table_port}
-    ports = {service: _claim(port, service) for service, port in wanted.items()}
+    ports = {service: claim_port(port, f"azurite: the {service} port") for service, port in wanted.items()}
     script = node.FOLDER / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
     # its banner would mix with the ready line; what goes wrong is on stderr
     child = node.start(script, *_arguments(ports, data), stdout=subprocess.DEVNULL)

@@ -1,20 +1,30 @@
-"""Find Microsoft's own programs: Functions host, DICOM service, FHIR server, DICOM Cast, Bicep compiler.
+"""Find and run Microsoft's own programs: Functions host, DICOM service, FHIR server, DICOM Cast, Bicep compiler.
 
 A program is looked for on PATH, where a user has it from Microsoft, then in the folder `shared/dotnet` beside this
 project, whose `install` unpacks all of them. They are unpacked once into `.stack/dotnet`.
 """
 
+import contextlib
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from dev.process import ROOT
+import httpx
+
+from dev.process import ROOT, stopped_at_end
 
 PROGRAMS = ("func", "dicom-server", "fhir-server", "dicom-cast", "dicom-json", "bicep")
 INSTALL = ROOT.parent / "shared" / "dotnet" / "install"
 UNPACKED = ROOT / ".stack" / "dotnet"
+START_TIMEOUT_S = 50.0
+STOP_TIMEOUT_S = 8.0
+# waits until its input ends and kills the process group that it was given
+LAST_ONE = 'read -r _; kill -s KILL -- "-$0"'
 
 
 def program(name: str) -> Path | None:
@@ -48,3 +58,57 @@ def _unpacked() -> Path:
             subprocess.run(["bash", str(INSTALL), str(UNPACKED), sys.executable], check=True, stdout=sys.stderr)
             done.touch()
     return UNPACKED
+
+
+@contextlib.contextmanager
+def running_program(
+    name: str,
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    stop_timeout_s: float = STOP_TIMEOUT_S,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """One of PROGRAMS for the length of a `with` block; ends the command with a sentence where it is missing.
+
+    What it prints goes to stderr. Neither it nor a process that it started outlives this one, however this one ends.
+    """
+    if lack := missing(name):
+        sys.exit(f"{name}: {lack}")
+    _kill_what_is_left()
+    child = subprocess.Popen(
+        [str(program(name)), *arguments],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+    )
+    with stopped_at_end(child, stop_timeout_s):
+        yield child
+
+
+def _kill_what_is_left() -> None:
+    """Have this process's group killed as soon as this process is gone.
+
+    These programs do not notice the end of their parent, and the processes that they start not theirs.
+    """
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    reader, _ = os.pipe()  # the other end is closed by the end of this process alone
+    command = ["/bin/sh", "-c", LAST_ONE, str(os.getpgrp())]
+    silent = subprocess.DEVNULL
+    subprocess.Popen(command, stdin=reader, stdout=silent, stderr=silent, start_new_session=True)
+    os.close(reader)
+
+
+def wait_until_answers(child: "subprocess.Popen[bytes]", name: str, url: str) -> httpx.Response:
+    """The first answer of 200 at this URL; ends the command where there is none in time or the program ends."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            sys.exit(f"{name}: ended with status {child.returncode} before it was ready")
+        with contextlib.suppress(httpx.HTTPError):
+            answer = httpx.get(url, trust_env=False, timeout=5)
+            if answer.status_code == 200:
+                return answer
+        time.sleep(0.05)
+    sys.exit(f"{name}: it gave no answer within {START_TIMEOUT_S:.0f} s")

@@ -25,6 +25,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def claim_port(port: int, name: str) -> int:
+    """The port to use, a free one for 0; ends the command with a sentence when it is taken."""
+    if port == 0:
+        return free_port()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            sys.exit(f"{name} {port} cannot be used: {error.strerror}")
+    return port
+
+
 def announce(**fields: Any) -> None:
     """Print the one JSON line that says a part is ready and where it listens."""
     print(json.dumps(fields), flush=True)
@@ -162,8 +175,11 @@ def ended(child: "subprocess.Popen[bytes]") -> int:
 
 
 @contextlib.contextmanager
-def stopped_at_end(child: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Run a block beside a child; leave no child behind, however the block ends."""
+def stopped_at_end(child: "subprocess.Popen[bytes]", timeout_s: float = STOP_TIMEOUT_S - 2) -> Iterator[None]:
+    """Run a block beside a child; leave no child behind, however the block ends.
+
+    timeout_s: how long the child may take to end after a SIGTERM, before it is killed.
+    """
     terminate_on_sigterm()
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     exit_with_parent()
@@ -175,7 +191,7 @@ def stopped_at_end(child: "subprocess.Popen[bytes]") -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         child.terminate()
         try:
-            child.wait(STOP_TIMEOUT_S - 2)
+            child.wait(timeout_s)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

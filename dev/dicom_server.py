@@ -1,0 +1,27 @@
+"""`python -m dev dicom-server`: Microsoft's own DICOM service on 127.0.0.1, with its index in memory."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dev.microsoft import running_program, wait_until_answers
+from dev.process import announce, claim_port, ended
+
+NAME = "dicom-server"
+PARTITIONS = "DicomServer__Features__EnableDataPartitions"
+
+
+def command(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8042,
+    *,
+    partitions: Annotated[bool, typer.Option(help="Turn data partitions on.")] = False,
+) -> None:
+    """Microsoft's DICOM service itself, in memory. Environment variables MEMSTORE_... make it fail on request."""
+    port = claim_port(port, f"{NAME}: the port")
+    url = f"http://127.0.0.1:{port}"
+    with running_program(NAME, env={"PORT": str(port), PARTITIONS: str(partitions).lower()}) as child:
+        wait_until_answers(child, NAME, f"{url}/v1/changefeed?limit=1&includeMetadata=false")
+        announce(part=NAME, url=url)
+        status = ended(child)
+    sys.exit(f"{NAME}: ended by itself with status {status}")
