@@ -216,6 +216,7 @@ class StudyState:
     has_records: error rows may exist for this study.
     parked: a message was parked; the next pass must read the whole study.
     written: what was last written of the study, by resource type.
+    offers: sequence of each demographic element that the study offers to its Patient, as its row there says.
     """
 
     marks: Mapping[bytes, int] = field(default_factory=dict)
@@ -225,6 +226,7 @@ class StudyState:
     has_records: bool = False
     parked: bool = False
     written: Mapping[str, Written] = field(default_factory=dict)
+    offers: Mapping[str, int] = field(default_factory=dict)
     etag: str | None = None
 
 
@@ -239,14 +241,16 @@ class Told(NamedTuple):
 class PatientState:
     """Which change each of a Patient's demographics came from, by element, and whether its birth date is ours.
 
-    is_open: such a change no longer counts, and the Patient's other studies have not all been asked yet.
+    open_by: studies that stopped providing an element and have not asked the next provider yet; each asks by itself.
+    is_known: every study that is linked to the Patient has a row of what it offers.
     written: the Patient as it was last written. creating_at: when a study was about to create it (seconds since 1970),
     as long as none has said that it is there.
     """
 
     told: Mapping[str, Told] = field(default_factory=dict)
     birth_date_is_ours: bool = False
-    is_open: bool = False
+    open_by: tuple[str, ...] = ()
+    is_known: bool = False
     written: Written | None = None
     creating_at: int = 0
     etag: str | None = None

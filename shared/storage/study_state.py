@@ -39,6 +39,7 @@ class StudyStateStore:
                 patient=str(entity.get("Patient") or ""),
                 has_records=bool(entity.get("HasRecords")),
                 parked=bool(entity.get("Parked")),
+                offers={str(name): int(at) for name, at in json.loads(entity.get("Offers") or "{}").items()},
                 written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
                 etag=etag,
             )
@@ -59,6 +60,7 @@ class StudyStateStore:
             "HasRecords": state.has_records,
             "Parked": state.parked,
             "Written": json.dumps(dict(state.written)),
+            "Offers": json.dumps(dict(state.offers)),
             **_pack(state.marks),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

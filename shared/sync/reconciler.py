@@ -29,10 +29,11 @@ from shared.storage.study_queue import StudyQueue
 from shared.sync import findings, marks, writers
 from shared.sync.attempt import Attempt, Result, Stores
 from shared.sync.claiming import Claims, claiming
-from shared.sync.demographics import announce_creation, give_word_back, let_go, save_state, subject_of
+from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at, needs_whole
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
+from shared.sync.providers import leave
 from shared.sync.replica import check_shown, newest, written_by
 from shared.sync.rules import Rules
 from shared.sync.side_by_side import both
@@ -63,7 +64,7 @@ class Reconciler:
             attempt = Attempt(change, uuid.uuid4().hex[:8])
             for rerun in range(1, RERUNS + 1):
                 try:
-                    return await self._pass(attempt)
+                    return await self._pass(attempt, is_rerun=rerun > 1)
                 except VersionConflict:
                     self._planner.forget()
                     if await give_way(self._fhir, attempt.created, self._others(change)):
@@ -74,9 +75,9 @@ class Reconciler:
                     if not self._planner.remembers or rerun > 1:
                         raise
                     self._planner.forget()
-            return await self._pass(attempt, is_last=True)
+            return await self._pass(attempt, is_rerun=True, is_last=True)
 
-    async def _pass(self, attempt: Attempt, *, is_last: bool = False) -> Result:
+    async def _pass(self, attempt: Attempt, *, is_rerun: bool = False, is_last: bool = False) -> Result:
         change, outcomes = attempt.change, attempt.outcomes
         state = await self._stores.studies.get(change.study)
         settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
@@ -112,6 +113,10 @@ class Reconciler:
                     self._announce(attempt, state, look, plan), announce_creation(self._stores.patients, plan.patient)
                 )
                 plan = replace(plan, patient=patient)
+                if patient is not None and (
+                    is_rerun or earlier or (patient.key, patient.offers) != (state.patient, state.offers)
+                ):
+                    await self._offer(change, patient)
                 await self._leave_patients(change, state, earlier, stored, plan)
             await self._write(attempt, claims, plan, is_last=is_last)
             if plan.entries:
@@ -193,8 +198,12 @@ class Reconciler:
         now = plan.patient.key if plan.patient is not None else stays
         others = self._others(change)
         for patient in {state.patient, *(writer.patient for writer in earlier)} - {"", now}:
-            uid = change.study.study_instance_uid
-            await let_go(self._stores.patients, patient, uid, subject_of(stored), others)
+            await leave(self._stores.patients, patient, subject_of(stored), others)
+
+    async def _offer(self, change: StudyChange, patient: PatientPlan) -> None:
+        """Before the Patient is written, so that who looks for the next provider finds this study, too."""
+        if self._rules.patient.demographics_follow:
+            await self._stores.patients.offer(patient.key, change.study.study_instance_uid, patient.offers)
 
     def _others(self, change: StudyChange) -> OtherStudies:
         return OtherStudies(self._fhir, self._stores.studies, self._queue, change)
@@ -203,7 +212,7 @@ class Reconciler:
         self, attempt: Attempt, state: StudyState, earlier: list[Writer], look: Look, plan: Plan
     ) -> None:
         """Everything that must be remembered, the study state last."""
-        change, patient = attempt.change, state.patient
+        change, patient, offers = attempt.change, state.patient, state.offers
         unmended = writers.unmended(earlier)
         for written_to in {writer.patient for writer in unmended} - {""}:
             await give_word_back(self._stores.patients, written_to, self._others(change))
@@ -211,10 +220,10 @@ class Reconciler:
             # another delivery of this message may still write what it saw before
             await self._others(change).this_one_later()
         if plan.patient is not None:
-            patient = plan.patient.key
+            patient, offers = plan.patient.key, plan.patient.offers
             await save_state(self._stores.patients, plan.patient, attempt.written.get("Patient"), self._others(change))
         elif plan.outcome is Outcome.REMOVED:
-            patient = ""
+            patient, offers = "", {}
         left = await self._record(change, state, look, plan)
         if state.parked and look.truth.is_whole:
             await findings.clear_parked(self._stores.records, change.study)
@@ -224,6 +233,7 @@ class Reconciler:
             full_poll=max(state.full_poll, change.poll) if look.truth.is_whole else state.full_poll,
             writers=writers.confirmed(state.writers, attempt.name, unmended, time.time()),
             patient=patient,
+            offers=offers,
             written=newest(state.written, attempt.written),
             has_records=left,
             parked=state.parked and not look.truth.is_whole,
@@ -255,6 +265,9 @@ def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
     patient = plan.patient
     return bool(
         plan.entries
-        or (patient is not None and (patient.state_changes or patient.key != state.patient))
+        or (
+            patient is not None
+            and (patient.state_changes or (patient.key, patient.offers) != (state.patient, state.offers))
+        )
         or (not state.has_records and (plan.findings or look.failed))
     )

@@ -8,9 +8,12 @@ count all the same.
 import sys
 import time as clock
 from dataclasses import dataclass, field
+from random import Random
 
 from tests.schedules.world import World, without_chance
 
+PLAIN = ("deliver", "answer", "event", "wait")
+FAULT_PART = 0.02  # of the steps of a walk, as long as faults are left
 NOW_S = clock.monotonic  # before anybody replaces it
 
 
@@ -38,6 +41,20 @@ class Outcome:
 def explore(scenario, seconds, *, most_failures=1, say=None):
     """Search all of it, or as much as there is time for."""
     return _Search(scenario, seconds, most_failures, say).run()
+
+
+def walk(scenario, seed):
+    """One schedule, by chance; the world at its end, and what is wrong with it."""
+    choose = Random(seed)
+    with without_chance():
+        world = World(scenario)
+        while choices := world.choices():
+            faults = [one for one in choices if one[0] not in PLAIN]
+            plain = [one for one in choices if one[0] in PLAIN]
+            world.apply(choose.choice(faults if faults and choose.random() < FAULT_PART else plain or faults))
+        wrong = scenario.wrong(world)
+        world.close()
+    return world, wrong
 
 
 class _Search:

@@ -1,8 +1,8 @@
 """DICOM, FHIR, tables and queue in memory. Every call of theirs is a step that the scheduler decides about.
 
 `step(label, act, writes=)` of a world waits until the scheduler lets the call happen, carries `act` out, and returns
-what it returns. Names and versions come from what is written, not from the order of writes, so that schedules which lead to
-the same content are seen to do so.
+what it returns. Names and versions come from what is written, not from the order of writes, so that schedules which
+lead to the same content are seen to do so.
 """
 
 import json

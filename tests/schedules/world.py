@@ -204,7 +204,7 @@ class World:
         if kind != "answer":
             self.faults -= 1
         if kind == "crash-before":
-            return self._die(worker)
+            return self._die(worker, call)
         if kind == "conflict":
             worker.seen.add((number, kind))
             return call.future.set_exception(VersionConflict("somebody else"))
@@ -212,20 +212,20 @@ class World:
             result = call.act()
         except Exception as error:  # noqa: BLE001 - it is the worker's to handle
             if kind == "crash-after":
-                return self._die(worker)
+                return self._die(worker, call)
             worker.seen.add((number, call.label, type(error).__name__))
             return call.future.set_exception(error)
         if kind == "crash-after":
-            return self._die(worker)
+            return self._die(worker, call)
         if kind == "answer-lost":
             worker.seen.add((number, kind))
             return call.future.set_exception(Unavailable("no answer"))
         worker.seen.add((number, call.label, digest(result)))
         return call.future.set_result(result)
 
-    def _die(self, worker):
+    def _die(self, worker, call):
         text, deliveries = worker.message
-        self._abandoned.append((worker.task, worker.calls))
+        self._abandoned.append((worker.task, {**worker.calls, call.number: call}))
         self._give_back(text, deliveries, VISIBLE_AGAIN_S)
         self._start(worker)
 
