@@ -8,11 +8,15 @@ QUICK ?=
 HAPI ?=
 ON_HAPI := tests/hapi tests/contract $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
 	tests/hosts
+REAL ?=
+ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py outages.py parked.py dose.py \
+	dose_faults.py laws.py interleavings.py twins.py lost_answers.py)
+ON_MICROSOFT := --host func --dicom microsoft --fhir microsoft
 REMOTE ?=
 FUNCTION_PYTHON_VERSION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-hapi chaos lint type fmt bench package audit clean pins docs
+.PHONY: help setup demo up test test-hapi test-microsoft chaos lint type fmt bench package audit clean pins docs
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -31,11 +35,11 @@ dev/fhir/node_modules/.done: dev/fhir/package-lock.json $(VENV)/.done
 	@$(PY) -m dev npm-ci
 	@touch $@
 
-demo: setup ## the whole flow on this machine, with sample studies or DICOM=folder
-	@$(PY) -m dev demo $(if $(DICOM),--dicom "$(DICOM)")
+demo: setup ## the whole flow on this machine, with sample studies or DICOM=folder; REAL=1 on Microsoft's own parts
+	@$(PY) -m dev demo $(if $(DICOM),--files "$(DICOM)") $(if $(REAL),$(ON_MICROSOFT))
 
-up: setup ## start the local stack and leave it running
-	@$(PY) -m dev up
+up: setup ## start the local stack and leave it running (REAL=1 as above)
+	@$(PY) -m dev up $(if $(REAL),$(ON_MICROSOFT))
 
 test: setup ## all tests
 	@$(PY) -m pytest -n 4 --dist worksteal
@@ -44,8 +48,12 @@ test-hapi: setup ## what another FHIR server can show, on HAPI FHIR (Java 17, Ma
 	@$(PY) -m dev hapi --build
 	@$(PY) -m pytest --fhir hapi --rounds 50 --timeout 600 $(ON_HAPI)
 
+test-microsoft: setup ## contracts and flow tests on Microsoft's own programs (on PATH, or ../shared/dotnet)
+	@$(PY) -m pytest --dicom microsoft --fhir microsoft --timeout 600 -n 2 --dist loadfile $(ON_BOTH)
+	@$(PY) -m pytest tests/servers/test_real_parts.py
+
 chaos: setup ## a day under fire, minutes long, and whether FHIR still says what DICOM says; CHAOS="--seconds 600 --seed 1"
-	@$(PY) -m tests.chaos $(CHAOS)
+	@$(PY) -m tests.chaos $(if $(REAL),$(ON_MICROSOFT)) $(CHAOS)
 
 lint: setup ## ruff: rules and formatting
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
@@ -57,7 +65,7 @@ fmt: setup ## format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
 
 bench: setup ## measure against a re-enactment of DICOM Cast, as ratios (minutes; QUICK=1 shorter, HAPI=1 on HAPI FHIR)
-	@$(PY) -m bench $(if $(QUICK),--quick) $(if $(HAPI),--hapi)
+	@$(PY) -m bench $(if $(QUICK),--quick) $(if $(HAPI),--fhir hapi) $(if $(REAL),--dicom microsoft --fhir microsoft)
 
 docs: setup ## print docs/mapping.md from the tables of the code
 	@$(PY) -m dev docs

@@ -28,12 +28,12 @@ async def poll_change_feed(timer: func.TimerRequest) -> None:
 @app.queue_trigger(arg_name="message", queue_name=TRIGGERS.queue_name, connection=STORAGE)
 async def sync_study(message: func.QueueMessage) -> None:
     """Make FHIR say what DICOM says of the instances of one study."""
-    await WORKER.sync(_text_of(message))
+    await WORKER.sync(_text_of(message), message.dequeue_count or 1)
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{TRIGGERS.queue_name}-poison", connection=STORAGE)
 async def sync_study_poison(message: func.QueueMessage) -> None:
-    """Record and park what could not be run at all."""
+    """Record what the host gave up, or send it once more."""
     await WORKER.record_poison(_text_of(message))
 
 

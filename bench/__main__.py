@@ -21,30 +21,32 @@ from bench.checks import failures
 from bench.floor import floor
 from bench.mapping import mapping
 from bench.start import import_s
+from dev.parts import Dicom, DicomOption, Fhir, FhirOption, Parts
 from dev.samples import ct_study
 
 OUT = Path(__file__).parent / "out"
 CONSOLE = Console()
+NAMES = {Fhir.LOCAL: "medplum", Fhir.HAPI: "hapi", Fhir.MICROSOFT: "fhir-server"}
 Step = tuple[str, Callable[[Bed], Any]]
 
 
-def plan(*, quick: bool, on_hapi: bool) -> list[scenarios.Scenario]:
-    """The scenarios: on HAPI the first three."""
+def plan(*, quick: bool, elsewhere: bool) -> list[scenarios.Scenario]:
+    """The scenarios; elsewhere than on the project's own servers the first ones."""
     first = [scenarios.burst(size) for size in (10, 100, *(() if quick else (1_000,)))]
     first.append(scenarios.burst(1_000 if quick else 10_000, most=100 if quick else 300))
     first.append(scenarios.modality(100, 5) if quick else scenarios.modality(1_000, 50))
     first.append(scenarios.day(8, 2) if quick else scenarios.day(60, 10))
-    if on_hapi:
+    if elsewhere:
         return first
     small = scenarios.backfill(1_000 if quick else 10_000, most=100)
     return [*first, *([] if quick else scenarios.changes(200)), scenarios.idle(), small]
 
 
-def measured(*, quick: bool, on_hapi: bool) -> Iterator[Step]:
+def measured(*, quick: bool, elsewhere: bool) -> Iterator[Step]:
     """Everything to measure, in order; each has its name in the file of raw numbers."""
-    for scenario in plan(quick=quick, on_hapi=on_hapi):
+    for scenario in plan(quick=quick, elsewhere=elsewhere):
         yield scenario.name, lambda bed, scenario=scenario: scenarios.run(bed, scenario)  # type: ignore[misc]
-    if not on_hapi and not quick:
+    if not elsewhere and not quick:
         yield "stages", lambda bed: stages.stages(bed, lambda bed: data.bulk(bed, 1_000), OUT / "burst.prof")
         yield (
             "stages of a day",
@@ -95,15 +97,24 @@ def machine() -> Figures:
 def main(
     *,
     quick: Annotated[bool, typer.Option(help="Small sizes, no documents: for continuous integration.")] = False,
-    hapi: Annotated[bool, typer.Option(help="The first scenarios on HAPI FHIR (Java 17, Maven).")] = False,
+    dicom: DicomOption = Dicom.STAND_IN,
+    fhir: FhirOption = Fhir.LOCAL,
 ) -> None:
-    """Measure, print the tables, keep the raw numbers in bench/out."""
+    """Measure, print the tables, keep the raw numbers in bench/out. The first scenarios only on other servers than the
+    project's own; on Microsoft's, no documents.
+    """
+    if lack := Parts(dicom=dicom, fhir=fhir).missing():
+        sys.exit(f"bench: {lack}")
     OUT.mkdir(exist_ok=True)
-    name = ("hapi" if hapi else "medplum") + ("-quick" if quick else "")
+    real = dicom is Dicom.MICROSOFT or fhir is Fhir.MICROSOFT
+    elsewhere = real or fhir is Fhir.HAPI
+    name = "-".join(
+        (*(["dicom-server"] if dicom is Dicom.MICROSOFT else []), NAMES[fhir], *(["quick"] if quick else []))
+    )
     began, results = time.monotonic(), dict[str, Any]()
     results["machine"] = machine()
-    with CONSOLE.status("starting the servers") as status, running_bed("hapi" if hapi else "fhir") as bed:
-        for step, measure in measured(quick=quick, on_hapi=hapi):
+    with CONSOLE.status("starting the servers") as status, running_bed(dicom, fhir) as bed:
+        for step, measure in measured(quick=quick, elsewhere=elsewhere):
             status.update(f"{step} ({time.monotonic() - began:.0f} s so far)")
             results[step] = measure(bed)
             (OUT / f"{name}.json").write_text(json.dumps(results, indent=1))
@@ -113,9 +124,9 @@ def main(
     for title, table in report.tables(results).items():
         CONSOLE.print(f"\n[bold]{title}[/bold]")
         CONSOLE.print(report.as_rich(table))
-    if not quick:
-        page.write(results, on_hapi=hapi)
-        if not hapi:
+    if not quick and not real:
+        page.write(results, on_hapi=elsewhere)
+        if not elsewhere:
             picture.write(results)
     if missed := failures(results):
         sys.exit("bench: " + "; ".join(missed))

@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx
 
 from bench.usage import cpu_s_of
+from dev.parts import Dicom, Fhir
 from dev.process import ROOT, Part, running
 
 ANY_PORT = ("--port", "0")
@@ -113,7 +114,9 @@ class Bed:
             side.close()
 
     def counters(self) -> Figures:
-        """Traffic that the two servers counted, and their CPU seconds."""
+        """Traffic that the two servers counted, and their CPU seconds; with Microsoft's, those of the proxy that counts
+        are among them.
+        """
         fhir = self.http.get(f"{self.fhir_part.urls['admin']}/stats").raise_for_status().json()
         dicom = self.http.get(f"{self.dicom}/_dev/stats").raise_for_status().json()
         return {
@@ -146,11 +149,13 @@ def away(bed: Bed, seconds: float, places: int | None = None) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running_bed(fhir: str = "fhir") -> Iterator[Bed]:
-    """The servers for the length of a `with` block; `fhir` is the FHIR server's command."""
+def running_bed(dicom: Dicom = Dicom.STAND_IN, fhir: Fhir = Fhir.LOCAL) -> Iterator[Bed]:
+    """The servers for the length of a `with` block."""
+    counted = {"dicom-server", "fhir-server"}
+    commands = [(each, *ANY_PORT, *(("--admin",) if each in counted else ())) for each in (dicom.command, fhir.command)]
     with (
         running("azurite", *STORAGE_PORTS) as azurite,
-        running("dicom", *ANY_PORT) as dicom,
-        running(fhir, *ANY_PORT, timeout_s=FIRST_START_S if fhir == "hapi" else 60.0) as server,
+        running(*commands[0], timeout_s=FIRST_START_S) as service,
+        running(*commands[1], timeout_s=FIRST_START_S) as server,
     ):
-        yield Bed(azurite, dicom, server)
+        yield Bed(azurite, service, server)

@@ -33,8 +33,14 @@ WAIT_S = 0.05
 
 
 def bulk(bed: Bed, instances: int, studies: int = 1, series: int = SERIES, seed: int = 1) -> list[str]:
-    """Made-up CT studies of so many instances each; their UIDs."""
+    """Made-up CT studies of so many instances each; their UIDs. Microsoft's service gets them by STOW-RS."""
     per_series = max(1, instances // series)
+    if bed.dicom_part.urls["part"] != "dicom":
+        sizes = {"series": min(series, instances), "instances": instances}
+        made = [list(ct_study(seed=seed * 1_000 + number, **sizes)) for number in range(studies)]
+        for study in made:
+            put(bed, study)
+        return [str(study[0].StudyInstanceUID) for study in made]
     body = {
         "studies": studies,
         "series_per_study": min(series, instances),

@@ -25,6 +25,7 @@ COMMANDS = {
     "dicom-server": "dev.dicom_server",
     "fhir-server": "dev.fhir_server",
     "func": "dev.func",
+    "microsoft": "dev.microsoft",
     "identity": "dev.identity.serve",
     "vault": "dev.vault.serve",
     "proxy": "dev.proxy.serve",

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from dev.dose_sample import write_dose_report
 from dev.load import files_below, store_with_bar
+from dev.parts import Dicom, DicomOption, Fhir, FhirOption, Host, HostOption, Parts
 from dev.process import exit_with_parent, terminate_on_sigterm
 from dev.samples import ct_study, pydicom_files, write_ct_study
 from dev.stack import Content, Ports, Stack, StackError, View, running_stack
@@ -48,7 +49,7 @@ class Demo:
 
     def run(self, files: list[Path]) -> None:
         """All steps; raises StackError when one does not come out as it should."""
-        requests = self._view.fhir_requests()
+        before = self._view.fhir_requests()
         counts = store_with_bar(files, self._stack.dicom, self._console)
         told = ", ".join(f"{number} for reason {code}" for code, number in counts.refused.items())
         self._say(
@@ -58,8 +59,10 @@ class Demo:
         if not counts.stored:
             raise StackError("no instance was stored: there is nothing to show")
         seconds = self._until_in_step()
-        requests = self._view.fhir_requests() - requests
-        written = self._compare(requests, seconds)
+        after = self._view.fhir_requests()
+        written = self._compare(
+            f" with {after - before} FHIR requests" if after and before is not None else "", seconds
+        )
         # the study with most instances is worth looking at, the smallest one is no loss
         by_size = sorted(written, key=lambda study: written[study].instances)
         self._title("One ImagingStudy, lists shortened")
@@ -101,7 +104,7 @@ class Demo:
             f"{waiting} messages wait, {poison} are poison; see {self._stack.logs / 'host.log'}"
         )
 
-    def _compare(self, requests: int, seconds: float) -> dict[str, Content]:
+    def _compare(self, requests: str, seconds: float) -> dict[str, Content]:
         """Show and return the studies that are in FHIR; raises StackError when one differs without an explanation."""
         self._title("Studies")
         table = Table("study", "modality", "series", "instances", "in FHIR")
@@ -124,7 +127,7 @@ class Demo:
         self._console.print(table)
         series, instances = (sum(getattr(each, name) for each in written.values()) for name in ("series", "instances"))
         self._say(
-            f"{len(written)} studies, {series} series, {instances} instances in FHIR with {requests} FHIR requests; "
+            f"{len(written)} studies, {series} series, {instances} instances in FHIR{requests}; "
             f"in step {seconds:.1f} s after the last upload"
         )
         if differing or not written:
@@ -220,8 +223,12 @@ def shortened(value: Any) -> Any:
 
 
 def command(
-    dicom: Annotated[Path | None, typer.Option(exists=True, help="Show these DICOM files instead of samples.")] = None,
+    files: Annotated[Path | None, typer.Option(exists=True, help="Show these DICOM files instead of samples.")] = None,
     limit_s: Annotated[float, typer.Option(help="Give up when FHIR is not in step after so many seconds.")] = 300,
+    *,
+    host: HostOption = Host.STAND_IN,
+    dicom: DicomOption = Dicom.STAND_IN,
+    fhir: FhirOption = Fhir.LOCAL,
 ) -> None:
     """Start everything, store studies, watch them appear in FHIR, change one and delete one."""
     terminate_on_sigterm()
@@ -229,12 +236,13 @@ def command(
     console = Console(highlight=False)
     try:
         with tempfile.TemporaryDirectory(prefix="demo-") as folder:
-            files = files_below([dicom]) if dicom else [*pydicom_files(), *_made_up_study(Path(folder))]
-            console.print("starting storage emulator, DICOM service, FHIR server and Functions host (stand-in)")
-            with running_stack(Ports()) as stack:
+            shown = files_below([files]) if files else [*pydicom_files(), *_made_up_study(Path(folder))]
+            console.print("starting storage emulator, DICOM service, FHIR server and Functions host")
+            with running_stack(Ports(), made_of=Parts(host, dicom, fhir)) as stack:
+                console.print(stack.what_runs())
                 demo = Demo(stack, console, limit_s)
                 try:
-                    demo.run(files)
+                    demo.run(shown)
                 finally:
                     demo.close()
     except StackError as error:

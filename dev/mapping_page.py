@@ -29,12 +29,18 @@ Patient is never deleted. `Patient__Demographics=CreateOnly` sets these elements
 
 Other Patient IDs are left out: they say which further numbers a person has somewhere, seldom who gave them, and a Patient
 that carries them would be found, and merged, as somebody else.
+
+Identity is never guessed: an instance whose PatientID has several values, or characters that the DICOM service could not read
+by Specific Character Set, is not in FHIR. So with IssuerOfPatientID where `Patient__IsIssuerIdUsed` makes it the system.
 """
 
 STUDY = """`status` is `available`; `modality` is the set of the series' modalities; `numberOfSeries`, `numberOfInstances` and
 `series.numberOfInstances` are counted from what is listed; `subject`, `endpoint` and `series.endpoint` are references. Series
 and instances are ordered by number and UID. Where instances disagree about their study or series, the one with the newest
 change speaks for all.
+
+A date and a time become a dateTime where the zone is known. Second 60, and what is outside the years 1 to 9999 by UTC, is left to
+the date, since not every FHIR server takes it.
 
 When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`),
 otherwise only our part of it is taken out.

@@ -6,6 +6,7 @@ project, whose `install` unpacks all of them. They are unpacked once into `.stac
 
 import contextlib
 import fcntl
+import functools
 import os
 import shutil
 import subprocess
@@ -19,9 +20,10 @@ import httpx
 from dev.process import ROOT, stopped_at_end
 
 PROGRAMS = ("func", "dicom-server", "fhir-server", "dicom-cast", "dicom-json", "bicep")
+SERVED = ("func", "dicom-server", "fhir-server")
 INSTALL = ROOT.parent / "shared" / "dotnet" / "install"
 UNPACKED = ROOT / ".stack" / "dotnet"
-START_TIMEOUT_S = 50.0
+START_TIMEOUT_S = 280.0  # a busy machine takes minutes for what else takes seconds
 STOP_TIMEOUT_S = 8.0
 # waits until its input ends and kills the process group that it was given
 LAST_ONE = 'read -r _; kill -s KILL -- "-$0"'
@@ -60,6 +62,32 @@ def _unpacked() -> Path:
     return UNPACKED
 
 
+def command() -> None:
+    """Say where Microsoft's host, DICOM service and FHIR server are, or what is missing; unpack them where needed."""
+    if lack := missing(*SERVED):
+        sys.exit(f"microsoft: {lack}")
+    print(*(program(name) for name in SERVED), sep="\n")
+
+
+def start_program(
+    name: str, *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start one of PROGRAMS; ends the command with a sentence where it is missing.
+
+    What it prints goes to stderr. Neither it nor a process that it started outlives this one, however this one ends.
+    """
+    if lack := missing(name):
+        sys.exit(f"{name}: {lack}")
+    _kill_what_is_left()
+    return subprocess.Popen(
+        [str(program(name)), *arguments],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+    )
+
+
 @contextlib.contextmanager
 def running_program(
     name: str,
@@ -68,24 +96,13 @@ def running_program(
     cwd: Path | None = None,
     stop_timeout_s: float = STOP_TIMEOUT_S,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """One of PROGRAMS for the length of a `with` block; ends the command with a sentence where it is missing.
-
-    What it prints goes to stderr. Neither it nor a process that it started outlives this one, however this one ends.
-    """
-    if lack := missing(name):
-        sys.exit(f"{name}: {lack}")
-    _kill_what_is_left()
-    child = subprocess.Popen(
-        [str(program(name)), *arguments],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-    )
+    """One of PROGRAMS for the length of a `with` block."""
+    child = start_program(name, *arguments, env=env, cwd=cwd)
     with stopped_at_end(child, stop_timeout_s):
         yield child
 
 
+@functools.cache
 def _kill_what_is_left() -> None:
     """Have this process's group killed as soon as this process is gone.
 
@@ -107,7 +124,8 @@ def wait_until_answers(child: "subprocess.Popen[bytes]", name: str, url: str) ->
         if child.poll() is not None:
             sys.exit(f"{name}: ended with status {child.returncode} before it was ready")
         with contextlib.suppress(httpx.HTTPError):
-            answer = httpx.get(url, trust_env=False, timeout=5)
+            # whoever gives up early makes a busy machine begin again with an answer of a megabyte
+            answer = httpx.get(url, trust_env=False, timeout=max(1.0, deadline - time.monotonic()))
             if answer.status_code == 200:
                 return answer
         time.sleep(0.05)

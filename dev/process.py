@@ -81,7 +81,7 @@ class Part:
         *,
         env: dict[str, str] | None = None,
         log: Path | None = None,
-        timeout_s: float = 60.0,
+        timeout_s: float = 300.0,
         cwd: Path = ROOT,
         dev: Sequence[str] = DEV,
     ) -> None:

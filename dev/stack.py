@@ -1,5 +1,7 @@
 """All parts of the local stack together: storage emulator, DICOM service, FHIR server and the app in its host.
 
+The last three are the project's stand-ins unless others are asked for (dev/parts.py).
+
 The host gets its settings from here and from the sample settings, never from a developer's own local.settings.json.
 """
 
@@ -18,6 +20,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from dev.parts import Fhir, Parts
 from dev.process import ROOT, Part
 
 STACK = ROOT / ".stack"
@@ -29,6 +32,8 @@ FEED_PAGE = 200
 MODALITY, SERIES_INSTANCE_UID = "00080060", "0020000E"
 LOOK_EVERY_S = 0.5
 SCHEDULE = "*/2 * * * * *"  # every two seconds: people are watching
+FIRST_START_S = 600.0  # parts that do not come with the project are built or unpacked then
+STAND_INS = Parts()
 
 
 class StackError(Exception):
@@ -68,6 +73,17 @@ class Stack:
     fhir: str
     host: str
     logs: Path
+    made_of: Parts
+
+    def what_runs(self) -> str:
+        """The parts that may be stand-ins, with their versions where they tell one."""
+        kinds = (("DICOM service", "dicom"), ("FHIR server", "fhir"), ("host", "host"))
+        return "\n".join(f"  {what}: {self._title(kind)}" for what, kind in kinds)
+
+    def _title(self, kind: str) -> str:
+        version = self.parts[kind].urls.get("version")
+        what: str = getattr(self.made_of, kind).description
+        return f"{what} {version}" if version else what
 
     @property
     def fhir_origin(self) -> str:
@@ -89,12 +105,16 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(ports: Ports, data: Path | None = None, logs: Path = LOGS) -> Iterator[Stack]:
+def running_stack(
+    ports: Ports, data: Path | None = None, logs: Path = LOGS, made_of: Parts = STAND_INS
+) -> Iterator[Stack]:
     """The stack for the length of a `with` block; content stays in `data`, or in memory without it."""
+    if lack := made_of.missing():
+        raise StackError(lack)
     ports.check()
     logs.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as parts:
-        servers = _start_servers(ports, data, logs, parts)
+        servers = _start_servers(ports, data, logs, parts, made_of)
         storage, dicom, fhir = (servers[name].urls for name in ("azurite", "dicom", "fhir"))
         env = {
             "AzureWebJobsStorage": storage["connection_string"],
@@ -107,14 +127,17 @@ def running_stack(ports: Ports, data: Path | None = None, logs: Path = LOGS) -> 
         arguments = ["--app", str(ROOT), "--port", str(ports.host)]
         if SAMPLE_SETTINGS.exists():
             arguments += ["--settings", str(SAMPLE_SETTINGS)]
-        host = _start("host", arguments, logs, env)
+        host = _start("host", made_of.host.command, arguments, logs, env)
         parts.callback(host.stop)
         started = {**servers, "host": host}
-        yield Stack(started, storage["connection_string"], dicom["url"], fhir["url"], host.urls["url"], logs)
+        yield Stack(started, storage["connection_string"], dicom["url"], fhir["url"], host.urls["url"], logs, made_of)
 
 
-def _start_servers(ports: Ports, data: Path | None, logs: Path, parts: contextlib.ExitStack) -> dict[str, Part]:
+def _start_servers(
+    ports: Ports, data: Path | None, logs: Path, parts: contextlib.ExitStack, made_of: Parts
+) -> dict[str, Part]:
     """They do not need one another, so they start side by side."""
+    commands = {"dicom": made_of.dicom.command, "fhir": made_of.fhir.command}
     numbers = {
         "azurite": {"--blob-port": ports.blob, "--queue-port": ports.queue, "--table-port": ports.table},
         "dicom": {"--port": ports.dicom},
@@ -127,7 +150,7 @@ def _start_servers(ports: Ports, data: Path | None, logs: Path, parts: contextli
             if data:
                 (data / name).mkdir(parents=True, exist_ok=True)
                 arguments += ["--data", str(data / name)]
-            starting[name] = threads.submit(_start, name, arguments, logs, {})
+            starting[name] = threads.submit(_start, name, commands.get(name, name), arguments, logs, {})
     started = {}
     failure = None
     for name, future in starting.items():
@@ -141,11 +164,11 @@ def _start_servers(ports: Ports, data: Path | None, logs: Path, parts: contextli
     return started
 
 
-def _start(name: str, arguments: list[str], logs: Path, env: dict[str, str]) -> Part:
+def _start(name: str, command: str, arguments: list[str], logs: Path, env: dict[str, str]) -> Part:
     log = logs / f"{name}.log"
     log.write_bytes(b"")
     try:
-        return Part([name, *arguments], env=env, log=log)
+        return Part([command, *arguments], env=env, log=log, timeout_s=FIRST_START_S)
     except RuntimeError as error:
         said = log.read_text(errors="replace").strip().splitlines()
         raise StackError(f"{name} did not start: {said[-1] if said else error} (all of it in {log})") from error
@@ -240,8 +263,10 @@ class View:
         resource: dict[str, Any] = answer.json()
         return resource
 
-    def fhir_requests(self) -> int:
-        """Requests the FHIR server has answered, ours included."""
+    def fhir_requests(self) -> int | None:
+        """Requests the FHIR server has answered, these included; None where it does not count them."""
+        if self._stack.made_of.fhir is Fhir.MICROSOFT:
+            return None
         return int(self._http.get(f"{self._stack.fhir_origin}/_dev/stats").raise_for_status().json()["total"])
 
     def recorded(self, study: str) -> list[str]:

@@ -7,13 +7,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dev.parts import Dicom, DicomOption, Fhir, FhirOption, Host, HostOption, Parts
 from dev.process import announce, exit_with_parent, terminate_on_sigterm
 from dev.stack import LOGS, STACK, Ports, Stack, StackError, running_stack
 
 
 def command(
     *,
-    data: Annotated[Path, typer.Option(help="Folder that keeps what was stored.")] = STACK / "data",
+    host: HostOption = Host.STAND_IN,
+    dicom: DicomOption = Dicom.STAND_IN,
+    fhir: FhirOption = Fhir.LOCAL,
+    data: Annotated[Path, typer.Option(help="Folder that keeps what was stored; the stand-ins alone can.")] = STACK
+    / "data",
     blob_port: Annotated[
         int, typer.Option(help="Port of the blob service; 0 picks a free one, here and below.")
     ] = 10000,
@@ -27,9 +32,11 @@ def command(
     terminate_on_sigterm()
     exit_with_parent()
     ports = Ports(blob_port, queue_port, table_port, dicom_port, fhir_port, host_port)
+    made_of = Parts(host, dicom, fhir)
+    kept = data if made_of.keep_content else None
     try:
-        with running_stack(ports, data) as stack:
-            Console(stderr=True, highlight=False, soft_wrap=True).print(_how_to(stack, data), markup=False)
+        with running_stack(ports, kept, made_of=made_of) as stack:
+            Console(stderr=True, highlight=False, soft_wrap=True).print(_how_to(stack, kept), markup=False)
             announce(
                 part="up",
                 dicom=stack.dicom,
@@ -45,9 +52,12 @@ def command(
         sys.exit(f"up: {error}")
 
 
-def _how_to(stack: Stack, data: Path) -> str:
+def _how_to(stack: Stack, data: Path | None) -> str:
+    kept = f"stays in {data}" if data else "is in memory, and gone then"
     return f"""
-The stack is running; Ctrl-C stops it. What is stored stays in {data}.
+The stack is running; Ctrl-C stops it. What is stored {kept}.
+
+{stack.what_runs()}
 
   store studies    .venv/bin/python -m dev load FOLDER --dicom {stack.dicom}
   look at FHIR     curl -s '{stack.fhir}/ImagingStudy?_count=5'

@@ -16,8 +16,8 @@ class Advice(NamedTuple):
 ADVICE = {
     "throttled": Advice(
         "deferred",
-        "The server asks for less (429). Nothing, unless it lasts: then raise its capacity or lower "
-        "`batchSize` in host.json.",
+        "The server asks for less (429, or `throttled` in its answer). Nothing, unless it lasts: then raise its "
+        "capacity or lower `batchSize` in host.json.",
     ),
     "unavailable": Advice(
         "deferred",
@@ -26,10 +26,15 @@ ADVICE = {
     ),
     "server-error": Advice(
         "deferred",
-        "The server answers 5xx. If only for some instances of a study, their metadata is damaged in the "
-        "DICOM service.",
+        "The server answers 5xx. Nothing, unless it lasts: then look at the service. (If the DICOM service fails for "
+        "some instances only, these are `unreadable-metadata`.)",
     ),
     "unreadable": Advice("deferred", "The server answers JSON that cannot be parsed."),
+    "incomplete-answer": Advice(
+        "deferred",
+        "An answer took too long (60 s to its beginning, and 10 s more for each MB that was sent; 120 s from there to "
+        "its end) or was larger than 256 MiB. Nothing, unless it lasts: then look at the load of the server.",
+    ),
     "transient": Advice("deferred", "Another passing failure."),
     "claimed": Advice(
         "deferred",
@@ -78,6 +83,12 @@ ADVICE = {
         "`PatientStateTable` to begin anew: sequences start again, and what is remembered by sequence is "
         "void.",
     ),
+    "not-polling": Advice(
+        "nothing moves",
+        "The timer has not run, or each of its polls failed, for longer than its schedule allows; `/api/health` says "
+        "this. Look for `poll_failed` in the log. If there is none: is the app stopped, did its host end, or does the "
+        "host say at its start that `poll_change_feed` is in error (a `SYNC_SCHEDULE` that it cannot read)?",
+    ),
     "misconfigured": Advice("deferred", "Another fault of set-up."),
     "ambiguous-match": Advice(
         "parked",
@@ -98,12 +109,35 @@ ADVICE = {
     ),
     "rejected": Advice(
         "parked",
-        "The FHIR server refuses the content (400, 422); the line holds its issue codes, the log of the server "
-        "what it misses. Mend the study in DICOM or the rule of the server, then release.",
+        "The FHIR server refuses the content (400, 422), twice, and names no element that can be left out; the line "
+        "holds its issue codes, the log of the server what it misses. Mend the study in DICOM or the rule of the "
+        "server, then release.",
     ),
     "permanent": Advice(
         "parked",
         "Another lasting failure. The next change of the study tries it again, and so does releasing it.",
+    ),
+    "deadline": Advice(
+        "deferred",
+        "The study was not done within half of `functionTimeout` (host.json: 5 of 10 minutes). Look for a slow "
+        "service; where a study is too large for the time, raise `functionTimeout`.",
+    ),
+    "process-died": Advice(
+        "parked",
+        "The study ended the process that worked on it alone, at once or several times. Give the instances more "
+        "memory if the reason is SIGKILL or a lack of memory; otherwise report it. Then release. Until it "
+        "succeeds, each change of it is tried in a process of its own.",
+    ),
+    "too-slow": Advice(
+        "parked",
+        "The process that worked on the study alone was ended after three quarters of `functionTimeout`: it no "
+        "longer reacted. Report it, with the kind of the study. Then release; until it succeeds, each change of it "
+        "is tried in a process of its own.",
+    ),
+    "process-not-started": Advice(
+        "deferred",
+        "A worker ended, and what it worked on cannot be tried in a process of its own: the line says why. Check the "
+        "settings and the memory of the instance.",
     ),
     "bug": Advice("parked", "See `poison_message`."),
     "malformed-message": Advice(
@@ -113,18 +147,33 @@ ADVICE = {
     ),
     "malformed-entry": Advice(
         "recorded",
-        "A row of the change feed cannot be read; the rest went on. Releasing it looks at the study that it names, if "
-        "anything of that was ever written, and takes the row away.",
+        "A row of the change feed cannot be read; the rest went on. Releasing it looks at the study that it names "
+        "and takes the row away.",
     ),
     "missing": Advice(
         "recorded",
         "The instance lacks PatientID or SOPClassUID and is not in FHIR. Mend it in the DICOM service; the "
         "update brings it in.",
     ),
+    "illegible-identity": Advice(
+        "recorded",
+        "The instance is not in FHIR: the DICOM service could not read every character of its PatientID, or of the "
+        "issuer where that is the identifier system, and wrote `?` or another substitute, so two persons could become "
+        "one. Specific Character Set is absent, unknown, or cannot express what is there; without it a `?` that was "
+        "meant looks the same. Set the right character set (`ISO_IR 192`, say) in the object and store it again; the "
+        "update brings it in.",
+    ),
+    "several-identities": Advice(
+        "recorded",
+        "The instance is not in FHIR: its PatientID, or the issuer where that is the identifier system, has several "
+        "values. Correct it in the DICOM service; the update brings it in.",
+    ),
     "unreadable-metadata": Advice(
         "recorded",
-        "The metadata of the instance cannot be read; what FHIR says of it stays. Mend or replace it in the DICOM "
-        "service; the update brings it in.",
+        "The DICOM service does not give the metadata of this instance, or in a form that cannot be read, while it "
+        "answers for others; what FHIR says of the instance stays, and the rest of its study is in step. It is tried "
+        "again seven times over about six hours, and with the next change of the study. If the row stays, replace the "
+        "instance in the DICOM service (delete it and store it mended); the change brings it in.",
     ),
     "dicom-cast": Advice(
         "recorded",

@@ -15,7 +15,7 @@ Messages are written for operators. They never hold values of DICOM attributes, 
 sent, because any of these can name a patient.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 class SyncError(Exception):
@@ -89,9 +89,13 @@ class AmbiguousMatch(PermanentError):
 
 
 class Rejected(PermanentError):
-    """The FHIR server refuses the content."""
+    """The FHIR server refuses the content; `elements` are those that it names (see `shared.fhir.refusal`)."""
 
     code = "rejected"
+
+    def __init__(self, message: str, *, code: str | None = None, elements: Collection[str] = ()) -> None:
+        super().__init__(message, code=code)
+        self.elements = frozenset(elements)
 
 
 class Misconfigured(SyncError):

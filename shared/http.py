@@ -1,5 +1,6 @@
 """HTTP for both services: client, transport, bodies, and the one table from status to error."""
 
+import asyncio
 import contextlib
 import json
 import ssl
@@ -19,13 +20,21 @@ from shared.errors import (
     Unavailable,
     VersionConflict,
 )
-from shared.retry import retry_after_s
+from shared.retry import INCOMPLETE, retry_after_s
 
-TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=60.0)
+ANSWER_S = 60.0
+TIMEOUT = httpx.Timeout(ANSWER_S, connect=10.0, pool=60.0)
+# what a server needs for a write grows with it. Microsoft's FHIR server, on two busy cores, took ImagingStudies of
+# 1.3 MB, 12.7 MB and 18 MB in 14 s, 68 s and 98 s
+BYTES_PER_S = 100_000
+# a message has half of the functionTimeout of host.json, five minutes; the rest is for reading and remembering
+LONGEST_ANSWER_S = 240.0
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
 
 # the metadata of a study of 10,000 instances has 50 MB; a worker of 2 GB could not decode more than this
 MOST_BYTES = 256 * 1024 * 1024
+# from the first byte of an answer to its last; a server that dribbles would hold a pass for ever
+MOST_BODY_S = 120.0
 OF_TRANSFER = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 # what an Unavailable is about, where that matters
@@ -76,6 +85,12 @@ def meaning_of(status: int) -> Meaning:
     return Meaning(Rejected) if status < httpx.codes.INTERNAL_SERVER_ERROR else FAILED
 
 
+def timeout_for(length: int) -> httpx.Timeout:
+    """The time that an answer to a request with a body of so many bytes may take."""
+    answer_s = min(ANSWER_S + length / BYTES_PER_S, LONGEST_ANSWER_S)
+    return httpx.Timeout(connect=TIMEOUT.connect, read=answer_s, write=TIMEOUT.write, pool=TIMEOUT.pool)
+
+
 def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
     """A client for one service. Proxies and certificates come from nowhere but the system's store."""
     return httpx.AsyncClient(
@@ -96,7 +111,9 @@ def _certificates() -> ssl.SSLContext:
 
 
 async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) -> httpx.Response:
-    """Send one request, read the whole answer; a failed transport or a body without end becomes Unavailable."""
+    """Send one request, read the whole answer. A failed transport and an answer that breaks off become Unavailable; one
+    that is too long in coming or too large does, too, with the code INCOMPLETE.
+    """
     try:
         return await _whole(service, await client.send(request, stream=True))
     except (httpx.HTTPError, OSError) as error:  # httpx lets errors of TLS and of the socket through now and then
@@ -104,7 +121,9 @@ async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) 
             raise Misconfigured(f"the certificate of {service} is not valid here", code="certificate") from None
         # connection errors before anything was sent cannot have been carried out
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        raise Unavailable(f"{service} gave no answer ({type(error).__name__})", outcome_unknown=not unsent) from None
+        code = INCOMPLETE if isinstance(error, httpx.ReadTimeout | TimeoutError) else None
+        text = f"{service} gave no whole answer ({type(error).__name__})"
+        raise Unavailable(text, code=code, outcome_unknown=not unsent) from None
     except (httpx.InvalidURL, httpx.CookieConflict) as error:
         raise Misconfigured(f"{service} cannot be addressed ({type(error).__name__})") from None
 
@@ -112,12 +131,12 @@ async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) 
 async def _whole(service: str, response: httpx.Response) -> httpx.Response:
     """The answer with its body, decompressed."""
     body = BytesIO()  # hands its content out without a copy
-    async with contextlib.aclosing(response):
+    async with contextlib.aclosing(response), asyncio.timeout(MOST_BODY_S):
         async for part in response.aiter_bytes():
             body.write(part)
             if body.tell() > MOST_BYTES:
                 text = f"{service} answered {response.status_code} with more than {MOST_BYTES} bytes"
-                raise Unavailable(text, code=UNREADABLE)
+                raise Unavailable(text, code=INCOMPLETE)
     headers = [(name, value) for name, value in response.headers.raw if name.lower() not in OF_TRANSFER]
     return httpx.Response(response.status_code, headers=headers, content=body.getvalue(), request=response.request)
 

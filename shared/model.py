@@ -80,7 +80,8 @@ class StudyChange:
 
     `poll` orders polls: whatever is listed here was visible in DICOM before any message of a later poll was sent.
     No instances listed means: look at the whole study. `part` numbers the messages of a poll to one study; it is below
-    zero in one that no poll sent.
+    zero in one that no poll sent. alone: to be worked on in a process of its own. deaths: how many processes ended
+    without a result while they had it.
     """
 
     study: StudyKey
@@ -89,6 +90,8 @@ class StudyChange:
     instances: Mapping[InstanceKey, int] = field(default_factory=dict)
     attempts: int = 0
     first_failed_at: datetime | None = None
+    alone: bool = False
+    deaths: int = 0
 
     @property
     def message_id(self) -> str:
@@ -120,6 +123,10 @@ class StudyChange:
             message["attempts"] = self.attempts
         if self.first_failed_at:
             message["firstFailedAt"] = self.first_failed_at.isoformat()
+        if self.alone:
+            message["alone"] = True
+        if self.deaths:
+            message["deaths"] = self.deaths
         return json.dumps(message, separators=(",", ":"))
 
     @classmethod
@@ -139,6 +146,8 @@ class StudyChange:
                 },
                 attempts=_whole(message.get("attempts", 0), most=MAX_INT32),
                 first_failed_at=datetime.fromisoformat(first_failed_at).astimezone(UTC) if first_failed_at else None,
+                alone=message.get("alone") is True,
+                deaths=_whole(message.get("deaths", 0), most=MAX_INT32),
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ValueError("not a StudyChange message") from None
@@ -215,8 +224,11 @@ class StudyState:
     patient: key of the Patient the study is linked to.
     has_records: error rows may exist for this study.
     parked: a message was parked; the next pass must read the whole study.
+    fatal_poll: the poll of the last message that ended its own process or held it for too long, 0 for none. Later
+    messages of the study are worked on alone, until one succeeds.
     written: what was last written of the study, by resource type.
     offers: sequence of each demographic element that the study offers to its Patient, as its row there says.
+    refused: elements that the FHIR server refused, as the study was at sequence `refused_at`.
     """
 
     marks: Mapping[bytes, int] = field(default_factory=dict)
@@ -225,8 +237,11 @@ class StudyState:
     patient: str = ""
     has_records: bool = False
     parked: bool = False
+    fatal_poll: int = 0
     written: Mapping[str, Written] = field(default_factory=dict)
     offers: Mapping[str, int] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+    refused_at: int = 0
     etag: str | None = None
 
 
@@ -267,10 +282,13 @@ class SequenceRange:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far the feed has been enqueued; `poll` is the number of the last poll, `witness` the last entry read."""
+    """How far the feed has been enqueued; `poll` is the number of the last poll, `witness` the last entry read,
+    `saved_at` when the row was written, by the clock of the poller.
+    """
 
     sequence: int = 0
     poll: int = 0
     holes: tuple[SequenceRange, ...] = ()
     etag: str | None = None
     witness: Witness | None = None
+    saved_at: datetime | None = None

@@ -13,6 +13,8 @@ from shared.errors import TransientError, VersionConflict
 REPEATS = 3
 REPEAT_WAIT_S = 0.2
 REPEAT_WAIT_MAX_S = 2.0
+# an answer that took too long or was too large: the code of an error that seconds do not mend
+INCOMPLETE = "incomplete-answer"
 # nobody who asks for more means it
 LONGEST_WAIT_S = 24 * 3600.0
 
@@ -35,7 +37,7 @@ async def repeated(call: Callable[[], Awaitable[T]], kind: type[TransientError] 
 
 def _worth_repeating(error: TransientError) -> bool | float:
     """Whether, or after how many seconds. Longer waits are for the queue."""
-    if isinstance(error, VersionConflict):
+    if isinstance(error, VersionConflict) or error.code == INCOMPLETE:
         return False
     if error.retry_after_s is None:
         return True

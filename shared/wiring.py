@@ -1,5 +1,6 @@
 """The composition root: settings to clients to stores to poller and runner. Heavy to import: see `shared.worker`."""
 
+import asyncio
 import gc
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -12,6 +13,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueClient
 
+from shared.child import Child
 from shared.config import Demographics, Settings
 from shared.credentials.tokens import Tokens
 from shared.dicom import client as dicom_client
@@ -19,11 +21,12 @@ from shared.dicom.client import DicomClient, check_reset
 from shared.errors import Misconfigured
 from shared.fhir import client as fhir_client
 from shared.fhir.client import FhirClient
+from shared.health import Check, Checks
 from shared.http import new_client
 from shared.mapping.patient import PatientRules
 from shared.retry import repeated
 from shared.settings.authentication import Authentication
-from shared.settings.hosting import StorageAccount
+from shared.settings.hosting import Limits, StorageAccount
 from shared.storage import checkpoint, creation_claim, patient_state, study_state
 from shared.storage.calls import CLIENT_OPTIONS
 from shared.storage.error_records import ErrorRecords, ErrorTable
@@ -62,13 +65,35 @@ class App:
         check_reset(latest, done)
         return latest - done
 
+    @property
+    def checks(self) -> Checks:
+        """What `/api/health` asks."""
+        numbers: dict[str, Check] = {
+            "behind": self.behind,
+            "queue": self.queue.depth,
+            "poison": self.poison_queue.depth,
+            "fhir": self.fhir.probe,
+        }
+        return Checks(numbers, self.queue.visible, self.polled_at)
+
+    async def polled_at(self) -> datetime | None:
+        """When a poll last wrote the checkpoint; None before the first."""
+        return (await self.checkpoints.get()).saved_at
+
+    async def ensure_queues(self) -> None:
+        """Create both queues where they are missing: the host asks for each every second, and logs every 404."""
+        await asyncio.gather(self.queue.ensure(), self.poison_queue.ensure())
+
     async def close(self) -> None:
         """Close every connection."""
         await self.resources.aclose()
 
 
-def build(settings: Settings, account: StorageAccount) -> App:
-    """The app of these settings. Connects to nothing yet."""
+def build(settings: Settings, account: StorageAccount, *, starts_processes: bool = True) -> App:
+    """The app of these settings. Connects to nothing yet.
+
+    starts_processes: whether it works on messages that are marked alone in a process of their own.
+    """
     gc.set_threshold(COLLECT_AFTER)
     resources = AsyncExitStack()
     dicom_web = settings.dicom_web
@@ -92,7 +117,11 @@ def build(settings: Settings, account: StorageAccount) -> App:
     )
     reconciler = Reconciler(dicom, fhir, stores, queue, _rules(settings))
     retry = settings.retry_configuration.total_retry_duration
-    runner = Runner(reconciler, stores.studies, queue, records, retry, _now)
+    limits = Limits.load()
+    work_alone = Child(limits.process_s).work if starts_processes else None
+    runner = Runner(
+        reconciler, stores.studies, queue, records, retry, _now, limit_s=limits.message_s, work_alone=work_alone
+    )
     record_malformed = not settings.dicom_cast.features.ignore_json_parsing_errors
     poller = Poller(dicom, checkpoints, queue, records, _now, record_malformed=record_malformed)
     return App(poller, runner, queue, poison_queue, checkpoints, records, dicom, fhir, resources)

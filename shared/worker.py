@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from shared.config import Settings
 from shared.errors import Misconfigured, SyncError, VersionConflict
+from shared.health import Checks, Health
 from shared.model import StudyChange
 from shared.settings.hosting import StorageAccount, Triggers
+from shared.single_flight import SingleFlight
 from shared.telemetry import event, quiet_libraries
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from shared.sync.runner import Runner
     from shared.wiring import App
 
-HEALTH_TIMEOUT_S = 10.0
 REFUSED = "access-refused"
 # a vault is asked again no sooner, however many are refused
 READ_AGAIN_AFTER_S = 60.0
@@ -34,15 +34,19 @@ class Worker:
         self._retired: App | None = None
         self._settings: Settings | None = None
         self._read_at = 0.0
-        self._building = asyncio.Lock()
+        self._building: SingleFlight[App] = SingleFlight()
+        self._renewing: SingleFlight[None] = SingleFlight()
         self._poll_error: str | None = None  # said once, not at every tick
+        self._with_queues: App | None = None
+        self._health = Health(self._checks, Triggers.load().schedule)
 
     async def app(self) -> "App":
         """Raises Misconfigured, which names every wrong setting, or Unavailable where a vault does not answer."""
-        async with self._building:
-            if self._app is None:
-                self._app = await self._build()
-            return self._app
+        return self._app or await self._building.run(self._first)
+
+    async def _first(self) -> "App":
+        self._app = await self._build()
+        return self._app
 
     async def _build(self) -> "App":
         self._settings = await _read_settings()
@@ -56,27 +60,32 @@ class Worker:
 
         What is under way ends with the old one, whose connections stay until the next time.
         """
-        async with self._building:
-            is_known = self._settings is None or self._settings.key_vault.endpoint is None
-            if is_known or time.monotonic() - self._read_at < READ_AGAIN_AFTER_S:
+        is_known = self._settings is None or self._settings.key_vault.endpoint is None
+        if not is_known and time.monotonic() - self._read_at >= READ_AGAIN_AFTER_S:
+            await self._renewing.run(self._renew)
+
+    async def _renew(self) -> None:
+        self._read_at = time.monotonic()
+        try:
+            if await _read_settings() == self._settings:
                 return
-            self._read_at = time.monotonic()
-            try:
-                if await _read_settings() == self._settings:
-                    return
-                retired, self._app = self._app, await self._build()
-            except SyncError as error:
-                event("settings_not_read", logging.WARNING, code=error.code, reason=error)
-                return
-            event("settings_renewed", reason="a credential was refused, and the vault holds other settings now")
-            if self._retired is not None:
-                await self._retired.close()
-            self._retired = retired
+            retired, self._app = self._app, await self._build()
+        except SyncError as error:
+            event("settings_not_read", logging.WARNING, code=error.code, reason=error)
+            return
+        event("settings_renewed", reason="a credential was refused, and the vault holds other settings now")
+        if self._retired is not None:
+            await self._retired.close()
+        self._retired = retired
 
     async def poll(self) -> "PollResult | None":
         """One poll; None when it could not be done now. The next tick of the timer tries again."""
         try:
-            result = await (await self.app()).poller.poll()
+            app = await self.app()
+            if self._with_queues is not app:
+                await app.ensure_queues()
+                self._with_queues = app
+            result = await app.poller.poll()
         except VersionConflict:
             event("poll_overtaken", reason="another poller is at work")
             return None
@@ -98,14 +107,19 @@ class Worker:
             )
         return result
 
-    async def sync(self, text: str) -> None:
-        """One message of the queue."""
-        if (runner := await self._runner_for(text)) and (await runner.run(text)).code == REFUSED:
+    async def sync(self, text: str, deliveries: int = 1) -> None:
+        """One message of the queue. deliveries: how often it was delivered, this time included."""
+        if (runner := await self._runner_for(text)) and (await runner.run(text, deliveries)).code == REFUSED:
             await self._refused()
 
     async def record_poison(self, text: str) -> None:
         """One message of the poison queue."""
-        if runner := await self._runner_for(text):
+        try:
+            runner = await self._runner_for(text)
+        except ValueError:  # nowhere to record it: where the tables are is a setting
+            event("poison_message", logging.ERROR, code="malformed-message")
+            return
+        if runner is not None:
             await runner.record_poison(text)
 
     async def _runner_for(self, text: str) -> "Runner | None":
@@ -119,42 +133,12 @@ class Worker:
             await _wait_for_settings(StudyChange.from_json(text))
             return None
 
+    async def _checks(self) -> Checks:
+        return (await self.app()).checks
+
     async def health(self) -> dict[str, Any]:
-        """Whether settings and services are as they should be, and how much is waiting.
-
-        Problems name settings and services, never values.
-        """
-        try:
-            app = await self.app()
-        except Misconfigured as error:
-            return {"status": "unhealthy", "problems": list(error.problems)}
-        except SyncError as error:
-            return {"status": "unhealthy", "problems": [f"{error.code}: {error}"]}
-        problems: list[str] = []
-        numbers: dict[str, int] = {}
-        checks = {
-            "behind": app.behind,
-            "queue": app.queue.depth,
-            "poison": app.poison_queue.depth,
-            "fhir": app.fhir.probe,
-        }
-
-        async def check(name: str, ask: Callable[[], Awaitable[int | None]]) -> None:
-            try:
-                async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                    number = await ask()
-            except SyncError as error:
-                problems.append(f"{error.code}: {error}")
-            except TimeoutError:
-                problems.append(f"slow: no answer about {name} within {HEALTH_TIMEOUT_S:.0f} s")
-            else:
-                if number is not None:
-                    numbers[name] = number
-
-        await asyncio.gather(*(check(name, ask) for name, ask in checks.items()))
-        if numbers.get("poison"):
-            problems.append("bug: the poison queue is not empty")
-        return {"status": "unhealthy" if problems else "healthy", "problems": sorted(problems), **numbers}
+        """Whether settings and services are as they should be, and how much is waiting."""
+        return await self._health.answer()
 
 
 async def _wait_for_settings(change: StudyChange) -> None:

@@ -1,6 +1,7 @@
 """The local stack for tests: real processes, started once, emptied for each test.
 
-`--fhir hapi` puts HAPI FHIR in the place of the stack's own FHIR server (`make test-hapi`).
+`--fhir hapi` puts HAPI FHIR in the place of the stack's own FHIR server (`make test-hapi`); `--fhir microsoft`,
+`--dicom microsoft` and `--host func` put Microsoft's own programs in the places of all three (`make test-microsoft`).
 """
 
 from datetime import timedelta
@@ -9,21 +10,37 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dev.parts import Dicom, Fhir, Host, Parts
 from dev.process import Part
 from tests.identity_stack import DICOM_AUDIENCE, FHIR_AUDIENCE, OTHER_WAYS, Gate, IdentityProvider, Vault
 from tests.stack import Stack
 
 HAPI_ONLY = Path(__file__).parent / "hapi"
-FIRST_START_S = 600.0  # HAPI is built and fetched then
+FIRST_START_S = 600.0  # HAPI is built and fetched then, Microsoft's programs are unpacked
 
 
 def pytest_addoption(parser):
-    parser.addoption("--fhir", choices=("fhir", "hapi"), default="fhir", help="the FHIR server under test")
+    defaults = Parts()
+    for name, kind, what in (
+        ("host", Host, "the Functions host"),
+        ("dicom", Dicom, "the DICOM service"),
+        ("fhir", Fhir, "the FHIR server"),
+    ):
+        choices = [each.value for each in kind]
+        parser.addoption(f"--{name}", choices=choices, default=getattr(defaults, name).value, help=f"{what} under test")
     parser.addoption("--rounds", type=int, default=5, help="how often workers race for the same new resources")
 
 
+def _parts(config):
+    """What is under test."""
+    option = config.getoption
+    return Parts(Host(option("--host")), Dicom(option("--dicom")), Fhir(option("--fhir")))
+
+
 def pytest_configure(config):
-    config.addinivalue_line("markers", "not_on_hapi(reason): relies on what the stack's own FHIR server can do")
+    config.addinivalue_line("markers", "not_on(part, reason): arranges what this part cannot be made to do")
+    if lack := _parts(config).missing():
+        raise pytest.UsageError(lack)
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -32,18 +49,25 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(config, items):
-    for item in items if _is_hapi(config) else ():
-        if marker := item.get_closest_marker("not_on_hapi"):
-            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
+    commands = _parts(config).commands
+    for item in items:
+        for marker in item.iter_markers("not_on"):
+            part, reason = marker.args
+            if part in commands:
+                item.add_marker(pytest.mark.skip(reason=f"not on {part}: {reason}"))
 
 
 def pytest_terminal_summary(terminalreporter, config):
     if not _is_hapi(config):
         terminalreporter.write_line("left out: HAPI FHIR as the server, see `make test-hapi` (Java 17, Maven)")
+    stand_ins = [name for name in _parts(config).commands if name in ("host", "dicom", "fhir")]
+    if stand_ins:
+        names = ", ".join(stand_ins)
+        terminalreporter.write_line(f"left out: Microsoft's own in the place of {names}, see `make test-microsoft`")
 
 
 def _is_hapi(config):
-    return config.getoption("--fhir") == "hapi"
+    return config.getoption("--fhir") == Fhir.HAPI
 
 
 def _part(request, *args, **options):
@@ -58,17 +82,28 @@ def azurite(request):
     return _part(request, "azurite", "--blob-port", "0", "--queue-port", "0", "--table-port", "0").urls
 
 
+def _server(request, name):
+    """Where a server answers; Microsoft's have a proxy in front that empties, counts and fails as the stand-ins do."""
+    admin = ("--admin",) if name in ("dicom-server", "fhir-server") else ()
+    return _part(request, name, "--port", "0", *admin, timeout_s=FIRST_START_S).urls["url"]
+
+
 @pytest.fixture(scope="session")
 def dicom_service(request):
-    """The DICOM service stand-in."""
-    return _part(request, "dicom", "--port", "0").urls["url"]
+    """The DICOM service under test."""
+    return _server(request, _parts(request.config).dicom.command)
 
 
 @pytest.fixture(scope="session")
 def fhir_server(request):
     """The FHIR server under test."""
-    name = request.config.getoption("--fhir")
-    return _part(request, name, "--port", "0", timeout_s=FIRST_START_S if name == "hapi" else 60.0).urls["url"]
+    return _server(request, _parts(request.config).fhir.command)
+
+
+@pytest.fixture(scope="session")
+def host_command(request):
+    """The command of the Functions host under test."""
+    return _parts(request.config).host.command
 
 
 @pytest.fixture
@@ -84,9 +119,9 @@ def second_fhir_server(request):
 
 
 def _empty(dicom, *fhir_servers):
-    httpx.post(f"{dicom}/_dev/reset", trust_env=False, verify=False).raise_for_status()
+    httpx.post(f"{dicom}/_dev/reset", trust_env=False, verify=False, timeout=120).raise_for_status()
     for url in fhir_servers:
-        httpx.post(url.split("/fhir")[0] + "/_dev/reset", trust_env=False, verify=False).raise_for_status()
+        httpx.post(url.split("/fhir")[0] + "/_dev/reset", trust_env=False, verify=False, timeout=120).raise_for_status()
 
 
 @pytest.fixture
@@ -108,7 +143,7 @@ async def fresh_projection(monkeypatch, azurite, dicom_service, second_fhir_serv
 
     async def project():
         httpx.post(
-            second_fhir_server.split("/fhir")[0] + "/_dev/reset", trust_env=False, verify=False
+            second_fhir_server.split("/fhir")[0] + "/_dev/reset", trust_env=False, verify=False, timeout=120
         ).raise_for_status()
         fresh = Stack(monkeypatch, azurite, dicom_service, second_fhir_server)
         stacks.append(fresh)

@@ -9,6 +9,19 @@ def children(pid):
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def below(pid):
+    """The processes that this one started, and those that they started."""
+    return [each for child in children(pid) for each in (child, *below(child))]
+
+
+def is_worker(pid):
+    """Whether this is the process in which Microsoft's host runs the functions."""
+    try:
+        return b"worker.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def _alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"

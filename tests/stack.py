@@ -29,7 +29,7 @@ class Stack:
         self.azurite, self.dicom, self.fhir = azurite, dicom, fhir
         self.name = f"t{next(NUMBERS)}x{id(self)}"
         self._monkeypatch = monkeypatch
-        self.http = httpx.AsyncClient(timeout=60, trust_env=False, verify=False)
+        self.http = httpx.AsyncClient(timeout=120, trust_env=False, verify=False)
         self.app = self.new_app()
         self._apps = [self.app]
         self.queue = QueueClient.from_connection_string(
@@ -120,14 +120,14 @@ class Stack:
     async def run(self, *texts, app=None):
         return [(await (app or self.app).runner.run(text)).outcome for text in texts]
 
-    async def drain(self, app=None):
-        """Poll and run until nothing is left; outcomes."""
+    async def drain(self, app=None, waiting=0):
+        """Poll and run until nothing is left but so many messages that wait for minutes and hours; outcomes."""
         outcomes = Counter()
         while True:
             polled = await self.poll(app)
             texts = await self.messages()
             outcomes.update(map(str, await self.run(*texts, app=app)))
-            if not texts and polled.sequence >= polled.latest and not await self.app.queue.depth():
+            if not texts and polled.sequence >= polled.latest and await self.app.queue.depth() <= waiting:
                 return outcomes
             await asyncio.sleep(0 if texts else 0.1)
 

@@ -22,9 +22,13 @@ PURE = {
     "shared.dicom.study",
     "shared.dicom.values",
     "shared.fhir.bundle",
+    "shared.fhir.capabilities",
     "shared.fhir.identifiers",
+    "shared.fhir.outcome",
     "shared.fhir.ownership",
+    "shared.fhir.refusal",
     "shared.fhir.systems",
+    "shared.schedule",
     "shared.sync.backoff",
     "shared.sync.circuit",
     "shared.sync.marks",
@@ -62,12 +66,21 @@ MAY_IMPORT = {
         "shared.settings",
         "shared.http",
         "shared.retry",
+        "shared.single_flight",
         "shared.errors",
     ),
+    "shared.single_flight": (),
     "shared.retry": ("shared.errors",),
     "shared.http": ("shared.errors", "shared.retry"),
     "shared.dicom": ("shared.http", "shared.retry", "shared.model", "shared.errors", "shared.dicom"),
-    "shared.fhir": ("shared.http", "shared.retry", "shared.model", "shared.errors", "shared.fhir"),
+    "shared.fhir": (
+        "shared.http",
+        "shared.retry",
+        "shared.single_flight",
+        "shared.model",
+        "shared.errors",
+        "shared.fhir",
+    ),
     "shared.storage": ("shared.retry", "shared.model", "shared.errors", "shared.storage"),
     "shared.mapping": ("shared.dicom", "shared.fhir", "shared.model", "shared.errors", "shared.mapping"),
     "shared.sync": (
@@ -77,13 +90,18 @@ MAY_IMPORT = {
         "shared.mapping",
         "shared.sync",
         "shared.http",
+        "shared.single_flight",
         "shared.model",
         "shared.errors",
         "shared.telemetry",
     ),
+    "shared.schedule": ("shared.text_forms",),
+    "shared.health": ("shared.schedule", "shared.sync", "shared.errors"),
     "shared.wiring": ("shared",),
     "shared.worker": ("shared",),
     "shared.operate": ("shared",),
+    "shared.alone": ("shared",),
+    "shared.child": ("shared.sync.alone", "shared.sync.attempt", "shared.model", "shared.errors", "shared.telemetry"),
     "shared.advice": (),
     "function_app": ("shared.settings.hosting", "shared.worker", "shared.model", "shared.errors", "shared.telemetry"),
 }
@@ -177,14 +195,18 @@ def test_file_imports_only_what_its_place_allows(name):
 
 
 def test_nothing_imports_the_composition_root_but_the_worker():
-    assert {name for name in MODULES if "shared.wiring" in _imports(name)} <= {"shared.worker", "shared.operate"}
+    assert {name for name in MODULES if "shared.wiring" in _imports(name)} <= {
+        "shared.worker",
+        "shared.operate",
+        "shared.alone",
+    }
 
 
 @pytest.mark.parametrize("name", ["shared.dicom.client", "shared.fhir.client"])
 def test_client_knows_http_and_the_pure_files_of_its_folder(name):
     folder = name.rpartition(".")[0]
     own = {found for found in PURE if _within(found, [folder])}
-    assert _ours(name) - own - ROOTS - {"shared.http", "shared.retry"} == set()
+    assert _ours(name) - own - ROOTS - {"shared.http", "shared.retry", "shared.single_flight"} == set()
 
 
 def test_only_mapping_and_sync_know_dicom_and_fhir():

@@ -22,6 +22,7 @@ from shared.config import Settings
 from shared.settings.hosting import StorageAccount
 from shared.storage import checkpoint, creation_claim, patient_state, study_state
 from shared.storage.error_records import ErrorTable
+from shared.sync import refusals
 from shared.sync.cases import CODE_OF_DICOM_CAST
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,7 +91,8 @@ def class_codes():
 
 
 def named_codes():
-    names = {"UNREADABLE", "SERVER_ERROR", "BUG", "MALFORMED_ENTRY", "MALFORMED_MESSAGE"}
+    names = {"UNREADABLE", "INCOMPLETE", "UNREAD", "SERVER_ERROR", "BUG", "MALFORMED_ENTRY", "MALFORMED_MESSAGE"}
+    names |= {"DEADLINE", "DIED", "TOO_SLOW", "NOT_STARTED"}
     for tree in SOURCES.values():
         for node in tree.body:
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in names:
@@ -119,7 +121,7 @@ def test_every_finding_is_documented():
     page = (ROOT / "docs" / "operations.md").read_text()
     table = page[page.index("| code | the value was |") :]
     documented = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE))
-    assert documented == set(constants({"find"}, position=1))
+    assert documented == set(constants({"find"}, position=1)) | {refusals.CODE}
 
 
 def test_every_event_is_documented():
@@ -229,7 +231,13 @@ def test_readme_and_makefile_name_the_same_verbs():
 
 @pytest.mark.parametrize(
     ("page", "name"),
-    [("costs.md", "operations"), ("costs.md", "dollars"), ("scaling.md", "scale"), ("scaling.md", "day")],
+    [
+        ("costs.md", "operations"),
+        ("costs.md", "dollars"),
+        ("costs.md", "logs"),
+        ("scaling.md", "scale"),
+        ("scaling.md", "day"),
+    ],
 )
 def test_costs_are_computed_from_counted_operations(page, name):
     assert as_markdown(MODELS[name]()) in (ROOT / "docs" / page).read_text(), "python -m bench.page"

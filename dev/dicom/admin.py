@@ -3,7 +3,6 @@
 JSON in and out; nothing of it is part of the real service.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,12 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dev.dicom.bent import CASINGS, ENTRY_MALFORMATIONS, METADATA_MALFORMATIONS
 from dev.dicom.service import Service
 
-
-class UnknownError(ValueError):
-    """The request asks for something that is not there."""
+# how the metadata of one instance fails in the service itself: it cannot be read, or is not there
+NUMBERING = ("skip", "hold", "release", "reset_sequence")
+UNREADABLE = {"status_503": 503, "lost": 500}
 
 
 def _service(request: Request) -> Service:
@@ -64,36 +62,22 @@ async def feed(request: Request) -> Response:
     """Shape the feed: numbering and visibility are content and stay; casing and malformations last until a reset."""
     service, body = _service(request), await request.json()
     _apply_shape(service, body)
-    numbering = {name: body[name] for name in ("skip", "hold", "release", "reset_sequence") if name in body}
+    numbering = {name: body[name] for name in NUMBERING if name in body}
     if numbering:
         service.commit("feed", **numbering)
     return JSONResponse({"next_sequence": service.archive.feed.next_sequence})
 
 
 def _apply_shape(service: Service, body: dict[str, Any]) -> None:
-    known = {"skip", "hold", "release", "reset_sequence", "casing", "malform", "malform_metadata"}
-    known |= {"rows_instead", "metadata_instead"}
-    if unknown := body.keys() - known:
-        raise UnknownError(f"unknown: {', '.join(sorted(unknown))}")
-    if "casing" in body:
-        service.shape.casing = _one_of(CASINGS, body["casing"])
-    if "malform" in body:
-        wish = body["malform"]
-        service.shape.entries[wish["sequence"]] = _one_of(ENTRY_MALFORMATIONS, wish["how"])
-    if "malform_metadata" in body:
-        wish = body["malform_metadata"]
-        service.shape.metadata[wish["sop_instance_uid"]] = _one_of(METADATA_MALFORMATIONS, wish["how"])
-    # any JSON, by sequence and by SOP Instance UID; in ASCII, which holds even halves of characters
-    for sequence, row in body.get("rows_instead", {}).items():
-        service.shape.rows_instead[int(sequence)] = json.dumps(row).encode()
-    for uid, content in body.get("metadata_instead", {}).items():
-        service.shape.metadata_instead[uid] = json.dumps(content).encode()
-
-
-def _one_of(known: frozenset[str], value: str) -> str:
-    if value not in known:
-        raise UnknownError(f"{value!r} is none of {', '.join(sorted(known))}")
-    return value
+    """Numbering and what the service cannot read are the service's; the rest is the gateway's."""
+    wishes = {name: value for name, value in body.items() if name not in NUMBERING}
+    wish = wishes.get("malform_metadata", {})
+    service.unreadable.pop(wish.get("sop_instance_uid"), None)
+    if wish.get("how") in UNREADABLE:
+        service.unreadable[wish["sop_instance_uid"]] = UNREADABLE[wish["how"]]
+        service.gateway.metadata.pop(wish["sop_instance_uid"], None)
+        del wishes["malform_metadata"]
+    service.gateway.use(wishes)
 
 
 async def bulk(request: Request) -> Response:

@@ -1,20 +1,24 @@
 """The routes of the service (dicom-server: KnownRoutes.cs) as one ASGI application."""
 
+import re
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dev.dicom import admin, changefeed, metadata, objects, partitions, qido, stow, update
-from dev.dicom.call import Answer, Call, Endpoint, Refused, refusal
+from dev.dicom.call import JSON, Answer, Call, Endpoint, Refused, encode, refusal
 from dev.dicom.service import Service
-from dev.dicom.wire import FaultyApp
+from dev.dicom.wire import ChangingApp, FaultyApp
 
 VERSIONS = {"1": 1, "1.0": 1, "1.0-prerelease": 1, "2": 2, "2.0": 2}
-_SUPPORTED = "1.0-prerelease, 1.0, 2.0"
+_SUPPORTED = "1.0-prerelease, 1, 2"
+# what the server takes: of a request line, and of all headers
+_TARGET_BYTES, _HEADER_BYTES = 8_192, 32_768
 _STUDY = "/studies/{study}"
 _SERIES = _STUDY + "/series/{series}"
 _INSTANCE = _SERIES + "/instances/{instance}"
@@ -40,24 +44,38 @@ PARTITIONED: list[tuple[str, str, Answer]] = [
 
 
 def make_app(service: Service) -> ASGIApp:
-    """The whole service, faults included."""
+    """The service, and the gateway in front of it."""
     routes = [*admin.ROUTES, Route("/health/check", health)]
     for method, path, answer in UNPARTITIONED:
-        routes.append(Route("/v{version}" + path, _versioned(answer), methods=[method]))
+        routes.append(_route("/v{version}" + path, _versioned(answer), method))
     for method, path, answer in PARTITIONED:
         endpoint = _versioned(partitions.partitioned(answer, creates=answer is stow.store))
-        routes.append(Route("/v{version}" + path, endpoint, methods=[method]))
-        routes.append(Route("/v{version}/partitions/{partition}" + path, endpoint, methods=[method]))
-    app = Starlette(routes=routes, exception_handlers={Refused: refusal, Exception: _broken})
+        routes.append(_route("/v{version}" + path, endpoint, method))
+        routes.append(_route("/v{version}/partitions/{partition}" + path, endpoint, method))
+    handlers = {Refused: refusal, HTTPException: _empty, Exception: _broken}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     app.state.service = service
-    return FaultyApp(_Guard(app), service.faults)
+    return FaultyApp(ChangingApp(_Guard(app), service), service.faults)
+
+
+def _route(path: str, endpoint: Endpoint, method: str) -> Route:
+    """A route of one method, HEAD not included, in any case and with or without a slash at its end."""
+    route = Route(path, endpoint, methods=[method])
+    route.methods = {method}
+    route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + "/?$", re.IGNORECASE)
+    return route
+
+
+def _empty(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return Response(status_code=error.status_code, headers=error.headers)
 
 
 async def health(_: Request) -> Response:
     """GET /health/check, without a version."""
-    details = [{"name": "MetadataStore", "status": "Healthy", "description": "Successfully connected."}]
-    return JSONResponse({"overallStatus": "Healthy", "details": details})
+    details = [{"name": "DcmHealthCheck", "status": "Healthy", "description": "Successfully connected."}]
+    return Response(encode({"overallStatus": "Healthy", "details": details}), media_type=JSON)
 
 
 def _broken(_: Request, __: Exception) -> Response:
@@ -86,16 +104,26 @@ def _unsupported(request: Request, version: str) -> Response:
     text = (
         f"The HTTP resource that matches the request URI '{request.url}' does not support the API version '{version}'."
     )
-    return JSONResponse({"error": {"code": "UnsupportedApiVersion", "message": text, "innerError": None}}, 400)
+    return Response(encode({"error": {"code": "UnsupportedApiVersion", "message": text}}), 400, media_type=JSON)
+
+
+def _too_large(scope: Scope) -> int | None:
+    """414 or 431 where the request line or the headers are longer than the server takes."""
+    if len(scope["raw_path"]) + len(scope["query_string"]) > _TARGET_BYTES:
+        return 414
+    return 431 if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > _HEADER_BYTES else None
 
 
 class _Guard:
-    """Refuses markup in the query string (dicom-server: QueryStringValidatorMiddleware.cs)."""
+    """Refuses what is too long, and markup in the query string (dicom-server: QueryStringValidatorMiddleware.cs)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (status := _too_large(scope)):
+            await Response(status_code=status, headers={"Connection": "close"})(scope, receive, send)
+            return
         if scope["type"] == "http" and "<" in unquote(scope["query_string"].decode("latin-1")):
             refused = PlainTextResponse("The query string included invalid characters.", 400)
             await refused(scope, receive, send)

@@ -5,6 +5,7 @@ of the service: its rows appear in the feed together (dicom-server: UpdateInstan
 EndUpdateInstanceV54).
 """
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from dev.dicom import synthetic
 from dev.dicom.feed import Feed, Row
 from dev.dicom.model import DEFAULT_PARTITION, Attributes, Instance, Key, Series, Study, Version
+from dev.dicom.readback import is_damaged
 
 Change = dict[str, Any]
 
@@ -83,7 +85,7 @@ class Archive:
 
     def _store(self, change: Change, at: datetime) -> None:
         key = Key(*change["key"])
-        version = Version(change["watermark"], change["metadata"].encode(), change["syntax"])
+        version = _version(change)
         self._put(key, version, change["index"])
         self.feed.commit("Create", [(key, version.watermark)], at)
 
@@ -107,7 +109,7 @@ class Archive:
             instance = self.find(Key(*item["key"]))
             if instance is None:
                 continue
-            instance.current = Version(item["watermark"], item["metadata"].encode(), item["syntax"])
+            instance.current = _version(item)
             instance.index = item["index"]
             study = self.studies[instance.key.partition, instance.key.study]
             _merge(study.index, instance.index)
@@ -137,6 +139,11 @@ class Archive:
         self.feed.hold(change.get("hold", 0))
         if change.get("release"):
             self.feed.release()
+
+
+def _version(change: Change) -> Version:
+    content = change["metadata"]
+    return Version(change["watermark"], content.encode(), change["syntax"], is_damaged(json.loads(content)))
 
 
 def _merge(held: Attributes, new: Attributes) -> None:

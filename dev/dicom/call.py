@@ -3,6 +3,7 @@
 Errors are plain text with a status (dicom-server: ExceptionHandlingMiddleware, QueryModelStateValidatorAttribute).
 """
 
+import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from dev.dicom.model import DEFAULT_PARTITION
 from dev.dicom.rules import uid_is_valid
 from dev.dicom.service import Service
 
+JSON = "application/json; charset=utf-8"
 DICOM_JSON = "application/dicom+json"
+DICOM_JSON_UTF8 = f"{DICOM_JSON}; charset=utf-8"
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 LONG_MAX = 2**63 - 1
 
@@ -101,8 +104,12 @@ def accepted(request: Request) -> list[str]:
     return [bare for item in ranges if (bare := item.split(";")[0].strip().lower())]
 
 
+def encode(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def dicom_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, status, headers, media_type=f"{DICOM_JSON}; charset=utf-8")
+    return Response(body, status, headers, media_type=DICOM_JSON_UTF8)
 
 
 Answer = Callable[[Call], Awaitable[Response]]

@@ -3,16 +3,15 @@
 Names are camelCase and enum values PascalCase whatever the documentation prints; null members are left out.
 """
 
-import json
 from datetime import datetime
 
 from starlette.responses import Response
 
-from dev.dicom import bent, clock
-from dev.dicom.call import LONG_MAX, Call, Refused, invalid
+from dev.dicom import clock
+from dev.dicom.call import JSON, LONG_MAX, Call, Refused, encode, invalid
 from dev.dicom.feed import Row
+from dev.dicom.metadata import content_of
 
-_JSON = "application/json; charset=utf-8"
 _V1_LIMITS, _V2_LIMITS = (10, 100), (100, 200)
 
 
@@ -25,7 +24,7 @@ async def page(call: Call) -> Response:
     feed = call.service.archive.feed
     rows = feed.by_sequence(offset, limit) if call.version == 1 else feed.by_time(*_window(call), offset, limit)
     body = b"[" + b",".join(_entry(call, row, with_metadata=with_metadata) for row in rows) + b"]"
-    return Response(body, media_type=_JSON)
+    return Response(body, media_type=JSON)
 
 
 async def latest(call: Call) -> Response:
@@ -35,7 +34,7 @@ async def latest(call: Call) -> Response:
     row = feed.last_by_sequence() if call.version == 1 else feed.last_by_time()
     if row is None:
         return Response(status_code=204)
-    return Response(_entry(call, row, with_metadata=with_metadata), media_type=_JSON)
+    return Response(_entry(call, row, with_metadata=with_metadata), media_type=JSON)
 
 
 def _window(call: Call) -> tuple[datetime | None, datetime | None]:
@@ -64,10 +63,7 @@ def _entry(call: Call, row: Row, *, with_metadata: bool) -> bytes:
         "timestamp": clock.text(row.at),
         "state": state,
     }
-    shape = call.service.shape
-    metadata = bent.metadata(shape, instance.key.sop, instance.current.metadata) if instance and with_metadata else None
-    return bent.entry(shape, members, metadata)
-
-
-def encode(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    entry = encode(members)
+    if instance is None or not with_metadata:
+        return entry
+    return entry[:-1] + b',"metadata":' + content_of(call.service, instance.key, instance.current) + b"}"

@@ -1,72 +1,43 @@
-"""Raw data elements to Python values, without pydicom's own value classes.
+"""The bytes of a data element to its values, as the service's library reads them (fo-dicom 5.1: DicomElement.cs).
 
-The service keeps what fo-dicom keeps: text trimmed of its padding character only, numbers as they are, sequences item
-by item. Working on the raw bytes keeps the original text of DS and IS for validation and is several times faster.
+Text is trimmed of the padding at its end only; numbers in text stay text.
 """
 
 import struct
 from typing import Any
 
-from pydicom.charset import decode_bytes
-from pydicom.datadict import dictionary_VR
-from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+from dev.dicom import charsets
 
-BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-SINGLE_TEXT = frozenset({"LT", "ST", "UT", "UR"})
-ENCODED_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
+SINGLE_TEXT = frozenset({"LT", "ST", "UR", "UT"})
+ENCODED_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
+BINARY = frozenset({*_NUMBERS, "AT"})
 
 
-def vr_of(raw: Any, *, signed: bool) -> str:
-    """The VR of an element; implicit ones come from the dictionary, private implicit ones are UN but for creators."""
-    if raw.VR is not None and raw.VR not in ("US or SS", "US or OW", "OB or OW", "US or SS or OW"):
-        return str(raw.VR)
-    if raw.tag.is_private:
-        return "LO" if raw.tag.is_private_creator else "UN"
-    try:
-        vr = str(dictionary_VR(raw.tag))
-    except KeyError:
-        return "UN"
-    if vr == "US or SS":
-        return "SS" if signed else "US"
-    return "OW" if " or " in vr else vr
+def text_of(data: bytes, vr: str, encodings: list[str]) -> str:
+    """The whole text of a text element, trimmed of the padding at its end."""
+    text = charsets.text(data, encodings if vr in ENCODED_TEXT else [charsets.ASCII], is_name=vr == "PN")
+    return text.rstrip("\0" if vr == "UI" else " ")
 
 
-def values_of(raw: Any, vr: str, encodings: list[str]) -> list[Any]:
-    """The values of an element that is no sequence: text, numbers, or 8-digit tags for AT; [] when it is empty."""
-    data = raw.value
-    if not isinstance(data, bytes):
-        return _converted(data)
-    if vr in NUMBERS:
-        return _numbers(data, NUMBERS[vr], little=raw.is_little_endian)
-    if vr == "AT":
-        halves = _numbers(data, "H", little=raw.is_little_endian)
-        return [f"{group:04X}{element:04X}" for group, element in zip(halves[::2], halves[1::2], strict=True)]
-    return _texts(data, vr, encodings)
-
-
-def _converted(value: Any) -> list[Any]:
-    """An element that pydicom has converted while it read the file."""
-    if value is None:
-        return []
-    many = value if isinstance(value, list) or hasattr(value, "append") else [value]
-    texts = [str(item) for item in many]
-    return [] if texts == [""] else texts
-
-
-def _numbers(data: bytes, code: str, *, little: bool) -> list[Any]:
-    size = struct.calcsize(f"<{code}")
-    return list(struct.unpack(f"{'<' if little else '>'}{len(data) // size}{code}", data))
-
-
-def _texts(data: bytes, vr: str, encodings: list[str]) -> list[str]:
-    if (vr in ENCODED_TEXT and not data.isascii()) or b"\x1b" in data:
-        text = decode_bytes(data, encodings, PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS)
-    else:
-        text = data.decode("latin-1" if vr not in ENCODED_TEXT else "ascii")
-    padding = "\0" if vr == "UI" else " "
+def split(text: str, vr: str) -> list[str]:
+    """The values of a text; the VRs of single texts always have one, even if it is empty."""
     if vr in SINGLE_TEXT:
-        text = text.rstrip(padding)
-        return [text] if text else []
-    parts = [part.rstrip(padding) for part in text.split("\\")]
-    return [] if parts == [""] else parts
+        return [text]
+    return text.split("\\") if text else []
+
+
+def numbers_of(data: bytes, vr: str, *, little: bool) -> list[Any]:
+    """The values of a binary element; tags as eight hex digits."""
+    if vr == "AT":
+        return _tags(data, little=little)
+    code = _NUMBERS[vr]
+    size = struct.calcsize(f"<{code}")
+    whole = data[: len(data) // size * size]
+    return list(struct.unpack(f"{'<' if little else '>'}{len(whole) // size}{code}", whole))
+
+
+def _tags(data: bytes, *, little: bool) -> list[str]:
+    # of big-endian files the four bytes are swapped as one number, so group and element change places
+    words = struct.unpack(f"{'<' if little else '>'}{len(data) // 4}I", data[: len(data) // 4 * 4])
+    return [f"{word & 0xFFFF:04X}{word >> 16:04X}" for word in words]

@@ -12,14 +12,14 @@ from urllib.parse import parse_qsl
 
 KINDS = frozenset({"status", "delay", "truncate", "drop", "drop_after", "html", "linger"})
 ROUTES = (
-    ("latest", re.compile(r"/v[^/]+/changefeed/latest/?")),
-    ("changefeed", re.compile(r"/v[^/]+/changefeed/?")),
-    ("operations", re.compile(r"/v[^/]+/operations/.*")),
-    ("update", re.compile(r"/v[^/]+(/partitions/[^/]+)?/studies/\$bulkUpdate/?")),
-    ("metadata", re.compile(r"/v[^/]+(/partitions/[^/]+)?/studies/.+/metadata/?")),
-    ("qido", re.compile(r"/v[^/]+(/partitions/[^/]+)?/(studies|series|instances)/?")),
-    ("qido", re.compile(r"/v[^/]+(/partitions/[^/]+)?/studies/[^/]+(/series/[^/]+)?/(series|instances)/?")),
-    ("retrieve", re.compile(r"/v[^/]+(/partitions/[^/]+)?/studies/.+")),
+    ("latest", re.compile(r"(?i)/v[^/]+/changefeed/latest/?")),
+    ("changefeed", re.compile(r"(?i)/v[^/]+/changefeed/?")),
+    ("operations", re.compile(r"(?i)/v[^/]+/operations/.*")),
+    ("update", re.compile(r"(?i)/v[^/]+(/partitions/[^/]+)?/studies/\$bulkUpdate/?")),
+    ("metadata", re.compile(r"(?i)/v[^/]+(/partitions/[^/]+)?/studies/.+/metadata/?")),
+    ("qido", re.compile(r"(?i)/v[^/]+(/partitions/[^/]+)?/(studies|series|instances)/?")),
+    ("qido", re.compile(r"(?i)/v[^/]+(/partitions/[^/]+)?/studies/[^/]+(/series/[^/]+)?/(series|instances)/?")),
+    ("retrieve", re.compile(r"(?i)/v[^/]+(/partitions/[^/]+)?/studies/.+")),
     ("health", re.compile(r"/health/check/?")),
     ("admin", re.compile(r"/_dev/.*")),
 )

@@ -1,6 +1,7 @@
 """The attributes that can be searched, by level (dicom-server: QueryLimit.cs)."""
 
-from dev.dicom.model import Attributes
+from dev.dicom.model import Attributes, Element
+from dev.dicom.rules import is_date
 
 STUDY_TAGS = {
     "0020000D": "StudyInstanceUID",
@@ -25,5 +26,12 @@ UIDS = ("0020000D", "0020000E", "00080018")
 
 
 def indexed(attributes: Attributes) -> Attributes:
-    """The searchable attributes of the study and series level."""
-    return {tag: attributes[tag] for tag in attributes.keys() & INDEXED}
+    """The searchable attributes of the study and series level, as the index has them: one value, and no odd date."""
+    return {tag: _indexed(attributes[tag]) for tag in attributes.keys() & INDEXED}
+
+
+def _indexed(element: Element) -> Element:
+    first = element.get("Value", ())[:1]
+    if not first or (element["vr"] == "DA" and not is_date(str(first[0]))):
+        return {"vr": element["vr"]}
+    return {**element, "Value": list(first)}

@@ -22,8 +22,6 @@ _WORDS = re.compile(r"[ ^=,]+")
 def test(tag: str, value: str, *, fuzzy: bool) -> Test:
     """A predicate over the searchable attributes; raises ValueError on a value that is invalid for the tag."""
     if tag in _UIDS:
-        if not rules.uid_is_valid(value):
-            raise ValueError(tag)
         return lambda attributes: value in texts(attributes, tag)
     if tag in _DATES:
         first, last = _range(value)
@@ -42,7 +40,9 @@ def texts(attributes: Attributes, tag: str) -> list[str]:
 
 def _range(value: str) -> tuple[str, str]:
     first, dash, last = value.partition("-")
-    if not (first or last) or any(date and rules.problem("DA", [date]) for date in (first, last)):
+    if not (first or last) or any(date and not rules.is_date(date) for date in (first, last)):
+        raise ValueError(value)
+    if first and last and first > last:
         raise ValueError(value)
     return first, (last or "99999999") if dash else first
 

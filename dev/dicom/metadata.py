@@ -1,15 +1,34 @@
 """GET …/metadata at three levels, and DELETE of the same (dicom-server: RetrieveMetadataService.cs, ETagGenerator.cs).
 
-The order of instances is not promised by either, so it is shuffled.
+The order of instances is not promised by either, so it is shuffled. The service reads one instance after the other
+while it answers: where one cannot be read, what it sends depends on how much of the answer is written already.
 """
 
 from starlette.responses import Response
 
-from dev.dicom import bent
-from dev.dicom.call import Call, Refused, dicom_json
-from dev.dicom.model import Instance, Version
+from dev.dicom.call import DICOM_JSON_UTF8, Call, Refused, dicom_json
+from dev.dicom.model import Instance, Key, Version
+from dev.dicom.service import Service
+from dev.dicom.wire import CutShort
 
 LEVELS = ("study", "series", "instance")
+FAILURES = {
+    500: "The server encountered an internal error. Please retry the request. If the issue persists, please contact "
+    "support.",
+    503: "The data store operation failed.",
+}
+# an answer is sent in such blocks; what the server can still take back is less than one
+BLOCK_BYTES = 16_384
+# of more than this, the server's own error answer fails: its length no longer fits what is written
+REPLACEABLE_BYTES = 12_288
+
+
+def content_of(service: Service, key: Key, version: Version) -> bytes:
+    """The metadata of one version as JSON; raises Refused where the service cannot read it."""
+    status = service.unreadable.get(key.sop) or (503 if version.is_damaged else None)
+    if status:
+        raise Refused(status, FAILURES[status])
+    return version.metadata
 
 
 def selected(call: Call) -> list[Instance]:
@@ -30,15 +49,30 @@ def wanted(call: Call, instance: Instance) -> Version:
 async def metadata(call: Call) -> Response:
     """An array in no particular order; the ETag is compared as one literal string."""
     call.require_json()
-    instances = selected(call)
-    versions = [(instance.key.sop, wanted(call, instance)) for instance in instances]
+    versions = [(instance.key, wanted(call, instance)) for instance in selected(call)]
     etag = _etag(call, [version.watermark for _, version in versions])
     if call.request.headers.get("if-none-match", "").lower() == etag:
         return Response(status_code=304)
     call.service.rng.shuffle(versions)
-    shape = call.service.shape
-    bodies = [bent.metadata(shape, sop, version.metadata) for sop, version in versions]
-    return dicom_json(b"[" + b",".join(bodies) + b"]", headers={"ETag": etag})
+    written = bytearray()
+    for key, version in versions:
+        try:
+            content = content_of(call.service, key, version)
+        except Refused as failure:
+            return _broken_off(written, failure, etag)
+        written += b"," if written else b"["
+        written += content
+    return dicom_json(bytes(written) + b"]", headers={"ETag": etag})
+
+
+def _broken_off(written: bytearray, failure: Refused, etag: str) -> Response:
+    """What comes of an answer in which an instance cannot be read, by how much of it is written by then."""
+    if len(written) >= BLOCK_BYTES:
+        sent = bytes(written[: len(written) // BLOCK_BYTES * BLOCK_BYTES])
+        return CutShort(sent, headers={"ETag": etag}, media_type=DICOM_JSON_UTF8)
+    if len(written) > REPLACEABLE_BYTES:
+        return Response(status_code=500, headers={"Connection": "close"})
+    return dicom_json(failure.text.encode(), failure.status, {"ETag": etag})
 
 
 def _etag(call: Call, watermarks: list[int]) -> str:

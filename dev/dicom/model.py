@@ -30,11 +30,15 @@ class Rendered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One state of an instance; its object is the file named after the watermark."""
+    """One state of an instance; its object is the file named after the watermark.
+
+    is_damaged: the service cannot read the metadata that it keeps.
+    """
 
     watermark: int
     content: bytes | Rendered
     syntax: str
+    is_damaged: bool = False
 
     @property
     def metadata(self) -> bytes:

@@ -38,6 +38,8 @@ async def objects(call: Call) -> Response:
     """The files as multipart/related, or a single instance as application/dicom."""
     wish = _wish(call)
     versions = [wanted(call, instance) for instance in selected(call)]
+    if len(versions) > 1 and wish.syntax != "*":
+        raise Refused(406, "The specified Accept transfer syntax is not supported when several instances match.")
     if any(_needs_codec(version, wish.syntax) for version in versions):
         raise Refused(406, "The specified Transfer Syntax cannot be produced.")
     if not wish.multipart:
@@ -59,7 +61,7 @@ def _wish(call: Call) -> _Wish:
     single = "instance" in call.request.path_params
     for text in ",".join(call.request.headers.getlist("accept")).split(","):
         kind, named = multipart.parameters(text)
-        if kind == "*/*":
+        if kind == "*/*" and single:
             return _Wish(multipart=True, syntax="*")
         related = kind == "multipart/related" and named.get("type", "").lower() == _DICOM
         syntax = named.get("transfer-syntax", EXPLICIT_LITTLE_ENDIAN)

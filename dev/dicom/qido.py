@@ -11,9 +11,9 @@ from itertools import islice
 
 from starlette.responses import Response
 
-from dev.dicom.call import Answer, Call, dicom_json
-from dev.dicom.changefeed import encode
-from dev.dicom.indexed import INDEXED, INSTANCE_TAGS, SERIES_TAGS, STUDY_TAGS
+from dev.dicom.call import Answer, Call, dicom_json, encode
+from dev.dicom.indexed import INDEXED, SERIES_TAGS, STUDY_TAGS
+from dev.dicom.metadata import content_of
 from dev.dicom.model import Attributes, Instance, Series, Study
 from dev.dicom.query import Query, parse
 
@@ -34,6 +34,8 @@ _ALL = {
     "series": "00200011 00200060 00080021 00080031",
     "instance": "",
 }
+# what the index of the service holds (StudyResult.cs, SeriesResult.cs)
+_AVAILABLE = INDEXED | {MODALITIES, STUDY_COUNT, SERIES_COUNT}
 # the levels whose default attributes are answered, by the resource that is searched
 _ANSWERED = {
     "studies": ("study",),
@@ -65,7 +67,7 @@ def search(resource: str) -> Answer:
         if not page:
             return Response(status_code=204)
         tags = _tags(call, resource, query)
-        if tags <= INDEXED | INSTANCE_TAGS.keys():
+        if tags <= _AVAILABLE:
             call.service.rng.shuffle(page)
         return dicom_json(encode([_row(call, match, tags) for match in page]))
 
@@ -125,12 +127,13 @@ def _identity(instance: Instance) -> Attributes:
 
 
 def _row(call: Call, match: Match, tags: set[str]) -> Attributes:
-    found = {tag: element for tag, element in _known(call, match).items() if tag in tags}
-    missing = tags - found.keys() - (INDEXED if match.instance is None else set())
-    if missing:
-        newest = json.loads(_newest(match).current.metadata)
-        found.update((tag, newest[tag]) for tag in missing & newest.keys())
-    return {tag: found[tag] for tag in sorted(found) if "Value" in found[tag]}
+    """The attributes of one result: from the index where that has all of them, else from the newest metadata."""
+    if tags <= _AVAILABLE:
+        found = _known(call, match)
+    else:
+        computed = {SERIES_COUNT} if match.series else {MODALITIES, STUDY_COUNT}
+        found = _newest_metadata(call, match) | (_known(call, match) if tags & computed else {})
+    return {tag: found[tag] for tag in sorted(found.keys() & tags) if "Value" in found[tag]}
 
 
 def _known(call: Call, match: Match) -> Attributes:
@@ -138,14 +141,10 @@ def _known(call: Call, match: Match) -> Attributes:
     study, series = match.study, match.series
     known = {tag: element for tag, element in study.index.items() if tag in STUDY_TAGS}
     if series is None:
-        known[MODALITIES] = _modalities(study)
-        known[STUDY_COUNT] = _count(sum(len(one.instances) for one in study.series.values()), call, (study.uid,))
-        return known
+        count = sum(len(one.instances) for one in study.series.values())
+        return known | {MODALITIES: _modalities(study), STUDY_COUNT: _count(count, call, (study.uid,))}
     known |= {tag: element for tag, element in series.index.items() if tag in SERIES_TAGS}
-    if match.instance is None:
-        known[SERIES_COUNT] = _count(len(series.instances), call, (study.uid, series.uid))
-        return known
-    return known | _identity(match.instance)
+    return known | {SERIES_COUNT: _count(len(series.instances), call, (study.uid, series.uid))}
 
 
 def _count(number: int, call: Call, uids: tuple[str, ...]) -> dict[str, object]:
@@ -161,8 +160,11 @@ def _modalities(study: Study) -> dict[str, object]:
     return {"vr": "CS", "Value": sorted(set(found))}
 
 
-def _newest(match: Match) -> Instance:
+def _newest_metadata(call: Call, match: Match) -> Attributes:
     if match.instance:
-        return match.instance
-    instances = match.series.instances.values() if match.series else match.study.instances()
-    return max(instances, key=lambda instance: instance.current.watermark)
+        newest = match.instance
+    else:
+        instances = match.series.instances.values() if match.series else match.study.instances()
+        newest = max(instances, key=lambda instance: instance.current.watermark)
+    attributes: Attributes = json.loads(content_of(call.service, newest.key, newest.current))
+    return attributes

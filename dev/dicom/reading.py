@@ -1,25 +1,19 @@
 """The bytes of a DICOM file to what the service keeps of it: metadata, transfer syntax, problems.
 
 Bulk VRs are dropped at every level, group 2 and group lengths too (dicom-server: DicomDatasetExtensions.cs). Whatever
-cannot be read raises Unreadable, which a store answers with failure 272.
+cannot be read raises Unreadable, which a store answers with a failure.
 """
 
-import warnings
+import zlib
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import Any
 
-import pydicom
-from pydicom import config
-from pydicom.charset import convert_encodings
-
-from dev.dicom import decode, rules
+from dev.dicom import charsets, decode, rules
+from dev.dicom.elements import BULK, Element, Malformed, parse
 from dev.dicom.jsonvalues import Unwritable, element
-from dev.dicom.model import Attributes, Element
+from dev.dicom.model import Attributes
+from dev.dicom.model import Element as Attribute
 
-IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _CHARACTER_SET = 0x00080005
-_PIXEL_REPRESENTATION = 0x00280103
 
 
 class Unreadable(Exception):
@@ -27,95 +21,83 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """An invalid value: the top-level tag that holds it, the tag itself, what is wrong."""
+class Text:
+    """A text element of the top level as it stands in the file: its VR, its values, nothing normalised."""
 
-    top: str
-    tag: str
-    text: str
+    vr: str
+    values: list[str]
 
 
 @dataclass(slots=True)
 class Reading:
-    """One file: its metadata with everything still in it, and what is wrong with it."""
+    """One file: its metadata with everything still in it, and what is wrong with it.
+
+    problems: what is wrong with the first invalid attribute of a tag, nested ones included, by tag. unwritable: the
+    top-level tags that cannot be written. texts: the text elements of the top level.
+    """
 
     attributes: Attributes = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    texts: dict[str, Text] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     unwritable: set[str] = field(default_factory=set)
     syntax: str = ""
 
     def first(self, tag: str) -> str:
-        """The first value of a text attribute, or ''."""
-        values = self.attributes.get(tag, {}).get("Value") or [""]
-        return str(values[0] or "").rstrip(" \0")
+        """The first value of a text attribute as it stands in the file, or ''."""
+        values = self.texts[tag].values if tag in self.texts else []
+        return values[0] if values else ""
 
 
 def read(data: bytes) -> Reading:
     """Parse a file; raises Unreadable."""
     try:
-        with warnings.catch_warnings(), config.disable_value_validation():
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(BytesIO(data))
-            return _describe(dataset)
-    except Exception as error:  # broken files fail in many ways, and the service calls all of them 272
+        syntax, elements = parse(data)
+    except (Malformed, zlib.error, RecursionError) as error:
         raise Unreadable from error
-
-
-def _describe(dataset: Any) -> Reading:
-    reading = Reading(syntax=str(dataset.file_meta.TransferSyntaxUID))
-    walk = _Walk(reading, implicit=reading.syntax == IMPLICIT_LITTLE_ENDIAN)
-    reading.attributes = walk.dataset(dataset, ["iso8859"], "")
+    reading = Reading(syntax=syntax)
+    reading.attributes = _describe(reading, elements, [charsets.ASCII], "")
     return reading
 
 
-class _Walk:
-    """One pass over all elements, nested ones included."""
-
-    def __init__(self, reading: Reading, *, implicit: bool) -> None:
-        self._reading = reading
-        self._implicit = implicit
-        self._signed = False
-
-    def dataset(self, dataset: Any, encodings: list[str], top: str) -> Attributes:
-        encodings = _encodings(dataset, encodings)
-        if _PIXEL_REPRESENTATION in dataset:
-            self._signed = dataset[_PIXEL_REPRESENTATION].value == 1
-        found = {}
-        for tag in sorted(dataset.keys()):
-            if tag.group <= 2 or tag.element == 0:
-                continue
-            raw = dataset.get_item(tag)
-            vr = self._vr(raw)
-            if vr not in decode.BULK:
-                name = f"{tag:08X}"
-                items = dataset[tag].value if vr == "SQ" else None
-                found[name] = (
-                    self._simple(raw, vr, top or name, encodings)
-                    if items is None
-                    else element(vr, [self.dataset(item, encodings, top or name) for item in items])
-                )
-        return found
-
-    def _vr(self, raw: Any) -> str:
-        if self._implicit and raw.tag.is_private:
-            return "LO" if raw.tag.is_private_creator else "UN"
-        return decode.vr_of(raw, signed=self._signed)
-
-    def _simple(self, raw: Any, vr: str, top: str, encodings: list[str]) -> Element:
-        if vr == "SQ":  # without a value
-            return {"vr": vr}
-        values = decode.values_of(raw, vr, encodings)
-        if text := rules.problem(vr, values):
-            self._reading.problems.append(Problem(top, f"{raw.tag:08X}", text))
-        try:
-            return element(vr, values)
-        except Unwritable:
-            self._reading.unwritable.add(top)
-            return {"vr": vr}
+def _describe(reading: Reading, elements: list[Element], encodings: list[str], top: str) -> Attributes:
+    """The attributes of a dataset or an item; `top`: the top-level attribute that an item is in."""
+    found: Attributes = {}
+    sequences = []
+    for each in sorted(elements, key=lambda each: each.tag):
+        name = f"{each.tag:08X}"
+        if each.items is not None:
+            found[name] = {}
+            sequences.append((name, each.items))
+        elif each.vr not in BULK and name[4:] != "0000":
+            found[name] = _simple(reading, each, encodings, top)
+            if each.tag == _CHARACTER_SET and "Value" in found[name]:
+                encodings = charsets.codecs_of([value or "" for value in found[name]["Value"]])
+    # items are checked after what stands beside them, the last one first; of several problems of a tag the first counts
+    for name, items in reversed(sequences):
+        described = [_describe(reading, item, encodings, top or name) for item in reversed(items)]
+        found[name] = element("SQ", described[::-1])
+    return found
 
 
-def _encodings(dataset: Any, inherited: list[str]) -> list[str]:
-    if _CHARACTER_SET not in dataset:
-        return inherited
-    value = dataset[_CHARACTER_SET].value
-    return list(convert_encodings([value] if isinstance(value, str) else list(value or [""])))
+def _simple(reading: Reading, each: Element, encodings: list[str], top: str) -> Attribute:
+    """One attribute that is no sequence; what is wrong with it goes into the reading."""
+    name, vr = f"{each.tag:08X}", each.vr
+    text, values, wrong = "", [], None
+    if vr in decode.BINARY:
+        values = decode.numbers_of(each.data, vr, little=each.little)
+    else:
+        text = decode.text_of(each.data, vr, encodings)
+        values = decode.split(text, vr)
+        wrong = rules.problem(vr, text, values)
+        if not top:
+            reading.texts[name] = Text(vr, values)
+    # a text that ends in a zero byte is not counted
+    if not (wrong or (vr in rules.TEXTS and text.endswith("\0"))):
+        wrong = rules.wrong_number(each.tag, vr, len(values))
+    if wrong:
+        reading.problems.setdefault(name, rules.comment(name, wrong, each.creator))
+    try:
+        return element(vr, values)
+    except Unwritable:
+        reading.unwritable.add(top or name)
+        return {"vr": vr}

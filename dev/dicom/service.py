@@ -1,29 +1,18 @@
-"""The one object behind all routes: content, files, and how the answers are bent on request."""
+"""The one object behind all routes: content, files, faults on request, and what the gateway in front does."""
 
 import asyncio
 import random
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dev.dicom import clock
 from dev.dicom.archive import Archive
 from dev.dicom.faults import Faults
+from dev.dicom.gateway import Gateway
 from dev.dicom.journal import Journal
 from dev.dicom.model import DEFAULT_PARTITION
 
 MAX_FILE_BYTES = 2_147_483_647
-
-
-@dataclass(slots=True)
-class Shape:
-    """How entries of the feed and metadata are served: casing, what is broken where, and what is served instead."""
-
-    casing: str = "camel"
-    entries: dict[int, str] = field(default_factory=dict)
-    metadata: dict[str, str] = field(default_factory=dict)
-    rows_instead: dict[int, bytes] = field(default_factory=dict)
-    metadata_instead: dict[str, bytes] = field(default_factory=dict)
 
 
 class Service:
@@ -42,7 +31,9 @@ class Service:
 
     def _start_empty(self) -> None:
         self.archive = Archive()
-        self.shape = Shape()
+        # by SOPInstanceUID: the status with which reading the metadata of the instance fails
+        self.unreadable: dict[str, int] = {}
+        self.gateway = Gateway()
         self.operations: dict[str, dict[str, Any]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.rng = random.Random(self._seed)

@@ -11,10 +11,10 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from dev.dicom import multipart
-from dev.dicom.admission import PROCESSING_FAILURE, Rejected, admit
-from dev.dicom.call import Call, Refused, dicom_json
-from dev.dicom.changefeed import encode
+from dev.dicom.admission import PROCESSING_FAILURE, VALIDATION_FAILURE, Rejected, admit, has_several_values
+from dev.dicom.call import Call, Refused, dicom_json, encode
 from dev.dicom.indexed import indexed
+from dev.dicom.jsonvalues import element
 from dev.dicom.model import Attributes, Key
 from dev.dicom.reading import Reading, Unreadable, read
 
@@ -42,10 +42,11 @@ class Report:
             item["00741048"] = _failed_attributes(comments)
         self.failed.append(item)
 
-    def store(self, key: Key, sop_class: str, comments: list[str], warning: int | None) -> None:
+    def store(self, key: Key, reading: Reading, comments: list[str], warning: int | None) -> None:
         url = f"{self._call.base}/studies/{key.study}/series/{key.series}/instances/{key.sop}"
+        sop_class = reading.attributes.get("00080016", {}).get("Value", [])[:1]
         item: Attributes = {
-            "00081150": {"vr": "UI", "Value": [sop_class]},
+            "00081150": {"vr": "UI", "Value": sop_class} if sop_class else {"vr": "UI"},
             "00081155": {"vr": "UI", "Value": [key.sop]},
             "00081190": {"vr": "UR", "Value": [url]},
         }
@@ -69,7 +70,9 @@ class Report:
         headers = {}
         if self.multiple_values:
             host = self._call.request.url.netloc
-            headers["Warning"] = f'299 {host}: "An indexed attribute has several values; the first one is indexed."'
+            headers["Warning"] = (
+                f'299 {host}: "One or more indexed Dicom tag(s) have multiple values, only first value is indexed."'
+            )
         return dicom_json(encode(body), self._status(), headers)
 
     def _status(self) -> int:
@@ -82,7 +85,8 @@ class Report:
 def _failed_attributes(comments: list[str]) -> dict[str, object]:
     if not comments:
         return {"vr": "SQ"}
-    return {"vr": "SQ", "Value": [{"00000902": {"vr": "LO", "Value": [comment]}} for comment in comments]}
+    # a comment that quotes several values is several values
+    return {"vr": "SQ", "Value": [{"00000902": element("LO", comment.split("\\"))} for comment in comments]}
 
 
 async def store(call: Call) -> Response:
@@ -135,8 +139,9 @@ async def _store(call: Call, study: str | None, data: bytes, report: Report) -> 
     try:
         reading = read(data)
     except Unreadable:
-        report.fail(PROCESSING_FAILURE)
+        report.fail(VALIDATION_FAILURE)
         return
+    report.multiple_values |= has_several_values(reading, call.version)
     try:
         admitted = admit(reading, study, call.version)
     except Rejected as rejected:
@@ -150,8 +155,7 @@ async def _store(call: Call, study: str | None, data: bytes, report: Report) -> 
     if not await _commit(call, key, data, reading):
         report.fail(PROCESSING_FAILURE, reading)
         return
-    report.multiple_values |= admitted.multiple_values
-    report.store(key, reading.first("00080016"), admitted.comments, admitted.warning)
+    report.store(key, reading, admitted.comments, admitted.warning)
 
 
 async def _commit(call: Call, key: Key, data: bytes, reading: Reading) -> bool:

@@ -17,8 +17,7 @@ from pydicom import config
 from starlette.responses import JSONResponse, Response
 
 from dev.dicom import clock, rules
-from dev.dicom.call import Call, Refused, dicom_json
-from dev.dicom.changefeed import encode
+from dev.dicom.call import JSON, Call, Refused, encode
 from dev.dicom.indexed import indexed
 from dev.dicom.model import Attributes, Instance
 from dev.dicom.service import Service
@@ -43,15 +42,15 @@ async def bulk_update(call: Call) -> Response:
     studies, changes = _wishes(await call.request.body())
     if comments := _invalid(changes):
         items = [{"00000902": {"vr": "LO", "Value": [comment]}} for comment in comments]
-        return dicom_json(encode({"00741048": {"vr": "SQ", "Value": items}}), 400)
+        return Response(encode({"00741048": {"vr": "SQ", "Value": items}}), 400, media_type=JSON)
     operations = call.service.operations
     if any(operation["status"] in ("notStarted", "running") for operation in operations.values()):
         raise Refused(409, "There is already an update operation running.")
     number = uuid.UUID(int=call.service.rng.getrandbits(128), version=4).hex
-    operations[number] = _operation(number, studies)
-    _start(call.service, _run(call.service, call.partition, operations[number], changes))
+    operations[number] = _operation(number)
+    _start(call.service, _run(call.service, call.partition, operations[number], studies, changes))
     href = f"{call.request.base_url}v2/operations/{number}"
-    return JSONResponse({"id": number, "href": href}, 202, {"Location": href})
+    return Response(encode({"id": number, "href": href}), 202, media_type=JSON)
 
 
 async def operation(call: Call) -> Response:
@@ -77,7 +76,7 @@ def _wishes(body: bytes) -> tuple[list[str], Attributes]:
         raise Refused(400, f"studyInstanceUids must name between 1 and {MOST_STUDIES} studies.")
     if not all(isinstance(uid, str) and rules.uid_is_valid(uid) for uid in studies):
         raise Refused(400, "studyInstanceUids holds a value that is not a valid UID.")
-    return list(dict.fromkeys(studies)), changes
+    return studies, changes
 
 
 def _invalid(changes: Attributes) -> list[str]:
@@ -87,14 +86,15 @@ def _invalid(changes: Attributes) -> list[str]:
             text: str | None = "The attribute cannot be updated."
         else:
             values = element.get("Value", ())
-            plain = ["=".join(v.values()) if isinstance(v, dict) else str(v) for v in values if v is not None]
-            text = rules.problem(element["vr"], plain)
+            plain = ["=".join(v.values()) if isinstance(v, dict) else str(v or "") for v in values]
+            text = rules.problem(element["vr"], "\\".join(plain), plain)
+            text = text or rules.wrong_number(int(tag, 16), element["vr"], len(plain))
         if text:
-            comments.append(f"DICOM100: ({tag[:4].lower()},{tag[4:].lower()}) - {text}")
+            comments.append(rules.comment(tag, text))
     return comments
 
 
-def _operation(number: str, studies: list[str]) -> dict[str, Any]:
+def _operation(number: str) -> dict[str, Any]:
     now = clock.text(clock.now())
     return {
         "operationId": number,
@@ -103,7 +103,6 @@ def _operation(number: str, studies: list[str]) -> dict[str, Any]:
         "lastUpdatedTime": now,
         "status": "notStarted",
         "percentComplete": 0,
-        "resources": studies,
     }
 
 
@@ -113,10 +112,12 @@ def _start(service: Service, work: Any) -> None:
     task.add_done_callback(service.tasks.discard)
 
 
-async def _run(service: Service, partition: str, operation: dict[str, Any], changes: Attributes) -> None:
+async def _run(
+    service: Service, partition: str, operation: dict[str, Any], studies: list[str], changes: Attributes
+) -> None:
     operation["status"] = "running"
     await asyncio.sleep(service.faults.linger_s("update"))
-    studies, updated, failed, instances = operation["resources"], 0, [], 0
+    updated, failed, instances = 0, [], 0
     for done, study in enumerate(studies, start=1):
         try:
             count = _update(service, service.archive.select(partition, study), changes)

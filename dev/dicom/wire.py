@@ -1,4 +1,4 @@
-"""The ASGI layer around the service that counts traffic and carries out faults.
+"""The gateway in front of the service: it counts traffic, answers in its place, delays, cuts and changes answers.
 
 A connection is cut on its transport when there is one. In-process clients have none: there, what an HTTP client would
 see is raised instead.
@@ -6,6 +6,7 @@ see is raised instead.
 
 import asyncio
 import socket
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dev.dicom.faults import Faults, Rule, route_of
+from dev.dicom.service import Service
 
 HTML_PAGE = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>Please come back</h1></body></html>"
 _TRANSPORTS: dict[Any, asyncio.Transport] = {}
@@ -86,6 +88,36 @@ class FaultyApp:
         return await self._app(scope, receive, send)
 
 
+class ChangingApp:
+    """Serves, and changes the rows and metadata that pass as the gateway was asked to."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = route_of(scope["method"], scope["path"]) if scope["type"] == "http" else ""
+        if not self._service.gateway.changes(route):
+            await self._app(scope, receive, send)
+            return
+        held = _Held()
+        await self._app(scope, receive, held)
+        body = held.body
+        if held.start["status"] == HTTPStatus.OK and body:
+            body = self._service.gateway.changed(route, body)
+        await _send(held, body, send)
+
+
+class CutShort(Response):
+    """An answer of unsaid length whose connection is cut behind the body."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await _cut(scope, receive)
+
+
 class _Held:
     """An answer kept back."""
 
@@ -112,11 +144,16 @@ def _instead(rule: Rule) -> Response:
 
 async def _send_half(held: _Held, scope: Scope, receive: Receive, send: Send) -> None:
     """Half of the body under a Content-Length that announces the whole."""
-    headers = [(name, value) for name, value in held.start["headers"] if name != b"content-length"]
-    headers.append((b"content-length", str(len(held.body)).encode()))
-    await send({**held.start, "headers": headers})
-    await send({"type": "http.response.body", "body": held.body[: len(held.body) // 2], "more_body": True})
+    await _send(held, held.body, send, said=len(held.body) // 2)
     await _cut(scope, receive)
+
+
+async def _send(held: _Held, body: bytes, send: Send, said: int | None = None) -> None:
+    """An answer that was kept back, with this body; only the first bytes of it where `said` is a number."""
+    headers = [(name, value) for name, value in held.start["headers"] if name != b"content-length"]
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({**held.start, "headers": headers})
+    await send({"type": "http.response.body", "body": body[:said], "more_body": said is not None})
 
 
 async def _cut(scope: Scope, receive: Receive) -> None:

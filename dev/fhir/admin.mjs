@@ -40,6 +40,28 @@ export class Faults {
   }
 }
 
+/** Issue codes of R4 that fit a status; clients decide by the code whether to try again. */
+const ISSUE_CODES = {
+  401: "login",
+  403: "forbidden",
+  404: "not-found",
+  408: "timeout",
+  409: "conflict",
+  410: "deleted",
+  412: "conflict",
+  429: "throttled",
+  500: "exception",
+  502: "transient",
+  503: "transient",
+  504: "timeout",
+};
+
+/** The OperationOutcome of a fault that answers with a status. */
+export function faultOutcome(status) {
+  const issue = { severity: "error", code: ISSUE_CODES[status] ?? "processing" };
+  return { resourceType: "OperationOutcome", issue: [{ ...issue, diagnostics: `Fault on request: ${status}` }] };
+}
+
 /** A small linear congruential generator (constants of Numerical Recipes): the same faults in every run. */
 function seeded(seed) {
   let state = seed >>> 0;

@@ -23,6 +23,7 @@ export function capabilityStatement(version, base) {
 
 function resource(type) {
   const parameters = Object.values(getSearchParameters(type) ?? {});
+  const searchParam = parameters.map((each) => ({ name: each.code, type: each.type }));
   return {
     type,
     interaction: codes(INTERACTIONS),
@@ -32,6 +33,6 @@ function resource(type) {
     conditionalCreate: true,
     conditionalUpdate: true,
     conditionalDelete: "single",
-    searchParam: parameters.map((each) => ({ name: each.code, type: each.type })),
+    ...(searchParam.length && { searchParam }), // FHIR has no empty arrays
   };
 }

@@ -17,6 +17,7 @@ import {
   validateResource,
 } from "@medplum/core";
 import { MemoryRepository } from "@medplum/fhir-router";
+import { historyBundle } from "./history.mjs";
 import { SearchIndex } from "./search-index.mjs";
 
 /** A study that grows by one instance 10,000 times must not keep 10,000 copies of itself. */
@@ -58,8 +59,8 @@ export class TransactionalRepository extends MemoryRepository {
       throw new OperationOutcomeError(notFound);
     }
     const stale = options?.ifMatch && current?.meta.versionId !== options.ifMatch;
-    if (current && !stale && deepEquals(current, resource)) {
-      return deepClone(current); // unchanged: no new version
+    if (current && !stale && unchanged(current, resource)) {
+      return deepClone(current); // no new version
     }
     return super.updateResource(resource, current ? options : undefined);
   }
@@ -146,14 +147,22 @@ export class TransactionalRepository extends MemoryRepository {
     return deepClone(current);
   }
 
-  /** Newest first. Medplum's own method reverses the stored list in place, so every second call is upside down. */
-  async readHistory(resourceType, id) {
-    const versions = this.history.get(resourceType)?.get(id);
-    if (!versions) {
+  /** A former version stays readable after the deletion, as on Medplum's server. */
+  async readVersion(resourceType, id, versionId) {
+    const versions = this.history.get(resourceType)?.get(id) ?? [];
+    const found = versions.find(({ meta }) => meta.versionId === versionId);
+    if (!found) {
       throw new OperationOutcomeError(notFound);
     }
-    const entry = versions.map((resource) => ({ resource: deepClone(resource) })).reverse();
-    return { resourceType: "Bundle", type: "history", entry };
+    return deepClone(found);
+  }
+
+  async readHistory(resourceType, id) {
+    const { current, history } = this.#state(resourceType, id);
+    if (!history) {
+      throw new OperationOutcomeError(notFound);
+    }
+    return historyBundle(`${this.base}/${resourceType}/${id}`, `${resourceType}/${id}`, history, !current);
   }
 
   async search(request) {
@@ -192,6 +201,12 @@ export class TransactionalRepository extends MemoryRepository {
       this.resources.set(request.resourceType, everything);
     }
   }
+}
+
+/** Whether an update says nothing new; the version and time that a client sends, or leaves out, do not count. */
+function unchanged(current, resource) {
+  const { versionId, lastUpdated } = current.meta;
+  return deepEquals(current, { ...resource, meta: { ...resource.meta, versionId, lastUpdated } });
 }
 
 /** Medplum's server refuses what its memory repository would quietly never match. */

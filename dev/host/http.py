@@ -8,21 +8,27 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import azure.functions as func
-from azure.functions.queue import QueueMessage
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from dev.host.errors import BindingError
+from dev.host.frames import Answer
 from dev.host.index import Function
 from dev.host.timers import timer_request
-from dev.host.worker import Worker
+from dev.host.worker import FunctionFailed, Worker, WorkerDied
 
 # {name:constraint} and {*rest} of ASP.NET; of the constraints only int and the catch-all have a meaning here
 _PARAMETER = re.compile(r"\{(\*?)(\w+)(:\w+)?[^}]*\}")
+
+# what the host has of its own; a function's route must not begin like them
+_RESERVED = ("admin", "runtime")
+
+_ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -42,14 +48,18 @@ class Keys:
         return any(secrets.compare_digest(given, key.encode()) for key in accepted)
 
 
-def application(functions: list[Function], worker: Worker, keys: Keys, route_prefix: str) -> Starlette:
-    """The web application of one host."""
-    routes = [_route(each, worker, keys, route_prefix) for each in functions if each.kind == "http"]
-    routes += [
-        Route("/admin/host/status", _guarded(_status, "admin", keys), methods=["GET"]),
-        Route("/admin/functions/{name}", _guarded(_trigger(functions, worker), "admin", keys), methods=["POST"]),
-    ]
-    return Starlette(routes=routes)
+def application(routes: list[Route], functions: list[Function], worker: Worker, keys: Keys) -> Starlette:
+    """The web application of one host: its functions' routes and the host's own."""
+    return Starlette(
+        routes=[
+            *routes,
+            Route("/", _root, methods=["GET"]),
+            Route("/admin/host/status", _guarded(_status, "admin", keys), methods=["GET"]),
+            Route("/admin/functions/{name}", _guarded(_trigger(functions, worker), "admin", keys), methods=["POST"]),
+        ],
+        # no route for a method is no route
+        exception_handlers={405: _not_found, 404: _not_found},
+    )
 
 
 def _guarded(endpoint: Endpoint, level: str, keys: Keys) -> Endpoint:
@@ -59,26 +69,38 @@ def _guarded(endpoint: Endpoint, level: str, keys: Keys) -> Endpoint:
     return guarded
 
 
-def _route(function: Function, worker: Worker, keys: Keys, prefix: str) -> Route:
-    async def run(request: Request) -> Response:
-        argument = func.HttpRequest(
-            method=request.method,
-            url=str(request.url),
-            headers=dict(request.headers),
-            params=dict(request.query_params),
-            route_params={name: str(value) for name, value in request.path_params.items()},
-            body=await request.body(),
-        )
-        try:
-            result = await worker.run(function, argument, f"{request.method} request")
-        except Exception:  # noqa: BLE001 - the worker logged it; the caller learns no more than from the real host
-            return Response(status_code=500)
-        return _response(result)
+def route(function: Function, worker: Worker, keys: Keys, prefix: str) -> Route:
+    """The route of an HTTP function; raises BindingError where it is one of the host's own."""
+    template = str(function.trigger.get("route") or function.name)
+    if template.lower().startswith(_RESERVED):
+        raise BindingError("The specified route conflicts with one or more built in routes.")
 
-    path = _PARAMETER.sub(_parameter, str(function.trigger.get("route") or function.name)).strip("/")
-    methods = function.trigger.get("methods") or ["GET", "POST"]
+    async def run(request: Request) -> Response:
+        argument = {
+            "method": request.method,
+            "url": str(request.url),
+            "headers": dict(request.headers),
+            "params": dict(request.query_params),
+            "route_params": {name: str(value) for name, value in request.path_params.items()},
+            "body": await request.body(),
+        }
+        try:
+            answer: Answer = await worker.run(function, argument, f"{request.method} request")
+        except (FunctionFailed, WorkerDied, TimeoutError):
+            return Response(status_code=500)
+        response = Response(answer.body, answer.status)
+        for name, value in answer.headers:
+            response.headers.append(name, value)
+        return response
+
+    path = _PARAMETER.sub(_parameter, template).strip("/")
+    methods = [str(each).upper() for each in function.trigger.get("methods") or ()]
     level = str(function.trigger.get("authLevel", "function")).lower()
-    return Route("/" + f"{prefix}/{path}".strip("/"), _guarded(run, level, keys), methods=methods)
+    found = Route("/" + f"{prefix}/{path}".strip("/"), _guarded(run, level, keys), methods=methods or _ALL_METHODS)
+    # no HEAD beside GET, and paths in any case, as Microsoft's host has it
+    found.methods = set(methods or _ALL_METHODS)
+    found.path_regex = re.compile(found.path_regex.pattern, re.IGNORECASE)
+    return found
 
 
 def _parameter(match: re.Match[str]) -> str:
@@ -88,18 +110,12 @@ def _parameter(match: re.Match[str]) -> str:
     return f"{{{name}:int}}" if constraint == ":int" else f"{{{name}}}"
 
 
-def _response(result: object) -> Response:
-    if result is None:
-        return Response(status_code=204)
-    if not isinstance(result, func.HttpResponse):
-        return Response(str(result), media_type="text/plain")
-    response = Response(result.get_body(), status_code=result.status_code)
-    for name, value in result.headers.items():
-        response.headers.append(name, value)
-    if "content-type" not in response.headers:
-        charset = f"; charset={result.charset}" if result.mimetype.startswith("text/") else ""
-        response.headers["content-type"] = result.mimetype + charset
-    return response
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=404)
+
+
+async def _root(_request: Request) -> Response:
+    return PlainTextResponse("The stand-in for the Azure Functions host is up and running.")
 
 
 async def _status(_request: Request) -> Response:
@@ -121,21 +137,20 @@ def _trigger(functions: list[Function], worker: Worker) -> Endpoint:
         async def run() -> None:
             try:
                 await worker.run(function, argument, "asked for by hand")
-            except Exception:  # noqa: BLE001 - the worker logged it
-                return
+            except (FunctionFailed, WorkerDied, TimeoutError):
+                return  # the worker logged it
 
         return Response(status_code=202, background=BackgroundTask(run))
 
     return trigger
 
 
-def _hand_made(text: str) -> func.QueueMessage:
+def _hand_made(text: str) -> dict[str, Any]:
     now = datetime.now(UTC)
-    message: func.QueueMessage = QueueMessage(  # type: ignore[no-untyped-call]
-        id=secrets.token_hex(16),
-        body=text,
-        dequeue_count=1,
-        insertion_time=now,
-        expiration_time=now + timedelta(days=7),
-    )
-    return message
+    return {
+        "id": secrets.token_hex(16),
+        "body": text.encode(),
+        "dequeue_count": 1,
+        "insertion_time": now,
+        "expiration_time": now + timedelta(days=7),
+    }

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from azure.functions.decorators.function_app import Function as DeclaredFunction
 from azure.functions.decorators.function_app import FunctionRegister
 
-from dev.host.errors import StartError
+from dev.host.errors import BindingError, StartError
 from dev.host.settings import is_true, resolve
 
 TRIGGERS = {"timerTrigger": "timer", "queueTrigger": "queue", "httpTrigger": "http"}
@@ -22,14 +22,17 @@ TRIGGERS = {"timerTrigger": "timer", "queueTrigger": "queue", "httpTrigger": "ht
 
 @dataclass(frozen=True)
 class Function:
-    """One function: what to call, with which argument, and its trigger's properties with settings filled in."""
+    """One function: what to call, with which argument, and its trigger's properties with settings filled in.
+
+    `error` says what is wrong with its binding; such a function does not run, the others do.
+    """
 
     name: str
-    call: Callable[..., Any]
     kind: str
     argument: str
     trigger: dict[str, Any]
-    folder: Path
+    error: str = ""
+    call: Callable[..., Any] = print
 
     @property
     def is_async(self) -> bool:
@@ -39,6 +42,10 @@ class Function:
     def takes_context(self) -> bool:
         return "context" in inspect.signature(self.call).parameters
 
+    def described(self) -> "Function":
+        """The same without what only the worker process can call."""
+        return replace(self, call=print)
+
 
 def index(folder: Path) -> list[Function]:
     """The functions an app declares, without the disabled ones; raises StartError naming what is wrong."""
@@ -47,7 +54,7 @@ def index(folder: Path) -> list[Function]:
         declared: list[DeclaredFunction] = app.get_functions()
     except ValueError as error:
         raise StartError(f"the functions of {folder} are declared wrongly: {error}") from error
-    functions = [_function(each, folder) for each in declared if not _is_disabled(each)]
+    functions = [_function(each) for each in declared if not _is_disabled(each)]
     if not functions:
         raise StartError(f"{folder}/function_app.py declares no function")
     return functions
@@ -75,7 +82,7 @@ def _is_disabled(function: DeclaredFunction) -> bool:
     return any(is_true(os.environ.get(f"AzureWebJobs{dot}{name}{dot}Disabled")) for dot in "._")
 
 
-def _function(declared: DeclaredFunction, folder: Path) -> Function:
+def _function(declared: DeclaredFunction) -> Function:
     name, trigger = str(declared.get_function_name()), declared.get_trigger()
     if trigger is None or trigger.type not in TRIGGERS:
         found = trigger.type if trigger else "no trigger"
@@ -87,8 +94,12 @@ def _function(declared: DeclaredFunction, folder: Path) -> Function:
     _check_parameters(name, call, argument)
     if declared.get_settings_dict("retry_policy"):
         print(f"host: the retry policy of {name} is ignored by this stand-in", file=sys.stderr)
-    properties = {key: _plain(value, name) for key, value in trigger.get_dict_repr().items()}
-    return Function(name, call, TRIGGERS[trigger.type], argument, properties, folder)
+    kind, properties, wrong = TRIGGERS[trigger.type], {}, ""
+    try:
+        properties = {key: _plain(value) for key, value in trigger.get_dict_repr().items()}
+    except BindingError as error:
+        wrong = str(error)
+    return Function(name, kind, argument, properties, wrong, call)
 
 
 def _check_parameters(name: str, call: Callable[..., Any], argument: str) -> None:
@@ -98,9 +109,9 @@ def _check_parameters(name: str, call: Callable[..., Any], argument: str) -> Non
         raise StartError(f"function {name} takes {', '.join(sorted(taken))}, but its trigger gives it {argument}")
 
 
-def _plain(value: Any, function: str) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, list):
-        return [_plain(item, function) for item in value]
-    return resolve(value, f"function {function}") if isinstance(value, str) else value
+        return [_plain(item) for item in value]
+    return resolve(value) if isinstance(value, str) else value

@@ -5,36 +5,37 @@ import base64
 import binascii
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator
+from typing import Any
 
-import azure.functions as func
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
-from azure.functions.queue import QueueMessage
 from azure.storage.queue import QueueMessage as StoredMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
+from dev.host.errors import BindingError
 from dev.host.index import Function
 from dev.host.options import QueueOptions
-from dev.host.worker import Worker
+from dev.host.worker import FunctionFailed, Worker, WorkerDied
 
 log = logging.getLogger("host")
 
 POISON_SUFFIX = "-poison"
 _COMPLETION_ATTEMPTS = 3
+_QUEUE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
-def queue_message(stored: StoredMessage, body: bytes) -> func.QueueMessage:
+def queue_message(stored: StoredMessage, body: bytes) -> dict[str, Any]:
     """What a queue function is called with."""
-    message: func.QueueMessage = QueueMessage(  # type: ignore[no-untyped-call]
-        id=stored.id,
-        body=body,
-        dequeue_count=stored.dequeue_count,
-        insertion_time=stored.inserted_on,
-        expiration_time=stored.expires_on,
-        time_next_visible=stored.next_visible_on,
-        pop_receipt=stored.pop_receipt,
-    )
-    return message
+    return {
+        "id": stored.id,
+        "body": body,
+        "dequeue_count": stored.dequeue_count,
+        "insertion_time": stored.inserted_on,
+        "expiration_time": stored.expires_on,
+        "time_next_visible": stored.next_visible_on,
+        "pop_receipt": stored.pop_receipt,
+    }
 
 
 def decode(content: str, options: QueueOptions) -> bytes | None:
@@ -58,7 +59,7 @@ class MessageRunner:
         worker: Worker,
         crash_visibility_s: int,
     ) -> None:
-        self.queue_name = str(function.trigger["queueName"])
+        self.queue_name = _checked(str(function.trigger["queueName"]).lower())
         self.queue: QueueClient = service.get_queue_client(self.queue_name)
         self.options = options
         self.crash_visibility_s = crash_visibility_s
@@ -73,15 +74,19 @@ class MessageRunner:
         body = decode(message.content, self.options)
         # a count above the limit means that a host died with the message on its last attempt
         if body is None or (message.dequeue_count or 0) > self.options.max_dequeue_count:
-            log.error("message %s of %s cannot be run: %s", message.id, self.queue_name, _why(body))
+            log.error("%s MessageId=%s, queue %s", _why(body), message.id, self.queue_name)
             await self._settle(message, succeeded=False, give_up=True)
             return
         succeeded = True
         async with self._leased(message):
             try:
+                body.decode()  # the host hands bodies on as text
                 reason = f"message {message.id}, attempt {message.dequeue_count}"
                 await self._worker.run(self._function, queue_message(message, body), reason)
-            except Exception:  # noqa: BLE001 - the worker logged it; what follows is the queue's business
+            except UnicodeDecodeError:
+                log.error("Exception binding parameter: message %s is not UTF-8", message.id)  # noqa: TRY400
+                succeeded = False
+            except (FunctionFailed, WorkerDied, TimeoutError):
                 succeeded = False
         give_up = not succeeded and (message.dequeue_count or 0) >= self.options.max_dequeue_count
         await self._settle(message, succeeded=succeeded, give_up=give_up)
@@ -145,4 +150,10 @@ class MessageRunner:
 
 
 def _why(body: bytes | None) -> str:
-    return "it is not base64, as host.json says it is" if body is None else "it was taken too often"
+    return "Message decoding has failed!" if body is None else "A message was taken too often."
+
+
+def _checked(name: str) -> str:
+    if not _QUEUE_NAME.fullmatch(name) or "--" in name:
+        raise BindingError(f"{name!r} is no name for a queue: 3 to 63 letters, digits and single hyphens are")
+    return name

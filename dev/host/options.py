@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.host.errors import StartError
+from dev.host.logs import Levels
 from dev.host.settings import read_json, time_span_s
 
 _OVERRIDE = "AzureFunctionsJobHost__"
@@ -34,6 +35,7 @@ class HostOptions:
     queues: QueueOptions
     route_prefix: str
     function_timeout_s: float | None
+    levels: Levels
 
 
 class _Tree:
@@ -88,6 +90,7 @@ def read_options(folder: Path) -> HostOptions:
         queues=_queue_options(tree.section("extensions").section("queues")),
         route_prefix=str(tree.section("extensions").section("http").get("routePrefix", "api")).strip("/"),
         function_timeout_s=None if timeout == "-1" else tree.seconds("functionTimeout", "00:30:00"),
+        levels=Levels((content.get("logging") or {}).get("logLevel") or {}),
     )
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dev.host.errors import StartError
+from dev.host.errors import BindingError, StartError
 
 _EXPRESSION = re.compile(r"%([^%\s]+)%")
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d+)?))?")
@@ -40,13 +40,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def resolve(text: str, used_by: str) -> str:
-    """Replace every `%NAME%` in the text by the app setting of that name."""
+def resolve(text: str) -> str:
+    """Replace every `%NAME%` in the text by the app setting of that name; raise BindingError where there is none."""
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in os.environ:
-            raise StartError(f"the app setting {name} is not set, but {used_by} needs it (it says {text!r})")
+            raise BindingError(f"{text!r} does not resolve to a value: the app setting {name} is not set")
         return os.environ[name]
 
     return _EXPRESSION.sub(value, text)

@@ -1,33 +1,27 @@
-"""Timer triggers: six-field NCRONTAB or TimeSpan text, UTC, never two runs of one timer at once in this process.
+"""Timer triggers: six-field NCRONTAB or TimeSpan text, UTC, never two runs of one timer at once.
 
-The real host also lets only one of several hosts run a timer and remembers the last run across restarts
-(`useMonitor`). This one does neither: every host runs the timer, and a run missed while none was there is not made up
-for.
+Of several hosts of one app one runs a timer (see `locks`). Microsoft's host has `useMonitor`; this one has not: a run
+that was missed while no host was there is not made up for, and no run is past due.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import azure.functions as func
-from azure.functions.timer import TimerRequest
 from croniter import croniter
 
-from dev.host.errors import StartError
+from dev.host.errors import BindingError
 from dev.host.index import Function
+from dev.host.locks import TimerLock
 from dev.host.settings import time_span_s
-from dev.host.worker import Worker
-
-log = logging.getLogger("host")
-
-# later than this means that the machine slept or was overloaded
-PAST_DUE_AFTER = timedelta(seconds=1)
+from dev.host.waits import is_set_within
+from dev.host.worker import FunctionFailed, Worker, WorkerDied
 
 Schedule = Callable[[datetime], datetime]
 
 
-def parse_schedule(text: str, function: str) -> Schedule:
+def parse_schedule(text: str) -> Schedule:
     """A function from an instant to the next occurrence after it."""
     interval_s = time_span_s(text)
     if interval_s:
@@ -35,9 +29,7 @@ def parse_schedule(text: str, function: str) -> Schedule:
     # five fields are a schedule without seconds; NCRONTAB wants day of month AND day of week, cron wants either
     expression = text if len(text.split()) == 6 else f"0 {text}"
     if len(expression.split()) != 6 or not croniter.is_valid(expression, second_at_beginning=True):
-        raise StartError(
-            f"the schedule {text!r} of function {function} is neither NCRONTAB nor a time such as 00:05:00"
-        )
+        raise BindingError(f"the schedule {text!r} is neither NCRONTAB nor a time such as 00:05:00")
 
     def next_occurrence(now: datetime) -> datetime:
         occurrences = croniter(expression, now, second_at_beginning=True, day_or=False)
@@ -47,40 +39,42 @@ def parse_schedule(text: str, function: str) -> Schedule:
     return next_occurrence
 
 
-def timer_request(*, past_due: bool = False) -> func.TimerRequest:
+def timer_request() -> dict[str, Any]:
     """What a timer function is called with."""
-    return TimerRequest(past_due=past_due, schedule={"AdjustForDST": False}, schedule_status={})
+    return {"past_due": False, "schedule": {"AdjustForDST": True}, "schedule_status": {}}
 
 
 class Timer:
     """One timer function on its schedule."""
 
-    def __init__(self, function: Function, worker: Worker) -> None:
+    def __init__(self, function: Function, worker: Worker, lock: TimerLock) -> None:
         self._function = function
         self._worker = worker
-        self._next = parse_schedule(str(function.trigger["schedule"]), function.name)
+        self._lock = lock
+        self._next = parse_schedule(str(function.trigger["schedule"]))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run the function at every occurrence until told to stop; occurrences during a run are skipped."""
+        """Run the function at its occurrences until told to stop.
+
+        An occurrence during a run comes right after it, as one however many there were.
+        """
         if self._function.trigger.get("runOnStartup"):
-            await self._fire("run on startup", past_due=False)
+            await self._fire("run on startup")
+        before = datetime.now(UTC)
         while not stop.is_set():
-            due = self._next(datetime.now(UTC))
-            if await _is_set_within(stop, (due - datetime.now(UTC)).total_seconds()):
+            if not self._lock.is_held:
+                await is_set_within(stop, self._lock.look_every_s)
+                before = datetime.now(UTC)
+                continue
+            due = self._next(before)
+            if await is_set_within(stop, (due - datetime.now(UTC)).total_seconds()):
                 return
-            await self._fire("timer fired", past_due=datetime.now(UTC) - due > PAST_DUE_AFTER)
+            if self._lock.is_held:
+                before = datetime.now(UTC)
+                await self._fire("timer fired")
 
-    async def _fire(self, reason: str, *, past_due: bool) -> None:
+    async def _fire(self, reason: str) -> None:
         try:
-            await self._worker.run(self._function, timer_request(past_due=past_due), reason)
-        except Exception:  # noqa: BLE001 - the worker logged it; the next occurrence comes all the same
-            log.debug("timer %s failed", self._function.name)
-
-
-async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for the event, at most so long; croniter counts whole seconds, so a wait never ends before its second."""
-    try:
-        await asyncio.wait_for(event.wait(), max(seconds, 0))
-    except TimeoutError:
-        return False
-    return True
+            await self._worker.run(self._function, timer_request(), reason)
+        except (FunctionFailed, WorkerDied, TimeoutError):
+            return  # the worker logged it; the next occurrence comes all the same

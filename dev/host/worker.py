@@ -1,117 +1,204 @@
-"""Runs functions as the Python worker does: coroutines share one event loop, everything else a pool of threads.
+"""The worker process as the host sees it: it is sent invocations, it may die, another one takes its place.
 
-The worker's loop has a thread of its own: a function that blocks it must not stop the host from keeping its messages.
+What dies with a process has failed, whichever function ended it. Microsoft's host is the model of all numbers here.
 """
 
 import asyncio
-import functools
+import contextlib
 import logging
 import os
-import threading
+import socket
+import sys
 import time
 import uuid
-from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
-import azure.functions as func
-
+from dev.host import frames
+from dev.host.errors import Recycled, StartError
 from dev.host.index import Function
+from dev.host.logs import Levels
 
 log = logging.getLogger("host")
 
-CLEANUP_S = 1.0
+DEATHS, DEATHS_WITHIN_S = 3, 1800.0
+RESTART_EVERY_S = 10.0
+TIMEOUT_GRACE_S = 2.0
+# until then the host sends what it has to a process that is gone, and fails; later it waits for the next one
+UNNOTICED_S = 0.5
+
+# the same modules from the same places as in this process, however it was started
+_CODE = "import sys; sys.path[:] = {path!r}; from dev.host.child import main; main()"
 
 
-class FunctionCancelledError(Exception):
-    """The host is stopping and the function did not end in time."""
+class WorkerDied(Exception):
+    """The worker process ended while the function ran in it."""
 
 
-class Context(func.Context):
-    """What a function gets that asks for a parameter named `context`."""
+class FunctionFailed(Exception):
+    """The function raised; the message is its traceback."""
 
-    def __init__(self, function: Function, invocation_id: str) -> None:
-        self._function = function
-        self._invocation_id = invocation_id
 
-    @property
-    def invocation_id(self) -> str:
-        return self._invocation_id
+class _Process:
+    """One worker process."""
 
-    @property
-    def function_name(self) -> str:
-        return self._function.name
+    def __init__(self, child: asyncio.subprocess.Process, connection: socket.socket) -> None:
+        self.child = child
+        self._connection = connection
+        self._pending: dict[str, asyncio.Future[frames.Outcome]] = {}
+        self._has_ended = False
 
-    @property
-    def function_directory(self) -> str:
-        return str(self._function.folder)
+    @classmethod
+    async def start(cls, folder: Path, levels: Levels) -> "_Process":
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-I", "-S", "-c", _CODE.format(path=sys.path)]
+        with theirs:
+            child = await asyncio.create_subprocess_exec(
+                *(*command, str(theirs.fileno()), str(folder), str(os.getpid()), levels.text()),
+                pass_fds=[theirs.fileno()],
+                stdout=sys.stderr,
+            )
+        return cls(child, ours)
 
-    thread_local_storage: Any = threading.local()
-    trace_context: Any = None
-    retry_context: Any = None
+    async def functions(self) -> list[Function]:
+        """What the app declares; raises EOFError when it cannot be loaded."""
+        self._reader, self._writer = await asyncio.open_connection(sock=self._connection)
+        functions: list[Function] = await frames.read(self._reader)
+        return functions
+
+    async def serve(self) -> None:
+        """Take outcomes until the process is gone; then all that ran in it has failed."""
+        with contextlib.suppress(EOFError):
+            while True:
+                outcome = await frames.read(self._reader)
+                waiting = self._pending.pop(outcome.id, None)
+                # nobody waits any more for a function that took too long
+                if waiting and not waiting.done():
+                    waiting.set_result(outcome)
+        self._has_ended = True
+        self._writer.close()
+        status = await self.child.wait()
+        for waiting in self._pending.values():
+            if not waiting.done():
+                waiting.set_exception(WorkerDied(f"the worker process exited with code {status}"))
+        self._pending.clear()
+
+    def send(self, invocation: frames.Invocation) -> asyncio.Future[frames.Outcome]:
+        if self._has_ended:
+            raise WorkerDied("Did not find any initialized language workers.")
+        waiting: asyncio.Future[frames.Outcome] = asyncio.get_running_loop().create_future()
+        self._pending[invocation.id] = waiting
+        frames.write(self._writer, invocation)
+        return waiting
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.child.kill()
 
 
 class Worker:
-    """Runs functions, one invocation at a time per call of `run`."""
+    """Runs functions in a process of their own."""
 
-    def __init__(self, timeout_s: float | None) -> None:
-        self._timeout_s = timeout_s
-        self._loop = asyncio.new_event_loop()
-        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
-        self._threads = ThreadPoolExecutor(int(count) if count else None, thread_name_prefix="function")
-        self._running: set[Future[Any]] = set()
-        threading.Thread(target=self._loop.run_forever, name="worker", daemon=True).start()
+    def __init__(self, folder: Path, timeout_s: float | None, levels: Levels) -> None:
+        self._folder, self._timeout_s, self._levels = folder, timeout_s, levels
+        self._process: _Process | None = None
+        self._is_there = asyncio.Event()
+        self._killed: set[_Process] = set()
+        self._in_flight = 0
+        # set while nothing runs
+        self.idle = asyncio.Event()
+        self.idle.set()
 
-    async def run(self, function: Function, argument: Any, reason: str) -> Any:
-        """The function's result; raises what the function raised, TimeoutError or FunctionCancelledError."""
-        invocation_id = str(uuid.uuid4())
-        started = time.monotonic()
-        log.info("Executing 'Functions.%s' (%s, Id=%s)", function.name, reason, invocation_id)
+    async def start(self) -> list[Function]:
+        """The app's functions; raises StartError when the app cannot be loaded, after the process said why."""
+        process = await _Process.start(self._folder, self._levels)
         try:
-            result = await self._call(function, argument, invocation_id)
-        except Exception:
-            seconds = time.monotonic() - started
-            log.exception("Executed 'Functions.%s' (Failed, Id=%s, %.3f s)", function.name, invocation_id, seconds)
+            functions = await process.functions()
+        except EOFError:
+            raise StartError("the app cannot be loaded, for the reason above") from None
+        self._use(process)
+        return functions
+
+    def _use(self, process: _Process) -> None:
+        self._process = process
+        self._is_there.set()
+
+    async def keep(self) -> None:
+        """Start another process for each that ends; raises Recycled at the third death within half an hour."""
+        deaths: list[float] = []
+        restarted_at = -RESTART_EVERY_S
+        while True:
+            assert self._process is not None
+            await self._process.serve()
+            now = time.monotonic()
+            if self._process not in self._killed:
+                log.error("Language Worker Process exited. Pid=%d.", self._process.child.pid)
+                deaths = [at for at in deaths if now - at < DEATHS_WITHIN_S] + [now]
+            if len(deaths) >= DEATHS:
+                raise Recycled("Exceeded language worker restart retry count: shutting down, to be started again")
+            await asyncio.sleep(UNNOTICED_S)
+            self._is_there.clear()
+            await asyncio.sleep(restarted_at + RESTART_EVERY_S - time.monotonic())
+            restarted_at = time.monotonic()
+            process = await _Process.start(self._folder, self._levels)
+            # one that cannot load the app any more ends at once, and counts as a death
+            with contextlib.suppress(EOFError):
+                await process.functions()
+            self._use(process)
+
+    async def run(self, function: Function, argument: dict[str, Any], reason: str) -> Any:
+        """The function's result, or raises how it failed; waits for a process where there is none."""
+        invocation = frames.Invocation(str(uuid.uuid4()), function.name, argument)
+        started = time.monotonic()
+        about = {"function": function.name}
+        log.info("Executing 'Functions.%s' (%s, Id=%s)", function.name, reason, invocation.id, extra=about)
+        self._in_flight += 1
+        self.idle.clear()
+        try:
+            result = await self._outcome(invocation)
+        except (FunctionFailed, WorkerDied, TimeoutError) as error:
+            # the traceback that matters is in the text
+            log.error("Exception while executing function: Functions.%s: %s", function.name, error, extra=about)  # noqa: TRY400
+            self._say_ended("Failed", invocation, started)
             raise
-        seconds = time.monotonic() - started
-        log.info("Executed 'Functions.%s' (Succeeded, Id=%s, %.3f s)", function.name, invocation_id, seconds)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self.idle.set()
+        self._say_ended("Succeeded", invocation, started)
         return result
 
-    async def _call(self, function: Function, argument: Any, invocation_id: str) -> Any:
-        arguments = {function.argument: argument}
-        if function.takes_context:
-            arguments["context"] = Context(function, invocation_id)
-        call = functools.partial(function.call, **arguments)
-        if function.is_async:
-            future: Future[Any] = asyncio.run_coroutine_threadsafe(call(), self._loop)
-        else:
-            future = self._threads.submit(call)
-        self._running.add(future)
+    @staticmethod
+    def _say_ended(how: str, invocation: frames.Invocation, started: float) -> None:
+        seconds, about = time.monotonic() - started, {"function": invocation.function}
+        text = "Executed 'Functions.%s' (%s, Id=%s, %.3f s)"
+        log.info(text, invocation.function, how, invocation.id, seconds, extra=about)
+
+    async def _outcome(self, invocation: frames.Invocation) -> Any:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            if future.cancelled() or not future.done():
-                raise TimeoutError(f"functionTimeout of {self._timeout_s} s is over") from error
-            raise
-        except asyncio.CancelledError as error:
-            raise FunctionCancelledError("the host is stopping") from error
-        finally:
-            self._running.discard(future)
+                await self._is_there.wait()
+                assert self._process is not None
+                process = self._process
+                outcome = await process.send(invocation)
+        except TimeoutError:
+            await self._end_overdue(invocation)
+            raise TimeoutError(f"Timeout value of {self._timeout_s} s was exceeded by the function") from None
+        if outcome.traceback:
+            raise FunctionFailed(outcome.traceback)
+        return outcome.result
 
-    def cancel_running(self) -> None:
-        """Cancel what runs; a function in a thread cannot be interrupted, but nobody waits for it any more."""
-        for future in list(self._running):
-            future.cancel()
+    async def _end_overdue(self, invocation: frames.Invocation) -> None:
+        """Functions cannot be ended; their process can, and what else runs in it goes with it."""
+        process = self._process
+        log.error("Timeout value of %s s exceeded by function '%s'", self._timeout_s, invocation.function)
+        await asyncio.sleep(TIMEOUT_GRACE_S)
+        if process is not None and process not in self._killed and process is self._process:
+            log.error("A function timeout has occurred. Restarting worker process executing '%s'", invocation.function)
+            self._killed.add(process)
+            process.kill()
 
-    async def close(self) -> None:
-        """Let cancelled coroutines clean up, then stop the loop; raises nothing."""
-        rest = asyncio.run_coroutine_threadsafe(self._cancel_tasks(), self._loop)
-        await asyncio.wait([asyncio.wrap_future(rest)], timeout=CLEANUP_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def _cancel_tasks(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def kill(self) -> None:
+        """End the process, with all that runs in it."""
+        if self._process is not None:
+            self._process.kill()

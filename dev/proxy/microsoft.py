@@ -21,6 +21,12 @@ FHIR_JSON = "application/fhir+json"
 NEW_REFERENCE = '"reference": "urn:uuid:'
 NOTHING_LEFT = b'{"resourceType": "Bundle", "type": "transaction-response"}'
 OTHER_REFUSAL = {409: 412, 412: 409}
+THROTTLED = json.dumps(
+    {
+        "resourceType": "OperationOutcome",
+        "issue": [{"severity": "error", "code": code} for code in ("processing", "throttled")],
+    }
+).encode()
 INVALID_HEADER_ENTRY = {
     "response": {
         "status": "405",
@@ -36,7 +42,9 @@ class Switches:
     and the insertion; they answer 200, and what refers to them refers to an id that was never used. swap_refusals: 409
     instead of 412, and the other way round. extra_entry: a transaction's answer has an entry more than the request.
     lag_s: searches answer what was there so many seconds ago. replica_at: they answer what was there at this moment,
-    in seconds since 1970, however long ago that is. location_on_update: PUT entries tell a location.
+    in seconds since 1970, however long ago that is. location_on_update: PUT entries tell a location. throttle_every:
+    each so-manieth transaction meets too many requests at one of its entries; it ends as a whole with 400 and the codes
+    processing and throttled. throttle_says_when: with Retry-After, as in sequential mode; parallel mode has none.
     """
 
     searched_creates_s: float | None = None
@@ -46,6 +54,8 @@ class Switches:
     lag_s: float = 0.0
     replica_at: float | None = None
     location_on_update: bool = True
+    throttle_every: int = 0
+    throttle_says_when: bool = True
 
     @property
     def searches_lag(self) -> bool:
@@ -64,6 +74,7 @@ class Microsoft:
         self._upstream = upstream
         self._switches = Switches()
         self._lost_left = 0
+        self._transactions = 0
         # what searches found: by their text, the newest version of each resource and when it was last seen
         self._found: dict[bytes, dict[str, tuple[float, Resource]]] = {}
 
@@ -85,6 +96,9 @@ class Microsoft:
         """The answer, as Microsoft's server would give it."""
         if _is_search(call):
             return await self._lagging(call)
+        self._transactions += 1
+        if self._switches.throttle_every and self._transactions % self._switches.throttle_every == 0:
+            return Answer(400, [("Content-Type", FHIR_JSON), *self._when()], THROTTLED)
         bundle: Resource = json.loads(call.body)
         methods = [entry["request"]["method"] for entry in bundle.get("entry", [])]
         lost = await self._lose_one(bundle)
@@ -98,6 +112,9 @@ class Microsoft:
             return replace(answer, body=self._reworded(answer.body, methods, lost))
         swapped = OTHER_REFUSAL.get(answer.status) if self._switches.swap_refusals else None
         return replace(answer, status=swapped, reason=None) if swapped else answer
+
+    def _when(self) -> list[tuple[str, str]]:
+        return [("Retry-After", "1"), ("x-ms-retry-after-ms", "200")] if self._switches.throttle_says_when else []
 
     async def _search_then_create(self, entries: list[Resource], seconds: float) -> None:
         """Two searches at one moment both find nothing, and both create."""

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from dev.proxy.call import Call
+from dev.proxy.call import Answer, Call
 
 # slow: wait, then go on. reset: cut the connection before anything is sent on. lose: carry the request out and cut the
 # connection instead of answering. duplicate: carry it out twice. The others answer something else
@@ -22,6 +22,7 @@ class Rule:
     path: a regular expression that occurs in path and query; holds: text that occurs in the body; writes: acts on
     requests that may change something only (or, if false, on the others). answer: which of a duplicate's answers is
     given, `first` or `last`. carried_out: the status is answered, and the request was carried out all the same.
+    body: what is answered with the status, as FHIR JSON, in place of the page of a gateway.
     places: so many wait at a time, the others stand in line for a place, as at a server that works on so many at once.
     """
 
@@ -40,6 +41,7 @@ class Rule:
     places: int | None = None
     answer: str = "last"
     carried_out: bool = False
+    body: str = ""
 
     line: asyncio.Semaphore = field(init=False)
 
@@ -72,6 +74,8 @@ class Stats:
     statuses: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     writes: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
     @property
     def total(self) -> int:
@@ -80,6 +84,11 @@ class Stats:
     def received(self, call: Call) -> None:
         self.requests[call.method] += 1
         self.writes += call.is_write
+        self.bytes_in += len(call.body)
+
+    def answered(self, answer: Answer) -> None:
+        self.statuses[str(answer.status)] += 1
+        self.bytes_out += len(answer.body)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -88,6 +97,8 @@ class Stats:
             "requests": dict(self.requests),
             "statuses": dict(self.statuses),
             "faults": dict(self.faults),
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
         }
 
 

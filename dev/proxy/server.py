@@ -19,6 +19,8 @@ from dev.proxy.microsoft import Microsoft, Switches
 from dev.proxy.rules import Rule, Rules, Stats
 
 HTML_PAGE = b"<!DOCTYPE html><html><head><title>Gateway</title></head><body><h1>Please come back</h1></body></html>"
+# of the refusals that are about what was sent
+ISSUE_CODES = {400: "invalid", 409: "conflict", 412: "conflict", 422: "invalid", 429: "throttled"}
 # these belong to one connection and not to the message (RFC 9110, 7.6.1)
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 ADDED_BY_AIOHTTP = ("Content-Type", "Date", "Server")
@@ -56,6 +58,7 @@ class Proxy:
         app.router.add_post("/_proxy/rules", self._set_rules)
         app.router.add_post("/_proxy/reset", self._reset)
         app.router.add_get("/_proxy/stats", self._stats)
+        app.router.add_routes(self.admin_routes())
         if self.gate is not None:
             self._resources.push_async_callback(self.gate.close)
             app.router.add_patch("/_proxy/gate", self._set_gate)
@@ -69,6 +72,10 @@ class Proxy:
         self.origin = "http://{}:{}".format(*runner.addresses[0][:2])
         self.url = self.origin + self._path
         return self
+
+    def admin_routes(self) -> list[web.RouteDef]:
+        """More routes that the proxy answers itself."""
+        return []
 
     async def close(self) -> None:
         await self._resources.aclose()
@@ -157,7 +164,7 @@ class Proxy:
             return Answer(answer.status, list(answer.headers.items()), await answer.read(), answer.reason)
 
     def _relayed(self, answer: Answer) -> web.Response:
-        self.rules.stats.statuses[str(answer.status)] += 1
+        self.rules.stats.answered(answer)
         headers = CIMultiDict((name, value) for name, value in answer.headers if name.lower() not in HOP_BY_HOP)
         response = web.Response(status=answer.status, reason=answer.reason, headers=headers, body=answer.body)
         response[ORIGINAL] = frozenset(name.lower() for name in headers)
@@ -178,9 +185,9 @@ def _refusal(rule: Rule) -> web.Response:
         headers["Retry-After"] = f"{rule.retry_after_s:g}"
     if rule.retry_after_ms is not None:
         headers["x-ms-retry-after-ms"] = str(rule.retry_after_ms)
-    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "transient"}]}
-    body = json.dumps(outcome).encode()
-    return web.Response(status=rule.status, headers=headers, body=body, content_type="application/json")
+    issue = {"severity": "error", "code": ISSUE_CODES.get(rule.status, "transient")}
+    body = rule.body or json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
+    return web.Response(status=rule.status, headers=headers, text=body, content_type="application/json")
 
 
 async def _half(response: web.Response, request: web.Request) -> web.StreamResponse:

@@ -45,6 +45,23 @@ var rules = [
     frequency: 'PT15M'
   }
   {
+    // one worker process that dies fails every message it had, up to twelve, and writes no line. One message that can
+    // not be read fails five times in all, and ends as `poison`.
+    name: 'failing'
+    severity: 2
+    description: 'More than five runs of sync_study failed, or one of sync_study_poison: a worker process died, or storage does not answer.'
+    query: '''
+      AppRequests
+      | where Success == false
+      | summarize Studies = countif(OperationName == "sync_study"), Poison = countif(OperationName == "sync_study_poison")
+      | where Studies > 5 or Poison > 0
+    '''
+    operator: 'GreaterThan'
+    threshold: 0
+    window: 'PT15M'
+    frequency: 'PT5M'
+  }
+  {
     // each trouble is said once: it lasts while nothing better was said after it
     name: 'outage'
     severity: 2

@@ -1,9 +1,8 @@
 """Access tokens for one service: kept until shortly before they end, and got anew once when the service refuses one.
 
-However many requests wait, one of them gets the token and the others take it.
+However many requests wait, one token is asked for, and all take it, or fail with it.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from shared.errors import TransientError
+from shared.single_flight import SingleFlight
 
 REFRESH_BEFORE_S = 300.0
 # a token that lives for less than twice the above is refreshed when this part of its life is left
@@ -45,7 +45,7 @@ class Tokens(httpx.Auth):
     def __init__(self, fetch: Callable[[], Awaitable[Token]]) -> None:
         self._fetch = fetch
         self._token: Token | None = None
-        self._lock = asyncio.Lock()
+        self._getting: SingleFlight[Token] = SingleFlight()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """A refused token is replaced once; what the service says to the next one stands."""
@@ -59,22 +59,23 @@ class Tokens(httpx.Auth):
     async def _current(self) -> str:
         if self._token is not None and time.time() < self._token.refresh_at:
             return self._token.text
-        async with self._lock:
-            if self._token is None or time.time() >= self._token.refresh_at:
-                await self._refresh()
-            assert self._token is not None  # noqa: S101 - or it would have raised
-            return self._token.text
+        return (await self._getting.run(self._refreshed)).text
 
-    async def _refresh(self) -> None:
+    async def _refreshed(self) -> Token:
         """A new token; the old one goes on while it lives and no new one is to be had."""
         try:
-            self._token = await self._fetch()
+            return await self._new()
         except TransientError:
             if self._token is None or time.time() >= self._token.ends_at:
                 raise
+            return self._token
+
+    async def _new(self) -> Token:
+        self._token = await self._fetch()
+        return self._token
 
     async def _instead_of(self, refused: str) -> str:
-        async with self._lock:
-            if self._token is None or (self._token.text == refused and self._token.got_at < time.time() - NEW_S):
-                self._token = await self._fetch()
-            return self._token.text
+        token = self._token
+        if token is None or (token.text == refused and token.got_at < time.time() - NEW_S):
+            token = await self._getting.run(self._new)
+        return token.text

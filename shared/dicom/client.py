@@ -1,4 +1,4 @@
-"""The DICOM service: change feed and DICOMweb metadata; nothing else is asked of it."""
+"""The DICOM service: change feed, metadata and searches (DICOMweb); nothing else is asked of it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from shared.dicom.sharing import Sharing
+from shared.dicom.study import key_of
 from shared.errors import Misconfigured, SyncError, Unavailable
 from shared.http import SERVER_ERROR, error_for_read, json_of, send
 from shared.model import DEFAULT_PARTITION, MAX_INT64, InstanceKey, StudyKey
@@ -15,17 +16,27 @@ SERVICE = "the DICOM service"
 DICOM_JSON = "application/dicom+json"
 MAX_DIGITS = 19
 PAGE_LIMIT = 100  # the service's maximum for v1
+REFUSED = "refused-request"
+
+
+def is_about_the_question(error: SyncError) -> bool:
+    """Whether a failed read may be the fault of what was asked for, and not of the service: the answer broke off, came
+    too late, was too large, could not be parsed, was a 5xx or a refusal that says nothing about access. A server that
+    says how long to wait speaks of itself.
+    """
+    return error.code == REFUSED or (isinstance(error, Unavailable) and error.retry_after_s is None)
 
 
 class DicomClient:
     """Reads through version 1 of the API, whose feed offset is a sequence.
 
-    `client` has the service's base URL without a version.
+    `client` has the service's base URL without a version. last_read: the instance whose metadata came last.
     """
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
         self._partition_is_named = False
+        self.last_read: tuple[StudyKey, InstanceKey] | None = None
 
     async def latest_sequence(self) -> int:
         """The highest sequence of the change feed; 0 when it is empty. Never above that of an int64."""
@@ -73,65 +84,99 @@ class DicomClient:
 
         `seen_at` is a sequence that the change feed is known to have had; see `_check_absent`.
         """
-        datasets = await self._metadata(study, "")
-        if datasets is None:
-            await self._check_absent(study, {"StudyInstanceUID": study.study_instance_uid}, "studies", seen_at)
-        return datasets
+        uid = study.study_instance_uid
+        return await self._metadata(study, "", "studies", {"StudyInstanceUID": uid}, seen_at)
+
+    async def series_metadata(self, study: StudyKey, series_instance_uid: str, seen_at: int) -> list[Any] | None:
+        """DICOM JSON of every instance of one series, in no order; None when there is no such series."""
+        path, below = f"studies/{study.study_instance_uid}/series", f"/series/{series_instance_uid}"
+        return await self._metadata(study, below, path, {"SeriesInstanceUID": series_instance_uid}, seen_at)
 
     async def instance_metadata(self, study: StudyKey, key: InstanceKey, seen_at: int) -> list[Any] | None:
         """DICOM JSON of one instance, in a list; None when it is gone."""
         series, instance = key
-        datasets = await self._metadata(study, f"/series/{series}/instances/{instance}")
-        if datasets is None:
-            path = f"studies/{study.study_instance_uid}/series/{series}/instances"
-            await self._check_absent(study, {"SOPInstanceUID": instance}, path, seen_at)
-        return datasets
+        path = f"studies/{study.study_instance_uid}/series/{series}/instances"
+        below = f"/series/{series}/instances/{instance}"
+        return await self._metadata(study, below, path, {"SOPInstanceUID": instance}, seen_at)
 
-    async def _metadata(self, study: StudyKey, below: str) -> list[Any] | None:
-        response = await self._of_partition(study, f"studies/{study.study_instance_uid}{below}/metadata", {})
+    async def search(
+        self, study: StudyKey, path: str, query: dict[str, str], *, version: str = "v1", is_repeated: bool = True
+    ) -> list[Any]:
+        """One page of a search (QIDO-RS); nothing where nothing matches, which the service says with 204."""
+        response = await self._of_partition(study, path, query, version, found=(), is_repeated=is_repeated)
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return []
+        rows = json_of(SERVICE, response)
+        if not isinstance(rows, list) or not rows:
+            raise Unavailable(f"{SERVICE} answered a search with {response.status_code} and no list")
+        return rows
+
+    async def _metadata(
+        self, study: StudyKey, below: str, search: str, query: dict[str, str], seen_at: int
+    ) -> list[Any] | None:
+        """The datasets; None when what was asked for is confirmed to be absent: `search` with `query` must not find it.
+
+        Absence deletes what FHIR says. So a success without a dataset is none: whatever says it, it is not the service.
+        """
+        path = f"studies/{study.study_instance_uid}{below}/metadata"
+        response = await self._of_partition(study, path, {}, found=(httpx.codes.NOT_FOUND,))
         if response.status_code == httpx.codes.NOT_FOUND:
+            await self._check_absent(study, query, search, seen_at)
             return None
         datasets = json_of(SERVICE, response, Sharing()) if response.content else []
-        if not isinstance(datasets, list):
-            raise Unavailable(f"{SERVICE} answered metadata that is not a list")
+        if not isinstance(datasets, list) or not datasets or response.status_code != httpx.codes.OK:
+            raise Unavailable(f"{SERVICE} answered {response.status_code} without metadata")
+        key = key_of(study.study_instance_uid, datasets[0])
+        self.last_read = (study, key) if key else self.last_read
         return datasets
 
     async def _check_absent(self, study: StudyKey, query: dict[str, str], path: str, seen_at: int) -> None:
-        """Absence deletes what FHIR says, so a 404 alone is not believed: a gateway or a wrong address answers it too.
+        """A 404 alone is not believed: a gateway or a wrong address answers it too.
 
-        The service must also find nothing in a search, which it says with 204, and its change feed must not have been
-        reset. Raises Unavailable or Misconfigured otherwise.
+        The service must also find nothing in a search, and its change feed must not have been reset. Raises Unavailable
+        or Misconfigured otherwise.
         """
-        response = await self._of_partition(study, path, {**query, "limit": "1"})
-        if response.status_code == httpx.codes.OK:
+        if await self.search(study, path, {**query, "limit": "1"}):
             raise Unavailable(f"{SERVICE} finds in a search what it has no metadata of", code=SERVER_ERROR)
-        if response.status_code != httpx.codes.NO_CONTENT:
-            raise Misconfigured(f"{SERVICE} answers 404: check DicomWeb__Endpoint", code="wrong-endpoint")
         check_reset(await self.latest_sequence(), seen_at)
 
-    async def _of_partition(self, study: StudyKey, path: str, query: dict[str, str]) -> httpx.Response:
+    async def _of_partition(
+        self,
+        study: StudyKey,
+        path: str,
+        query: dict[str, str],
+        version: str = "v1",
+        *,
+        found: tuple[int, ...],
+        is_repeated: bool = True,
+    ) -> httpx.Response:
         """A request within a data partition. With partitions switched on even the default one has to be named, and with
         partitions switched off none may be.
         """
-        named, plain = f"v1/partitions/{study.partition_name}/{path}", f"v1/{path}"
+        named, plain = f"{version}/partitions/{study.partition_name}/{path}", f"{version}/{path}"
         if study.partition_name != DEFAULT_PARTITION:
-            return await self._get(named, query, DICOM_JSON, found=(404,))
+            return await self._get(named, query, DICOM_JSON, found, is_repeated=is_repeated)
         first, second = (named, plain) if self._partition_is_named else (plain, named)
-        response = await self._get(first, query, DICOM_JSON, found=(404, 400))
+        either = (*found, httpx.codes.BAD_REQUEST)
+        response = await self._get(first, query, DICOM_JSON, either, is_repeated=is_repeated)
         if response.status_code == httpx.codes.BAD_REQUEST:
-            response = await self._get(second, query, DICOM_JSON, found=(404,))
+            response = await self._get(second, query, DICOM_JSON, found, is_repeated=is_repeated)
             self._partition_is_named = second is named
         return response
 
-    async def _get(self, path: str, query: dict[str, str], accept: str, found: tuple[int, ...] = ()) -> httpx.Response:
+    async def _get(
+        self, path: str, query: dict[str, str], accept: str, found: tuple[int, ...] = (), *, is_repeated: bool = True
+    ) -> httpx.Response:
         async def once() -> httpx.Response:
             request = self._client.build_request("GET", path, params=query, headers={"Accept": accept})
             response = await send(self._client, SERVICE, request)
             if response.is_success or response.status_code in found:
                 return response
+            if response.status_code == httpx.codes.GONE:  # the service never says so; a 404 is its word for absence
+                raise Misconfigured(f"{SERVICE} answered 410: it refuses the request", code=REFUSED)
             raise error_for_read(SERVICE, response)
 
-        return await repeated(once)
+        return await (repeated(once) if is_repeated else once())
 
 
 def check_reset(latest: int, seen_at: int) -> None:

@@ -28,21 +28,26 @@ class StudyContent:
 class Truth:
     """What was read.
 
-    instances: the datasets that are there.
-    unreadable: instances whose metadata came and cannot be read. unanswered: those that the service failed to answer
-    for. Nothing is concluded about either.
-    is_whole: every instance of the study was looked for, so what is not here is gone.
+    instances: the datasets that are there. unknown: instances whose metadata cannot be had; nothing is concluded about
+    them. gone: instances that were asked for by themselves, or with the whole of their series or study, and are not
+    there.
+    is_whole: every instance of the study was looked for. hidden: how many of them cannot be had and are known to nobody
+    by their UIDs.
     """
 
     instances: Mapping[InstanceKey, Dataset] = field(default_factory=dict)
-    unreadable: frozenset[InstanceKey] = frozenset()
-    unanswered: frozenset[InstanceKey] = frozenset()
+    unknown: frozenset[InstanceKey] = frozenset()
+    gone: frozenset[InstanceKey] = frozenset()
     is_whole: bool = False
+    hidden: int = 0
 
-    @property
-    def unknown(self) -> frozenset[InstanceKey]:
-        """Instances about which nothing is concluded."""
-        return self.unreadable | self.unanswered
+
+def joined(*truths: Truth, is_whole: bool = False) -> Truth:
+    """What several reads of a study showed together. What one of them had is there, whatever the others say."""
+    instances = {key: dataset for truth in truths for key, dataset in truth.instances.items()}
+    unknown = frozenset(key for truth in truths for key in truth.unknown) - instances.keys()
+    gone = frozenset(key for truth in truths for key in truth.gone) - instances.keys() - unknown
+    return Truth(instances, unknown, gone, is_whole, sum(truth.hidden for truth in truths))
 
 
 def by_instance(study_instance_uid: str, datasets: Iterable[Any]) -> tuple[dict[InstanceKey, Dataset], int]:
@@ -50,7 +55,7 @@ def by_instance(study_instance_uid: str, datasets: Iterable[Any]) -> tuple[dict[
     instances: dict[InstanceKey, Dataset] = {}
     unreadable = 0
     for dataset in datasets:
-        key = _key_of(study_instance_uid, dataset)
+        key = key_of(study_instance_uid, dataset)
         if key is None:
             unreadable += 1
         else:
@@ -58,7 +63,8 @@ def by_instance(study_instance_uid: str, datasets: Iterable[Any]) -> tuple[dict[
     return instances, unreadable
 
 
-def _key_of(study_instance_uid: str, dataset: Any) -> InstanceKey | None:
+def key_of(study_instance_uid: str, dataset: Any) -> InstanceKey | None:
+    """The instance that a dataset is about; None where it is not a dataset of this study."""
     if not isinstance(dataset, Mapping):
         return None
     attributes = Attributes(dataset)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from shared.errors import Unavailable, VersionConflict
 from shared.fhir.identifiers import Identity, Resource
+from shared.fhir.outcome import codes_of, issues_of, transient_error
 
 STATUS = re.compile(r"\d{3}")
 CREATED = 201
@@ -162,7 +163,10 @@ def _checked(entry: Entry, answer: Any) -> Answer:
     digits = STATUS.match(str(response.get("status")))
     status = int(digits[0]) if digits else 0
     if status not in ENTRY_STATUSES:
-        raise Unavailable(f"the FHIR server accepted a transaction and failed its {entry.method} with {status}")
+        issues = issues_of(response.get("outcome"))
+        said = "".join(f", {code}" for code in codes_of(issues))
+        message = f"the FHIR server accepted a transaction and failed its {entry.method} with {status}{said}"
+        raise transient_error(message, status, issues) or Unavailable(message)
     if entry.if_none_exist and status != CREATED:
         raise VersionConflict(f"somebody else created the {entry.url}")
     if entry.method == "DELETE":

@@ -1,7 +1,6 @@
 """The FHIR server: search, transaction, and once per worker whether it is one that this app can work with."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,16 +10,20 @@ import httpx
 
 from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
 from shared.fhir.bundle import Answer, Entry, bundles, check_answer, resolved, transaction
+from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
-from shared.http import error_for, error_for_read, json_of, send
-from shared.retry import repeated
+from shared.fhir.outcome import codes_of, issues_of, read_outcome, transient_error
+from shared.fhir.refusal import named_elements
+from shared.http import error_for, error_for_read, json_of, send, timeout_for
+from shared.retry import repeated, retry_after_s
+from shared.single_flight import SingleFlight
 
 SERVICE = "the FHIR server"
 FHIR_JSON = "application/fhir+json"
 FHIR_VERSION = "4.0"
 SEARCH_COUNT = 100
 MOST_VALUES = 50  # identifiers that one search asks for
-ISSUE_CODE = re.compile(r"[a-z-]{1,40}")
+GONE = (404, 410)
 
 
 class FhirClient:
@@ -28,24 +31,25 @@ class FhirClient:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
-        self._is_capable = False
+        self._capabilities: Capabilities | None = None
+        self._asking: SingleFlight[Capabilities] = SingleFlight()
 
     async def check_capable(self) -> None:
         """Raise Misconfigured unless this is a FHIR R4 server with transactions. Asked once."""
-        if self._is_capable:
-            return
-        await self.probe()
-        self._is_capable = True
+        if self._capabilities is None:
+            await self.probe()
 
     async def probe(self) -> None:
-        """The same, asked now."""
-        statement = await repeated(lambda: self._read("GET", "metadata", None, {}))
-        version = str(statement.get("fhirVersion", ""))
-        if not version.startswith(FHIR_VERSION):
+        """The same, asked now, by one request for all who ask at this moment: Microsoft's answer has a megabyte."""
+        self._capabilities = await self._asking.run(self._ask)
+
+    async def _ask(self) -> Capabilities:
+        found = capabilities_of(await repeated(lambda: self._read("GET", "metadata", None, {})))
+        if not found.version.startswith(FHIR_VERSION):
             raise Misconfigured(f"{SERVICE} is not R4 (4.0.x): check Fhir__Endpoint", code="wrong-fhir-version")
-        interactions = [row for rest in _mappings(statement, "rest") for row in _mappings(rest, "interaction")]
-        if not any(row.get("code") == "transaction" for row in interactions):
+        if not found.transactions:
             raise Misconfigured(f"{SERVICE} does not offer transactions", code="no-transactions")
+        return found
 
     async def find(self, identity: Identity) -> Resource | None:
         """The one resource with this identity, or None; AmbiguousMatch when there are several."""
@@ -78,20 +82,21 @@ class FhirClient:
         created: dict[str, str] = {}
         for bundle in bundles(entries):
             some = [resolved(entry, created) for entry in bundle]
-            # 429 says that nothing was carried out; what any other failure left behind has to be read first
-            answer = await repeated(partial(self._transact, some), Throttled)
+            # a refused bundle that was throttled was not carried out; what any other failure left behind has to be read
+            # first, and so has what became of the other entries where one failed alone
+            answer = check_answer(some, await repeated(partial(self._transact, some), Throttled))
             answered = zip(some, answer, strict=True)
             created |= {entry.full_url: one.reference for entry, one in answered if entry.full_url}
             answers += answer
         return answers
 
-    async def _transact(self, entries: Sequence[Entry]) -> list[Answer]:
+    async def _transact(self, entries: Sequence[Entry]) -> Any:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
         response = await send(self._client, SERVICE, request)
         if not response.is_success:
-            raise self._refusal(response)
-        return check_answer(entries, json_of(SERVICE, response))
+            raise self._refusal(response, entries)
+        return json_of(SERVICE, response)
 
     async def _search(self, resource_type: str, criteria: Sequence[tuple[str, str]]) -> list[Resource]:
         """Every hit of a search, page by page."""
@@ -112,7 +117,7 @@ class FhirClient:
     async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
         response = await send(self._client, SERVICE, self._request(method, path, body, headers))
         if not response.is_success:
-            raise error_for_read(SERVICE, response)
+            raise _transient(response) or error_for_read(SERVICE, response)
         resource = json_of(SERVICE, response)
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
@@ -120,7 +125,7 @@ class FhirClient:
 
     def _next_page(self, found: Resource, resource_type: str) -> str | None:
         """The next link, on the configured server: behind a gateway, servers give links that lead past it."""
-        links = [urlsplit(str(link.get("url"))) for link in _mappings(found, "link") if link.get("relation") == "next"]
+        links = [urlsplit(str(link.get("url"))) for link in mappings(found, "link") if link.get("relation") == "next"]
         if not links:
             return None
         base = self._client.base_url.path.rstrip("/")
@@ -129,44 +134,45 @@ class FhirClient:
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")
-        return self._client.build_request(method, url, content=body, headers={"Accept": FHIR_JSON, **headers})
+        content = body.encode() if body is not None else b""
+        asked = {"Accept": FHIR_JSON, **headers}
+        timeout = timeout_for(len(content))
+        return self._client.build_request(method, url, content=content or None, headers=asked, timeout=timeout)
 
-    def _refusal(self, response: httpx.Response) -> SyncError:
-        """A refused transaction. 404 and 410 with an outcome mean that a resource we read is gone since."""
-        outcome = self._outcome(response)
-        if response.status_code in (404, 410) and outcome:
+    def _refusal(self, response: httpx.Response, entries: Sequence[Entry]) -> SyncError:
+        """A refused transaction: what the codes of its outcome say, then its status. 404 and 410 with an outcome mean
+        that a resource we read is gone since.
+        """
+        if (passing := _transient(response)) is not None:
+            return passing
+        outcome = read_outcome(response.content)
+        if response.status_code in GONE and outcome is not None:
             return VersionConflict(f"{SERVICE} no longer has a resource that was read")
         error = error_for(SERVICE, response)
         if not isinstance(error, Rejected):
             return error
         if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return Rejected(f"{error}: the study is too large for it")
-        if not outcome:  # not the server but something before it
+        issues = issues_of(outcome)
+        if not issues:  # not the server but something before it
             return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
-        return Rejected(f"{error}, issues: {outcome}")
-
-    def _outcome(self, response: httpx.Response) -> str:
-        """Issue codes of an OperationOutcome; its texts can hold values and stay out."""
-        try:
-            issues: Any = json.loads(response.content).get("issue", [])
-            return ", ".join(
-                sorted({str(issue["code"]) for issue in issues if ISSUE_CODE.fullmatch(str(issue["code"]))})
-            )
-        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-            return ""
+        said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
+        return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
 
 
-def _mappings(resource: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """The objects of a list element, whatever a server put there."""
-    rows = resource.get(name)
-    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+def _transient(response: httpx.Response) -> SyncError | None:
+    """The error where the outcome that an unsuccessful answer holds says that it may be otherwise later."""
+    issues, status = issues_of(read_outcome(response.content)), response.status_code
+    message = f"{SERVICE} answered {status}, issues: {', '.join(codes_of(issues))}"
+    by_status = error_for(SERVICE, response)
+    return transient_error(message, status, issues, retry_after_s(response.headers), by_status)
 
 
 def _hits(found: Resource, resource_type: str) -> list[Resource]:
     """The resources of one type that a search answered."""
     if found.get("resourceType") != "Bundle":
         raise Unavailable(f"{SERVICE} answered a search with something that is not a Bundle")
-    resources = [entry.get("resource") for entry in _mappings(found, "entry")]
+    resources = [entry.get("resource") for entry in mappings(found, "entry")]
     return [
         hit for hit in resources if isinstance(hit, dict) and hit.get("resourceType") == resource_type and hit.get("id")
     ]

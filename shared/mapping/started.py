@@ -1,12 +1,19 @@
-"""Pure: a date, a time and an offset as FHIR dateTime (https://hl7.org/fhir/R4/datatypes.html#dateTime)."""
+"""Pure: a date, a time and an offset as FHIR dateTime (https://hl7.org/fhir/R4/datatypes.html#dateTime).
+
+DICOM and R4 have instants that servers cannot hold: a leap second, and what is in another year of the calendar by UTC,
+before the first or after the last. Microsoft's server refuses a resource that has one (.NET's DateTimeOffset). The date
+alone is the nearest that all servers take.
+"""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from shared.dicom.values import Attributes
 
 FULL_DATE_LENGTH = len("2021-03-01")
+SECONDS = slice(len("10:15:"), len("10:15:30"))
+LEAP_SECOND = "60"
 
 
 def date_time(attributes: Attributes, date_keyword: str, time_keyword: str, default_zone: str) -> str | None:
@@ -19,16 +26,32 @@ def date_time(attributes: Attributes, date_keyword: str, time_keyword: str, defa
     if date is None or time is None or len(date) < FULL_DATE_LENGTH:
         return date
     offset = attributes.utc_offset() or _offset_in(default_zone, f"{date}T{time[:5]}")
-    return f"{date}T{time}{offset}" if offset else date
+    if not offset:
+        return date
+    if time[SECONDS] == LEAP_SECOND:
+        attributes.find(time_keyword, "leap-second")
+        return date
+    if not _is_in_calendar(f"{date}T{time}{offset}"):
+        attributes.find(date_keyword, "out-of-range")
+        return date
+    return f"{date}T{time}{offset}"
 
 
 def earliest(texts: Iterable[str]) -> str | None:
     """The earliest of several dateTimes; as they are written, unless all have a time and so a zone."""
     found = list(texts)
     if all("T" in text for text in found):
-        # Python has no leap second
-        return min(found, key=lambda text: datetime.fromisoformat(text.replace(":60", ":59")), default=None)
+        return min(found, key=datetime.fromisoformat, default=None)
     return min(found)
+
+
+def _is_in_calendar(text: str) -> bool:
+    """Whether a dateTime is in the years 1 to 9999 by UTC, too."""
+    try:
+        datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def _offset_in(zone: str, local: str) -> str | None:

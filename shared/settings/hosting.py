@@ -2,6 +2,9 @@
 under the names of the Functions host. Neither can come from a vault.
 """
 
+import json
+from datetime import timedelta
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from pydantic import SecretStr, ValidationError
@@ -16,6 +19,9 @@ DEFAULT_QUEUE_NAME = "study-changes"
 SCHEDULE, QUEUE_NAME = ("sync_schedule",), ("study_queue_name",)
 POLL_INTERVAL = ("dicomcastworker", "pollinterval")
 STORAGE = "azurewebjobsstorage"
+HOST_JSON = Path(__file__).resolve().parents[2] / "host.json"
+FUNCTION_TIMEOUT = ("azurefunctionsjobhost", "functiontimeout")  # as an app setting it wins over host.json
+DEFAULT_FUNCTION_TIMEOUT = timedelta(minutes=10)
 
 
 class Triggers(NamedTuple):
@@ -35,6 +41,32 @@ class Triggers(NamedTuple):
             except ValueError:  # reported by name when the settings are loaded
                 schedule = None
         return cls(schedule or DEFAULT_SCHEDULE, found.get(QUEUE_NAME) or DEFAULT_QUEUE_NAME)
+
+
+class Limits(NamedTuple):
+    """How long one message may take, in seconds, well inside the host's own limit: after that the host ends the worker
+    process, and with it everything that is under way there.
+
+    message_s: half of it; what is cut off has time to be set aside. process_s: three quarters, for a process that works
+    on one message alone: it sets itself aside after the half, so one that is still there cannot.
+    """
+
+    message_s: float
+    process_s: float
+
+    @classmethod
+    def load(cls) -> Self:
+        """By functionTimeout, of the app settings or of host.json; ten minutes where there is no such limit."""
+        try:
+            said = json.loads(HOST_JSON.read_text()).get("functionTimeout", "")
+        except (OSError, ValueError, AttributeError):
+            said = ""
+        try:
+            timeout = parse_time_span(str(app_settings().get(FUNCTION_TIMEOUT) or said))
+        except ValueError:  # -1: no limit
+            timeout = DEFAULT_FUNCTION_TIMEOUT
+        whole_s = (timeout or DEFAULT_FUNCTION_TIMEOUT).total_seconds()
+        return cls(whole_s / 2, whole_s * 3 / 4)
 
 
 class StorageAccount(Section):

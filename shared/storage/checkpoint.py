@@ -31,7 +31,15 @@ class CheckpointStore:
                 for first, last, seen_at in json.loads(entity.get("Holes") or "[]")
             )
             witness = Witness(*json.loads(entity["Witness"])) if entity.get("Witness") else None
-            return Checkpoint(integer(entity, "SyncedSequence"), integer(entity, "Poll"), holes, etag, witness)
+            saved_at = entity.get("SyncedDate")
+            return Checkpoint(
+                integer(entity, "SyncedSequence"),
+                integer(entity, "Poll"),
+                holes,
+                etag,
+                witness,
+                saved_at if isinstance(saved_at, datetime) and saved_at.tzinfo else None,
+            )
 
     async def save(self, checkpoint: Checkpoint) -> Checkpoint:
         """Write it under its ETag; return it with the new one. VersionConflict when another poller was faster."""
@@ -39,7 +47,7 @@ class CheckpointStore:
             "PartitionKey": PARTITION_KEY,
             "RowKey": ROW_KEY,
             "SyncedSequence": int64(checkpoint.sequence),
-            "SyncedDate": datetime.now(UTC),
+            "SyncedDate": checkpoint.saved_at or datetime.now(UTC),
             "Poll": int64(checkpoint.poll),
             "Witness": json.dumps(checkpoint.witness) if checkpoint.witness else "",
             "Holes": json.dumps([(hole.first, hole.last, int(hole.seen_at.timestamp())) for hole in checkpoint.holes]),

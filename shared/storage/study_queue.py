@@ -45,6 +45,13 @@ class StudyQueue:
         except (VersionConflict, ResourceNotFoundError):  # there, or being deleted: the next request to it tells
             return
 
+    async def ensure(self) -> None:
+        """Create the queue if it is missing; asks first, since the app may be allowed to use it and no more."""
+        try:
+            await called(self._what, self._client.get_queue_properties)
+        except ResourceNotFoundError:
+            await self.create()
+
     async def depth(self) -> int:
         """How many messages there are, hidden ones included, approximately."""
 
@@ -56,6 +63,17 @@ class StudyQueue:
 
         try:
             return await called(self._what, count)
+        except ResourceNotFoundError:
+            return 0
+
+    async def visible(self) -> int:
+        """How many messages can be taken now; no more than one is counted."""
+
+        async def peek() -> int:
+            return len(await self._client.peek_messages(1))
+
+        try:
+            return await called(self._what, peek)
         except ResourceNotFoundError:
             return 0
 

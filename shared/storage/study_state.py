@@ -40,7 +40,10 @@ class StudyStateStore:
                 has_records=bool(entity.get("HasRecords")),
                 parked=bool(entity.get("Parked")),
                 offers={str(name): int(at) for name, at in json.loads(entity.get("Offers") or "{}").items()},
+                fatal_poll=integer(entity, "FatalPoll"),
                 written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
+                refused=tuple(json.loads(entity.get("Refused") or "[]")),
+                refused_at=integer(entity, "RefusedAt"),
                 etag=etag,
             )
 
@@ -59,8 +62,11 @@ class StudyStateStore:
             "Patient": state.patient,
             "HasRecords": state.has_records,
             "Parked": state.parked,
+            "FatalPoll": int64(state.fatal_poll),
             "Written": json.dumps(dict(state.written)),
             "Offers": json.dumps(dict(state.offers)),
+            "Refused": json.dumps(state.refused),
+            "RefusedAt": int64(state.refused_at),
             **_pack(state.marks),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from shared.errors import Rejected
 from shared.fhir.identifiers import Identity
 from shared.model import Outcome, StudyChange, Written
 from shared.storage.creation_claim import CreationClaimStore
@@ -33,12 +34,21 @@ class Result(NamedTuple):
     code: str = ""
 
 
+class GoesAlone(Exception):
+    """The study ended its process before: nothing was done, and it is to be worked on in a process of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One delivery of a message; what its passes did, also those that had to be run again afterwards."""
+    """One delivery of a message; what its passes did, also those that had to be run again afterwards.
+
+    refused: elements to write the study without. refusals: how the server refused what was written.
+    """
 
     change: StudyChange
     name: str
     outcomes: list[Outcome] = field(default_factory=list)
     written: dict[str, Written] = field(default_factory=dict)
     created: dict[str, Identity] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    refusals: list[Rejected] = field(default_factory=list)

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from shared.model import DEFAULT_PARTITION, PARTITION_NAME, InstanceKey, StudyKey, is_uid
+from shared.model import DEFAULT_PARTITION, PARTITION_NAME, StudyKey, is_uid
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 from shared.storage.table import Entity
@@ -17,8 +17,6 @@ from shared.sync.runner import MALFORMED_MESSAGE
 CODE_OF_DICOM_CAST = "dicom-cast"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*", re.ASCII)
 UNREADABLE_ROW = "unreadable-row"
-# more than a few make the app read the whole study anyway, and too many do not fit a message
-MOST_INSTANCES = 100
 
 
 class State(StrEnum):
@@ -39,8 +37,8 @@ TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row. `study` is empty where it names none. `instances`: what DICOM Cast failed at, with its sequence.
-    `is_seen`: releasing it takes the row away, because nothing else would.
+    """One row. `study` is empty where it names none. `is_seen`: releasing it takes the row away, because nothing else
+    would.
     """
 
     state: State
@@ -51,7 +49,6 @@ class Case:
     attempts: int
     instance: str
     row: tuple[ErrorTable, str, str]
-    instances: dict[InstanceKey, int] = field(default_factory=dict)
     is_seen: bool = False
 
 
@@ -70,19 +67,15 @@ async def cases(records: ErrorRecords, states: Collection[State]) -> list[Case]:
 
 
 async def release(records: ErrorRecords, queue: StudyQueue, chosen: Iterable[Case]) -> tuple[int, int]:
-    """Send each study once more, and take away the rows that nothing else would; how many of each.
+    """Have all of each study looked at, and take away the rows that nothing else would; how many of each.
 
     Rows of this app go when the study succeeds. DICOM Cast's go at once, since nothing would find them again, and so do
     those that are about no study.
     """
     seen = [one for one in chosen if one.is_seen]
-    studies: dict[StudyKey, dict[InstanceKey, int]] = {}
-    for one in chosen:
-        if one.study.study_instance_uid:
-            studies.setdefault(one.study, {}).update(one.instances)
-    for study, instances in studies.items():
-        some = dict(list(instances.items())[:MOST_INSTANCES])
-        await queue.send(look_again(study, 0, some))
+    studies = dict.fromkeys(one.study for one in chosen if one.study.study_instance_uid)
+    for study in studies:
+        await queue.send(look_again(study, 0))
     for one in seen:
         await records.remove(*one.row)
     return len(studies), len(seen)
@@ -111,19 +104,12 @@ def _case(table: ErrorTable, row: Entity) -> Case:
         keys,
     )
     if "PartitionName" not in row:
-        return replace(one, code=CODE_OF_DICOM_CAST, reason="", instances=_instances(row), is_seen=True)
+        return replace(one, code=CODE_OF_DICOM_CAST, reason="", is_seen=True)
     if not CODE.fullmatch(code):
         return replace(one, state=State.RECORDED, code=UNREADABLE_ROW, reason="", is_seen=True)
     if code in (MALFORMED_ENTRY, MALFORMED_MESSAGE) or not study.study_instance_uid:
         return replace(one, state=State.RECORDED, is_seen=True)
     return one
-
-
-def _instances(row: Entity) -> dict[InstanceKey, int]:
-    """The instance of a row, where both its UIDs are some; without it all of the study is looked at."""
-    series, instance = _text(row, "SeriesUid"), _text(row, "InstanceUid")
-    sequence = max(0, _number(row, "ChangeFeedSequence"))
-    return {InstanceKey(series, instance): sequence} if is_uid(series) and is_uid(instance) else {}
 
 
 def _text(row: Entity, name: str) -> str:

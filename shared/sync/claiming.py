@@ -52,6 +52,10 @@ class Claims:
                 return found
         raise _claimed(missing[0].resource_type)
 
+    async def look_for(self, identities: Sequence[Identity]) -> dict[Identity, Resource]:
+        """Those of these resources that are there; others may create the rest at any moment."""
+        return await self._search(identities)
+
     async def hold(self, identity: Identity, resource_type: str) -> None:
         """Nobody else creates resources of this type that belong to `identity` until the claims are released."""
         for _ in range(TRIES):

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping
 
-from shared.model import Finding, InstanceKey, StudyKey
+from shared.model import Finding, InstanceKey, StudyKey, is_uid
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.table import Entity
+from shared.sync.view import UNREAD
 
 OF_INSTANCES = (ErrorTable.INVALID_TAG, ErrorTable.DICOM)
 OF_STUDIES = (ErrorTable.FHIR, ErrorTable.TRANSIENT_FAILURE)
@@ -40,6 +41,18 @@ async def record(
         await records.clear(table, study, mended)
         left = left or bool(wanted) or len(rows) > len(mended)
     return left
+
+
+async def unread(records: ErrorRecords, study: StudyKey) -> list[InstanceKey]:
+    """Instances of the study that are recorded as ones whose metadata cannot be had."""
+    rows = await records.of_study(ErrorTable.DICOM, study)
+    return [
+        key
+        for row in rows
+        if str(row.get("Exception") or "").startswith(UNREAD)
+        for key in [_instance_of(row)]
+        if is_uid(key.series_instance_uid) and is_uid(key.sop_instance_uid)
+    ]
 
 
 def _is_of_feed(row: Entity) -> bool:

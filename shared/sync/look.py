@@ -2,17 +2,21 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from shared.dicom.client import DicomClient
-from shared.dicom.study import Truth
+from shared.dicom.study import Truth, joined
 from shared.dicom.values import Attributes, Dataset
 from shared.mapping.dose.observations import is_dose_report, map_reports, may_be_dose_report
 from shared.mapping.laterality import has_side
+from shared.mapping.legible import doubt
 from shared.mapping.study_identifiers import lacks
 from shared.mapping.study_layer import findings_of
 from shared.model import Finding, InstanceKey, StudyChange, StudyState
+from shared.sync.marks import sequence_of
+from shared.sync.narrower import read_whole
 from shared.sync.rules import Rules
-from shared.sync.truth import Answer, ask_whole, joined, read_each, read_some, read_whole
+from shared.sync.truth import MOST_RECORDED, Answer, Wanted, ask_whole, read_each, read_some
 from shared.sync.view import View, unreadable, view_of
 
 # instances that are read by a request of their own: so many, or this part of a study
@@ -28,7 +32,7 @@ class Memory:
 
     reports: those of them that are ours and may be dose reports. sided: series that are judged as a whole. adopted: all
     of the stored count as ours. repeats: an earlier attempt may have written, so what is stored can come from instances
-    that the message does not list.
+    that the message does not list. recorded: instances that could not be read before.
     """
 
     state: StudyState
@@ -37,6 +41,7 @@ class Memory:
     sided: Collection[str]
     adopted: bool
     repeats: bool
+    recorded: Collection[InstanceKey] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,38 +62,52 @@ def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> boo
     small part of a large study.
     """
     most = max(SINGLE_READS, min(MOST_SINGLE_READS, int(len(state.marks) * SINGLE_PART)))
-    return repeats or state.parked or not state.full_poll or not 0 < len(change.instances) <= most
+    # what was refused is tried again by the next change, whichever instance it came from
+    return (
+        repeats or state.parked or bool(state.refused) or not state.full_poll or not 0 < len(change.instances) <= most
+    )
+
+
+def seen_at(change: StudyChange, state: StudyState) -> int:
+    """The highest sequence that the change feed is known to have had: absence is not believed where it ends before."""
+    return max(change.sequence, max(map(sequence_of, state.marks.values()), default=0))
 
 
 async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules, whole: Answer | None) -> Look:
     """Read as little as shows what changed. `whole`: the answer for the whole study, where it was asked for already."""
+    seen = seen_at(change, memory.state)
     if whole is None and memory.stored and not needs_whole(change, memory.state, repeats=memory.repeats):
-        look = await _look_at_some(dicom, change, memory, rules)
+        look = await _look_at_some(dicom, change, memory, rules, seen)
         if look is not None:
             return look
-    answer = await ask_whole(dicom, change.study, change.instances) if whole is None else whole
-    truth = await read_whole(dicom, change.study, answer, change.instances, memory.stored, memory.reports)
+    answer = await ask_whole(dicom, change.study, seen) if whole is None else whole
+    everything = not change.instances or memory.adopted or memory.repeats or memory.state.parked
+    wanted = Wanted(change.instances, memory.reports, memory.recorded, memory.stored, seen, everything)
+    truth = await read_whole(dicom, change.study, answer, wanted)
     look = _look(truth, change.instances, memory, rules, final=True)
     assert look is not None  # noqa: S101 - a final view always is
     return look
 
 
-async def _look_at_some(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules) -> Look | None:
-    """The instances listed. Dose reports of a study are looked at together: one may take the place of another."""
+async def _look_at_some(
+    dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules, seen: int
+) -> Look | None:
+    """The instances listed, and what could not be read before. Dose reports of a study are looked at together: one may
+    take the place of another.
+    """
     if any(key.series_instance_uid in memory.sided for key in change.instances):
         return None
-    truth = await read_some(dicom, change.study, change.instances)
+    listed = {**dict.fromkeys(islice(memory.recorded, MOST_RECORDED), 0), **change.instances}
+    truth = await read_some(dicom, change.study, listed, seen)
     if any(map(has_side, truth.instances.values())):
         return None
-    concerned = any(key in memory.reports for key in change.instances) or any(
-        map(_may_be_report, truth.instances.values())
-    )
-    others = [key for key in memory.reports if key not in change.instances] if concerned else []
+    concerned = any(key in memory.reports for key in listed) or any(map(_may_be_report, truth.instances.values()))
+    others = [key for key in memory.reports if key not in listed] if concerned else []
     if len(others) > SINGLE_READS:
         return None
-    listed = {**dict.fromkeys(others, 0), **change.instances}
     if others:
-        truth = joined(truth, await read_each(dicom, change.study, dict.fromkeys(others, 0)))
+        truth = joined(truth, await read_each(dicom, change.study, others, seen))
+    listed = {**dict.fromkeys(others, 0), **listed}
     return _look(truth, listed, memory, rules, final=False, with_reports=concerned)
 
 
@@ -118,9 +137,11 @@ def _failed(truth: Truth, rules: Rules) -> dict[InstanceKey, Collection[Finding]
     """Instances that are kept out of FHIR, each with the reason."""
     failed: dict[InstanceKey, Collection[Finding]] = dict(unreadable(truth)) if rules.record_unreadable else {}
     for key, dataset in truth.instances.items():
-        keyword = lacks(Attributes(dataset))
-        if keyword is not None:
+        attributes = Attributes(dataset)
+        if (keyword := lacks(attributes)) is not None:
             failed[key] = [Finding(keyword, "missing")]
+        elif (doubted := doubt(attributes, rules.patient)) is not None:
+            failed[key] = [doubted]
         elif rules.enforce_valid_values and (found := _findings(dataset, rules)):
             failed[key] = found
     return failed

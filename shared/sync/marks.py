@@ -39,10 +39,22 @@ def sequence_of(mark: int) -> int:
 
 
 def merge(
-    marks: Marks, listed: Mapping[InstanceKey, int], there: Iterable[InstanceKey], gone: Iterable[InstanceKey]
+    marks: Marks,
+    listed: Mapping[InstanceKey, int],
+    there: Iterable[InstanceKey],
+    gone: Iterable[InstanceKey],
+    unknown: Iterable[InstanceKey] = (),
 ) -> dict[bytes, int]:
-    """Marks after a look at some instances; `listed` holds the sequences that a message told."""
+    """Marks after a look at some instances; `listed` holds the sequences that a message told.
+
+    unknown: instances that cannot be read now. They were looked at, and stay what they were; one without a mark was
+    never written, and cannot speak.
+    """
     merged = dict(marks)
+    for key in unknown:
+        name = digest(key)
+        known = merged.get(name, -1)
+        merged[name] = _mark(max(sequence_of(known), listed.get(key, 0)), there=is_there(known))
     for keys, are_there in ((there, True), (gone, False)):
         for key in keys:
             name = digest(key)

@@ -96,11 +96,6 @@ class Planner:
         self._rules = rules
         self._shared = SharedResources(rules.dicom_endpoint)
 
-    @property
-    def remembers(self) -> bool:
-        """Whether it refers to anything that may be gone by now."""
-        return self._shared.remembers
-
     def forget(self) -> None:
         """Look for everything again: a write was refused, something may be gone."""
         self._shared.forget()
@@ -143,9 +138,10 @@ class Planner:
         known = self._shared.known(wanted)
         unknown = {one: device_identity(one) for one in wanted if one not in known}
         # where even the Endpoint is missing, the server knows no Device
-        sought: dict[Identity, bool] = dict.fromkeys(unknown.values(), bool(entries))
+        there = {} if entries else await self._shared.look_for(claims, unknown)
+        sought: dict[Identity, bool] = {one: True for one in unknown.values() if one not in there}
         searched_at = time.time()  # of the Patient; Devices can be waited for
-        there = await claims.find_each(sought | ({identity: state.etag is None} if identity else {}))
+        there |= await claims.find_each(sought | ({identity: state.etag is None} if identity else {}))
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if speaker is not None and identity is not None:

@@ -42,6 +42,8 @@ CONCURRENT_SENDS = 8
 PAGES_AT_ONCE = 4
 # SQL Server ends a transaction of the service long before
 GRACE = timedelta(minutes=2)
+# a poll that finds nothing new writes the checkpoint's date no more often than this: health sees by it that polls go on
+TRACE_EVERY = timedelta(minutes=5)
 # wider gaps are numbers that an unclean restart skipped for good
 WIDEST_HOLE = 1_000
 MOST_HOLES = 200
@@ -196,16 +198,20 @@ class Poller:
         sent = 0
         if chunk.changes.count:
             poll = max(checkpoint.poll + 1, int(self._now().timestamp() * 1000))
-            checkpoint = await self._checkpoints.save(replace(checkpoint, poll=poll))
+            checkpoint = await self._save(replace(checkpoint, poll=poll))
             sent = await self._send(chunk.changes.messages(poll))
         if chunk.malformed and self._record_malformed:
             await self._records.put_all(ErrorTable.DICOM, list(map(_record_of, chunk.malformed)))
         holes = tuple(_kept(chunk.holes, self._now()))
-        if (chunk.sequence, holes) != (checkpoint.sequence, checkpoint.holes):
+        is_old = checkpoint.saved_at is None or self._now() - checkpoint.saved_at >= TRACE_EVERY
+        if is_old or (chunk.sequence, holes) != (checkpoint.sequence, checkpoint.holes):
             witness = chunk.witness or checkpoint.witness
             checkpoint = replace(checkpoint, sequence=chunk.sequence, holes=holes, witness=witness)
-            checkpoint = await self._checkpoints.save(checkpoint)
+            checkpoint = await self._save(checkpoint)
         return checkpoint, sent
+
+    async def _save(self, checkpoint: Checkpoint) -> Checkpoint:
+        return await self._checkpoints.save(replace(checkpoint, saved_at=self._now()))
 
     async def _send(self, messages: Iterable[StudyChange]) -> int:
         sent = 0

@@ -15,22 +15,22 @@ from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from shared.dicom.client import DicomClient
-from shared.errors import Rejected, Unavailable, VersionConflict
+from shared.errors import Rejected, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
-from shared.http import SERVER_ERROR
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage import creation_claim
 from shared.storage.study_queue import StudyQueue
-from shared.sync import findings, marks, writers
-from shared.sync.attempt import Attempt, Result, Stores
+from shared.sync import findings, marks, refusals, writers
+from shared.sync.attempt import Attempt, GoesAlone, Result, Stores
 from shared.sync.claiming import Claims, claiming
+from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
-from shared.sync.look import Look, Memory, look_at, needs_whole
+from shared.sync.look import Look, Memory, look_at, needs_whole, seen_at
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.providers import leave
@@ -58,7 +58,7 @@ class Reconciler:
         self._locks: WeakValueDictionary[StudyKey, asyncio.Lock] = WeakValueDictionary()
 
     async def reconcile(self, change: StudyChange) -> Result:
-        """What became of the study. Raises the errors of `shared.errors`."""
+        """What became of the study. Raises the errors of `shared.errors`, and GoesAlone."""
         lock = self._locks.setdefault(change.study, asyncio.Lock())
         async with lock:
             attempt = Attempt(change, uuid.uuid4().hex[:8])
@@ -71,21 +71,19 @@ class Reconciler:
                         attempt.written.clear()
                     attempt.created.clear()
                     await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
-                except Rejected:  # of a reference to an Endpoint or a Device that is gone, perhaps
-                    if not self._planner.remembers or rerun > 1:
-                        raise
-                    self._planner.forget()
             return await self._pass(attempt, is_rerun=True, is_last=True)
 
     async def _pass(self, attempt: Attempt, *, is_rerun: bool = False, is_last: bool = False) -> Result:
         change, outcomes = attempt.change, attempt.outcomes
         state = await self._stores.studies.get(change.study)
+        if state.fatal_poll and change.part >= 0 and change.poll <= state.fatal_poll:
+            return Result(Outcome.PARKED)  # the attempt that failed saw all that this message lists
+        if state.fatal_poll and not change.alone:
+            raise GoesAlone
         settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
         earlier = writers.expected(state.writers, change, settled_before)
         if not earlier and await self._is_overtaken(change, state):
             return Result(outcomes[0] if outcomes else Outcome.OVERTAKEN)
-        if state.etag is None and not change.instances:
-            return Result(Outcome.UNCHANGED)  # asked to look again at what was never ours
         async with claiming(self._fhir, self._stores.claims) as claims:
             identity = study_identity(change.study.study_instance_uid)
             searched_at = time.time()  # DICOM can take longer to answer than replicas lag
@@ -97,14 +95,16 @@ class Reconciler:
             check_shown(written.get(identity.resource_type), [stored] if stored else [], searched_at)
             adopted = await self._is_adopted(change, state, stored)
             reports = _reports(stored, state)
-            memory = Memory(
-                state, keys_of(stored), reports, series_of_sides(stored), adopted=adopted, repeats=bool(earlier)
-            )
+            recorded = await findings.unread(self._stores.records, change.study) if state.has_records else []
+            sides, repeats = series_of_sides(stored), bool(earlier)
+            memory = Memory(state, keys_of(stored), reports, sides, adopted, repeats, recorded)
             look = await look_at(self._dicom, change, memory, self._rules, whole)
             is_new = stored is None and state.etag is None
             is_unsure = bool(earlier) or state.parked
             now = Stored(change.study, stored, written, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
             plan = await self._planner.plan(claims, now, look)
+            attempt.refused.update(refusals.remembered(state, change))
+            plan = refusals.leave_out(plan, attempt.refused, look)
             for entry in plan.without_observations:
                 if entry.resource is not None:
                     check_valid(entry.resource, entry.before)
@@ -121,25 +121,22 @@ class Reconciler:
             await self._write(attempt, claims, plan, is_last=is_last)
             if plan.entries:
                 outcomes.append(plan.outcome)
+            if again := next_try(change, look.truth.unknown, recorded):
+                await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
             await both(claims.release(), self._confirm(attempt, state, earlier, look, plan))
-        if look.truth.unanswered:
-            count = len(look.truth.unanswered)
-            raise Unavailable(
-                f"the DICOM service fails to answer for {count} instances of the study", code=SERVER_ERROR
-            )
         found = sum(map(len, plan.findings.values()))
         return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found)
 
     async def _whole(self, change: StudyChange, state: StudyState, *, repeats: bool) -> Answer | None:
         """The whole study, where it is sure to be read, while FHIR is searched."""
         is_sure = needs_whole(change, state, repeats=repeats)
-        return await ask_whole(self._dicom, change.study, change.instances) if is_sure else None
+        return await ask_whole(self._dicom, change.study, seen_at(change, state)) if is_sure else None
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
         """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
         instance speaks for the study once another one is gone.
         """
-        if not change.instances or state.parked or change.poll > state.full_poll:
+        if not change.instances or change.part < 0 or state.parked or change.poll > state.full_poll:
             return False
         learnt = marks.learn(state.marks, change.instances)
         if learnt is None or not marks.say_the_same(state.marks, learnt):
@@ -167,16 +164,19 @@ class Reconciler:
         return await self._stores.studies.save(attempt.change.study, announced)
 
     async def _write(self, attempt: Attempt, claims: Claims, plan: Plan, *, is_last: bool) -> None:
-        """Carry the plan out. Where the server refuses it because of an Observation, the study is written without; so
-        it is where one cannot be deleted because others refer to it, which some servers answer with a conflict.
+        """Carry the plan out. What the server refuses is read and tried once more, without the elements that it names.
+        Where it goes on refusing because of an Observation, the study is written without; so it is where one cannot be
+        deleted because others refer to it, which some servers answer with a conflict.
         """
         if not plan.entries:
             return
         try:
             answers = await claims.transact(plan.entries)
         except (Rejected, VersionConflict) as error:
-            if isinstance(error, VersionConflict) and not is_last:
+            if not is_last and isinstance(error, VersionConflict):
                 raise
+            if not is_last and isinstance(error, Rejected) and _is_news(attempt, plan, error):
+                raise VersionConflict(f"{error}: to be read and tried once more") from None
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await claims.transact(plan.without_observations)
             raise
@@ -225,19 +225,23 @@ class Reconciler:
         elif plan.outcome is Outcome.REMOVED:
             patient, offers = "", {}
         left = await self._record(change, state, look, plan)
-        if state.parked and look.truth.is_whole:
+        is_whole = look.truth.is_whole
+        if state.parked and is_whole:
             await findings.clear_parked(self._stores.records, change.study)
         confirmed = replace(
             state,
             marks=look.view.marks,
-            full_poll=max(state.full_poll, change.poll) if look.truth.is_whole else state.full_poll,
+            # a message about an instance that nobody could name is not covered
+            full_poll=max(state.full_poll, change.poll) if is_whole and not look.truth.hidden else state.full_poll,
             writers=writers.confirmed(state.writers, attempt.name, unmended, time.time()),
             patient=patient,
             offers=offers,
             written=newest(state.written, attempt.written),
             has_records=left,
-            parked=state.parked and not look.truth.is_whole,
+            parked=state.parked and not is_whole,
+            fatal_poll=0,
         )
+        confirmed = refusals.remember(confirmed, change, attempt.refused)
         if confirmed != state:  # or passes that find nothing to do would make one another run again
             await self._stores.studies.save(change.study, confirmed)
 
@@ -247,7 +251,7 @@ class Reconciler:
         return await findings.record(
             self._stores.records,
             change.study,
-            {*look.truth.instances, *look.view.gone, *look.truth.unknown},
+            {*look.truth.instances, *look.truth.gone, *look.truth.unknown},
             look.failed,
             plan.findings,
             change.instances,
@@ -258,6 +262,16 @@ class Reconciler:
 def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     """Instances of ours in an ImagingStudy that may be dose reports."""
     return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
+
+
+def _is_news(attempt: Attempt, plan: Plan, error: Rejected) -> bool:
+    """Whether another pass may end otherwise: the first one that is refused may have been about something that was
+    read, or remembered, and is gone; later ones are if they name further elements.
+    """
+    named = refusals.may_be_left_out(plan.entries, error.elements) - attempt.refused
+    attempt.refused.update(named)
+    attempt.refusals.append(error)
+    return bool(named) or len(attempt.refusals) == 1
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:

@@ -1,32 +1,42 @@
-"""One message: reconcile, and when that fails defer or park it. Outages burn no dequeue counts: a message that has to
-wait is sent again with a delay, and this delivery ends well.
+"""One message: sync its study, and when that fails set it aside.
+
+A message that is delivered again was in a process that ended: it is not worked on beside others any more.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from shared.errors import Misconfigured, PermanentError, SyncError, TransientError, VersionConflict
+from shared.errors import Misconfigured, PermanentError, SyncError, TransientError
 from shared.model import DEFAULT_PARTITION, Outcome, StudyChange, StudyKey
+from shared.storage import creation_claim
 from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
-from shared.sync.attempt import Result
-from shared.sync.backoff import delay_s
+from shared.sync.alone import Alone, Ending, NotStarted
+from shared.sync.aside import BUG, Aside
+from shared.sync.attempt import GoesAlone, Result
 from shared.sync.circuit import Circuit
 from shared.sync.reconciler import Reconciler
 from shared.telemetry import event
 
-PARK_TRIES = 5
-BUG = "bug"
 MALFORMED_MESSAGE = "malformed-message"
+DEADLINE = "deadline"
+# half of host.json's functionTimeout of ten minutes; see `shared.settings.hosting.Limits`
+LIMIT_S = 300.0
+
+Work = Callable[[str], Awaitable[Ending]]
 
 
 class Runner:
-    """Runs messages; several at once are fine."""
+    """Runs messages; several at once are fine.
+
+    limit_s: how long a message may be worked on. work_alone: runs the text of a message in another process; without it
+    messages that are marked alone are worked on here, as in that process.
+    """
 
     def __init__(
         self,
@@ -37,41 +47,81 @@ class Runner:
         total_retry_duration: timedelta,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        limit_s: float = LIMIT_S,
+        work_alone: Work | None = None,
     ) -> None:
         self._reconciler = reconciler
-        self._states = states
-        self._queue = queue
         self._records = records
-        self._total_retry_duration = total_retry_duration
-        self._now = now
+        self._limit_s = limit_s
         self._circuit = Circuit(clock)
+        self._aside = Aside(states, queue, records, total_retry_duration, now)
+        self._alone = Alone(work_alone or _no_process, self._aside, clock)
+        self._has_process = work_alone is not None
 
-    async def run(self, text: str) -> Result:
-        """What became of the study. Only bugs raise: a text that is no message, or an error that has no name."""
+    async def run(self, text: str, deliveries: int = 1) -> Result:
+        """What became of the study. deliveries: of this message by the queue, this one included.
+
+        Only bugs raise: a text that is no message, or an error that has no name.
+        """
         change = StudyChange.from_json(text)
+        has_raised = deliveries > 1 and await self._raised_at(change) == deliveries - 1
+        if deliveries > 1 and not has_raised:
+            return await self._delivered_again(change)
         if not self._circuit.enter():
             code = self._circuit.error.code if self._circuit.error else ""
             return Result(await self._wait(change), code=code)
         try:
-            return await self._try(change)
+            return await self._work(change, has_raised=has_raised)
+        except MemoryError:  # perhaps another study's doing
+            raise
+        except Exception:
+            await self._aside.note_raised(change, deliveries)
+            raise
         finally:
             self._circuit.leave()
+
+    async def _delivered_again(self, change: StudyChange) -> Result:
+        """The process ended that had the message before, and with it all that was under way there."""
+        if change.alone:
+            return await self._alone.died(change, "the end of the worker")
+        event("study_goes_alone", logging.WARNING, **_fields_of(change), reason="a worker ended that had its message")
+        await self._alone.send(change)
+        return Result(Outcome.DEFERRED)
+
+    async def _raised_at(self, change: StudyChange) -> int:
+        try:
+            return await self._aside.raised_at(change)
+        except SyncError:
+            return 0
 
     async def _wait(self, change: StudyChange) -> Outcome:
         """Not tried now: the services refuse everyone, or are asked enough."""
         error = self._circuit.error
         if error is not None:
-            return await self._defer_or_park(change, error, is_tried=False)
-        await self._send_later(change)
+            return await self._aside.defer_or_park(change, error, is_tried=False)
+        await self._aside.send_later(change)
         return Outcome.DEFERRED
 
-    async def _try(self, change: StudyChange) -> Result:
+    async def _work(self, change: StudyChange, *, has_raised: bool) -> Result:
+        if change.alone and self._has_process:
+            return await self._alone.run(change)
+        try:
+            return await self._try(change, has_raised=has_raised)
+        except GoesAlone:
+            return await self._alone.run(change)
+
+    async def _try(self, change: StudyChange, *, has_raised: bool) -> Result:
         started = time.monotonic()
         try:
-            result = await self._reconciler.reconcile(change)
-            await self._clear_retries(change)
+            result = await self._reconciled(change)
+            await self._aside.clear_retries(change, has_raised=has_raised)
         except SyncError as error:
             return Result(await self._set_aside(change, error), code=error.code)
+        if result.outcome is Outcome.PARKED:
+            reason = "its attempt of then covers this message"
+            event("study_set_aside", logging.WARNING, **_fields_of(change), outcome="failed before", reason=reason)
+            return result
         if result.outcome is not Outcome.OVERTAKEN:  # which asks no service
             self._answered(change)
         event(
@@ -85,13 +135,29 @@ class Runner:
         )
         return result
 
+    async def _reconciled(self, change: StudyChange) -> Result:
+        """Within the limit; the host would end the process, and all that is under way there, a little later.
+
+        A write may have been cut off on its way: then it is not overtaken before the claims to it have expired.
+        """
+        limit = asyncio.timeout(self._limit_s)
+        try:
+            async with limit:
+                return await self._reconciler.reconcile(change)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            wait_s = creation_claim.EXPIRES_AFTER.total_seconds()
+            text = f"it was not done within {self._limit_s:.0f} s"
+            raise TransientError(text, code=DEADLINE, retry_after_s=wait_s) from None
+
     def _answered(self, change: StudyChange) -> None:
         if self._circuit.succeeded():
             event("services_back", logging.INFO, **_fields_of(change))
 
     async def record_poison(self, text: str) -> None:
-        """A message that could not be run at all: a defect of this app, or nothing that it wrote. Recorded, and the
-        study that it names parked.
+        """A message that the host gave up: a defect of this app, nothing that it wrote, or one whose deliveries ended
+        with their workers, which is tried again. Only a failing storage raises.
         """
         try:
             change = StudyChange.from_json(text)
@@ -99,8 +165,19 @@ class Runner:
             event("poison_message", logging.ERROR, code=MALFORMED_MESSAGE)
             await self._records.put(ErrorTable.FHIR, _unreadable(text))
             return
+        try:
+            await self._judge(change)
+        except Exception as error:  # noqa: BLE001 - what stays in the poison queue is seen by nobody
+            reason = error if isinstance(error, SyncError) else type(error).__name__
+            event("poison_message", logging.ERROR, **_fields_of(change), outcome="sent once more", reason=reason)
+            await self._aside.send_later(change)
+
+    async def _judge(self, change: StudyChange) -> None:
+        if not await self._aside.raised_at(change):
+            await self._alone.died(change, "that of workers or hosts, until the host gave the message up")
+            return
         event("poison_message", logging.ERROR, **_fields_of(change), code=BUG)
-        await self._park(change, BUG, "see the log of the failed deliveries", ErrorTable.FHIR)
+        await self._aside.park_or_defer(change, BUG, "see the log of the failed deliveries", ErrorTable.FHIR)
 
     async def _set_aside(self, change: StudyChange, error: SyncError) -> Outcome:
         level = logging.ERROR if isinstance(error, Misconfigured | PermanentError) else logging.WARNING
@@ -111,7 +188,7 @@ class Runner:
             event("services_refuse", level, code=error.code, reason=str(error))
         fields = {**_fields_of(change), "code": error.code, "attempts": change.attempts, "reason": str(error)}
         try:
-            outcome = await self._defer_or_park(change, error)
+            outcome = await self._aside.defer_or_park(change, error)
         except SyncError as failure:
             # the delivery fails and comes again: this line is all that says which study it was
             event("study_set_aside", level, **fields, outcome="left in the queue", because=failure.code)
@@ -120,60 +197,9 @@ class Runner:
             event("study_set_aside", level, **fields, outcome=outcome)
         return outcome
 
-    async def _defer_or_park(self, change: StudyChange, error: SyncError, *, is_tried: bool = True) -> Outcome:
-        if isinstance(error, PermanentError):
-            return await self._park_or_defer(change, error, ErrorTable.FHIR)
-        waited = self._now() - (change.first_failed_at or self._now())
-        if isinstance(error, TransientError) and waited >= self._total_retry_duration:
-            return await self._park_or_defer(change, error, ErrorTable.TRANSIENT_FAILURE)
-        return await self._defer(change, error, is_tried=is_tried)
 
-    async def _defer(self, change: StudyChange, error: SyncError, *, is_tried: bool = True) -> Outcome:
-        asked = error.retry_after_s if isinstance(error, TransientError) else None
-        # what is set up wrongly is not the study's fault, and no reason to give it up
-        later = await self._send_later(change, asked, keeps_age=isinstance(error, Misconfigured))
-        if is_tried and not isinstance(error, Misconfigured):
-            await self._note(ErrorTable.TRANSIENT_RETRY, _retry_of(later, error))
-        return Outcome.DEFERRED
-
-    async def _send_later(
-        self, change: StudyChange, asked: float | None = None, *, keeps_age: bool = False
-    ) -> StudyChange:
-        later = change.deferred(None if keeps_age else self._now())
-        await self._queue.send(later, delay_s(later.attempts, asked))
-        return later
-
-    async def _park_or_defer(self, change: StudyChange, error: SyncError, table: ErrorTable) -> Outcome:
-        try:
-            await self._park(change, error.code, str(error), table)
-        except (TransientError, Misconfigured) as failure:
-            return await self._defer(change, failure)
-        await self._clear_retries(change)
-        return Outcome.PARKED
-
-    async def _park(self, change: StudyChange, code: str, reason: str, table: ErrorTable) -> None:
-        record = ErrorRecord(change.study, code, sequence=change.sequence, detail=reason, attempts=change.attempts)
-        await self._records.put(table, record)
-        for last in [False] * (PARK_TRIES - 1) + [True]:
-            state = await self._states.get(change.study)
-            try:
-                await self._states.save(change.study, replace(state, parked=True))
-            except VersionConflict:
-                if last:
-                    raise
-            else:
-                return
-
-    async def _clear_retries(self, change: StudyChange) -> None:
-        if change.attempts:
-            await self._records.clear(ErrorTable.TRANSIENT_RETRY, change.study, [_retry_of(change).row_key])
-
-    async def _note(self, table: ErrorTable, record: ErrorRecord) -> None:
-        """A note for the operator; the work itself is safe in the queue, so a failing table is no reason to stop."""
-        try:
-            await self._records.put(table, record)
-        except SyncError as error:
-            event("record_not_written", logging.WARNING, study=record.study.study_instance_uid, code=error.code)
+async def _no_process(_: str) -> Ending:
+    return NotStarted("this process starts no other")
 
 
 def _fields_of(change: StudyChange) -> dict[str, object]:
@@ -185,15 +211,4 @@ def _unreadable(text: str) -> ErrorRecord:
     digest = sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
     return ErrorRecord(
         StudyKey(DEFAULT_PARTITION, ""), MALFORMED_MESSAGE, detail=f"text with digest {digest}", key=digest
-    )
-
-
-def _retry_of(change: StudyChange, error: SyncError | None = None) -> ErrorRecord:
-    return ErrorRecord(
-        change.study,
-        error.code if error else "",
-        sequence=change.sequence,
-        detail=str(error),
-        attempts=change.attempts,
-        key=change.message_id,
     )

@@ -3,16 +3,19 @@ for ten minutes.
 """
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from weakref import WeakValueDictionary
 
 from shared.fhir.bundle import Entry, reference
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.mapping.device import Equipment, new_device
 from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint
+from shared.single_flight import SingleFlight
 from shared.sync.claiming import Claims
 
 # some servers take references to what is gone; after this time it is noticed
 REMEMBERED_S = 600.0
+Found = dict[Identity, Resource]
 
 
 class SharedResources:
@@ -23,11 +26,8 @@ class SharedResources:
         self._endpoint: str | None = None
         self._devices: dict[Equipment, str] = {}
         self._since = time.monotonic()
-
-    @property
-    def remembers(self) -> bool:
-        """Whether anything is known that may be gone by now."""
-        return self._endpoint is not None or bool(self._devices)
+        # one search for each set of them, however many passes of a new worker begin at once
+        self._searches: WeakValueDictionary[frozenset[Identity], SingleFlight[Found]] = WeakValueDictionary()
 
     def forget(self) -> None:
         """Look for them again: a write was refused, one may be gone."""
@@ -41,13 +41,37 @@ class SharedResources:
             self.forget()
         if self._endpoint is not None:
             return self._endpoint, []
-        stored = await claims.find(endpoint_identity(self._dicom_endpoint), likely_new=False)
+        identity = endpoint_identity(self._dicom_endpoint)
+        found = await self._search([identity], lambda: self._look_for_endpoint(claims, identity))
+        stored = found.get(identity) or await claims.find(identity, likely_new=True)
         if stored is None:
-            entry = Entry.create(endpoint_identity(self._dicom_endpoint), new_endpoint(self._dicom_endpoint))
+            entry = Entry.create(identity, new_endpoint(self._dicom_endpoint))
             return entry.target, [entry]
-        check_address(stored, self._dicom_endpoint)
-        self._endpoint = reference(stored)
-        return self._endpoint, []
+        return self._remembered(stored), []
+
+    async def look_for(self, claims: Claims, sought: Mapping[Equipment, ByIdentifier]) -> dict[Identity, Resource]:
+        """The Devices of these that are there."""
+        return await self._search(sought.values(), lambda: self._look_for_devices(claims, sought)) if sought else {}
+
+    async def _search(self, identities: Collection[Identity], search: Callable[[], Awaitable[Found]]) -> Found:
+        flight = self._searches.setdefault(frozenset(identities), SingleFlight())
+        return await flight.run(search)
+
+    async def _look_for_endpoint(self, claims: Claims, identity: Identity) -> Found:
+        found = await claims.look_for([identity])
+        for stored in found.values():
+            self._remembered(stored)
+        return found
+
+    async def _look_for_devices(self, claims: Claims, sought: Mapping[Equipment, ByIdentifier]) -> Found:
+        found = await claims.look_for(list(sought.values()))
+        self._devices |= {one: reference(found[key]) for one, key in sought.items() if key in found}
+        return found
+
+    def _remembered(self, endpoint: Resource) -> str:
+        check_address(endpoint, self._dicom_endpoint)
+        self._endpoint = reference(endpoint)
+        return self._endpoint
 
     def known(self, wanted: Collection[Equipment]) -> dict[Equipment, str]:
         """A reference for each equipment whose Device does not have to be looked for. To be asked once in a pass:

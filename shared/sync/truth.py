@@ -1,116 +1,133 @@
 """Read what DICOM says now of a study: few instances one by one, many as the whole study in one request.
 
-One instance whose metadata is damaged can make the service refuse the whole study, or answer something that cannot be
-read. The others are then read one by one.
+One instance that is damaged makes the service refuse its whole study, or break off in the middle of the answer. That is
+no outage, and no reason to keep the others out: narrower questions follow, see `shared.sync.narrower`.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
-from shared.dicom.client import DicomClient
-from shared.dicom.study import Truth, by_instance
-from shared.dicom.values import Dataset
-from shared.errors import Unavailable
-from shared.http import SERVER_ERROR, UNREADABLE
+from shared.dicom.answering import check_answers
+from shared.dicom.client import DicomClient, is_about_the_question
+from shared.dicom.study import Truth, by_instance, joined
+from shared.errors import SyncError
 from shared.model import InstanceKey, StudyKey
 
 AT_ONCE = 8  # requests
-PROBES = 3
+# instances known to be damaged that are asked for once more beside what a message lists
+MOST_RECORDED = 64
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a look at a study has to show.
+
+    listed: instances that changed, with their sequences. reports: those that may be dose reports. recorded: those that
+    could not be read before. stored: those that FHIR lists. seen_at: a sequence that the change feed once had.
+    everything: also what a series holds besides, however much must be asked for by itself.
+    """
+
+    listed: Mapping[InstanceKey, int]
+    reports: Collection[InstanceKey] = ()
+    recorded: Collection[InstanceKey] = ()
+    stored: Collection[InstanceKey] = ()
+    seen_at: int = 0
+    everything: bool = True
+
+    @property
+    def first(self) -> set[InstanceKey]:
+        """What is asked for in any case."""
+        return {*self.listed, *self.reports, *islice(self.recorded, MOST_RECORDED)}
+
+    @property
+    def known(self) -> set[InstanceKey]:
+        """All instances whose UIDs are known."""
+        return {*self.listed, *self.reports, *self.recorded, *self.stored}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How the service failed to answer for a whole study, which can be the fault of some of its instances."""
+    """The service failed to answer for a whole study, which can be the fault of some of its instances."""
 
-    code: str
+    error: SyncError
 
 
 Answer = list[Any] | Failure
 
 
-async def ask_whole(dicom: DicomClient, study: StudyKey, listed: Mapping[InstanceKey, int]) -> Answer:
+async def ask_whole(dicom: DicomClient, study: StudyKey, seen_at: int) -> Answer:
     """The datasets of the whole study, none where it is gone."""
     try:
-        return await dicom.study_metadata(study, max(listed.values(), default=0)) or []
-    except Unavailable as error:
-        if error.code not in (UNREADABLE, SERVER_ERROR) or not listed:
+        return await dicom.study_metadata(study, seen_at) or []
+    except SyncError as error:
+        if not is_about_the_question(error):
             raise
-        return Failure(error.code)
+        return Failure(error)
 
 
-async def read_whole(
-    dicom: DicomClient,
-    study: StudyKey,
-    answer: Answer,
-    listed: Mapping[InstanceKey, int],
-    stored: Collection[InstanceKey],
-    reports: Collection[InstanceKey],
+async def complete(
+    dicom: DicomClient, study: StudyKey, datasets: list[Any], wanted: Wanted, known: Collection[InstanceKey]
 ) -> Truth:
-    """What the answer to `ask_whole` holds; where it failed, as much of the study as can be had: what is listed, what
-    may be a dose report, and where the answer cannot be read, whatever is stored.
+    """What an answer for a whole study or series holds; what of `known` is missing in it is gone.
+
+    Where it holds datasets of which nobody can say whose they are, the missing are asked for by themselves.
     """
-    if isinstance(answer, Failure):
-        probe = await read_some(dicom, study, dict(list(listed.items())[:PROBES]))
-        known = {**dict.fromkeys(stored if answer.code == UNREADABLE else reports, 0), **listed}
-        rest = {key: sequence for key, sequence in known.items() if not _is_settled(probe, key)}
-        return joined(probe, await read_each(dicom, study, rest))
-    instances, unreadable = by_instance(study.study_instance_uid, answer)
+    instances, unreadable = by_instance(study.study_instance_uid, datasets)
+    missing = [key for key in known if key not in instances]
     if not unreadable:
-        return Truth(instances, is_whole=True)
-    known = {**dict.fromkeys(stored, 0), **listed}
-    missing = {key: sequence for key, sequence in known.items() if key not in instances}
-    return joined(Truth(instances), await read_each(dicom, study, missing))
+        return Truth(instances, gone=frozenset(missing), is_whole=True)
+    alone = await read_each(dicom, study, missing, wanted.seen_at)
+    hidden = max(0, unreadable - len(alone.unknown) - len(alone.instances))
+    return joined(Truth(instances, hidden=hidden), alone, is_whole=True)
 
 
-async def read_some(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceKey, int]) -> Truth:
-    """These instances, with the sequences known of them, each by a request of its own.
-
-    Raises Unavailable when the service answers for none of them.
-    """
-    truth = await read_each(dicom, study, keys)
-    if truth.unanswered and len(truth.unanswered) == len(keys):
-        raise Unavailable("the DICOM service fails to answer for the instances of the study", code=SERVER_ERROR)
+async def read_some(dicom: DicomClient, study: StudyKey, keys: Collection[InstanceKey], seen_at: int) -> Truth:
+    """These instances, each by a request of its own. Raises Unavailable when the service answers for nothing."""
+    truth = await read_each(dicom, study, keys, seen_at)
+    if len(truth.unknown) == len(keys):
+        await check_answers(dicom, study)
     return truth
 
 
-async def read_each(dicom: DicomClient, study: StudyKey, keys: Mapping[InstanceKey, int]) -> Truth:
-    """As `read_some`, but it does not raise when the service answers for none."""
-    slots = asyncio.Semaphore(AT_ONCE)
+async def read_each(
+    dicom: DicomClient,
+    study: StudyKey,
+    keys: Collection[InstanceKey],
+    seen_at: int,
+    slots: asyncio.Semaphore | None = None,
+) -> Truth:
+    """As `read_some`, without asking whether it is an outage when no instance is answered for.
 
-    async def read(key: InstanceKey) -> Dataset | Unavailable | None:
-        async with slots:
+    slots: bound on requests at once that is shared with other reads.
+    """
+    room = slots or asyncio.Semaphore(AT_ONCE)
+
+    async def read(key: InstanceKey) -> Truth:
+        async with room:
             try:
-                datasets = await dicom.instance_metadata(study, key, keys.get(key, 0))
-            except Unavailable as error:
-                if error.code not in (UNREADABLE, SERVER_ERROR):
+                datasets = await dicom.instance_metadata(study, key, seen_at)
+            except SyncError as error:
+                if not is_about_the_question(error):
                     raise
-                return error
-        instances, unreadable = by_instance(study.study_instance_uid, datasets or [])
-        return Unavailable("not a dataset", code=UNREADABLE) if unreadable else instances.get(key)
+                return Truth(unknown=frozenset([key]))
+        if datasets is None:
+            return Truth(gone=frozenset([key]))
+        instances, _ = by_instance(study.study_instance_uid, datasets)
+        return Truth({key: instances[key]}) if key in instances else Truth(unknown=frozenset([key]))
 
-    reads = [asyncio.ensure_future(read(key)) for key in keys]
+    return joined(*await all_or_none([read(key) for key in keys]))
+
+
+async def all_or_none(reads: list[Awaitable[T]]) -> list[T]:
+    """The results of reads that run at once; once one failed nobody waits for the others."""
+    tasks = [asyncio.ensure_future(read) for read in reads]
     try:
-        answers = dict(zip(keys, await asyncio.gather(*reads), strict=True))
+        return await asyncio.gather(*tasks)
     finally:
-        for one in reads:
-            one.cancel()  # once one failed nobody waits for the others
-    failures = {key: answer for key, answer in answers.items() if isinstance(answer, Unavailable)}
-    unanswered = frozenset(key for key, error in failures.items() if error.code == SERVER_ERROR)
-    return Truth(
-        {key: answer for key, answer in answers.items() if isinstance(answer, Mapping)},
-        frozenset(failures) - unanswered,
-        unanswered,
-    )
-
-
-def _is_settled(truth: Truth, key: InstanceKey) -> bool:
-    return key in truth.instances or key in truth.unreadable
-
-
-def joined(one: Truth, other: Truth) -> Truth:
-    """What two reads of a study showed together."""
-    instances = {**one.instances, **other.instances}
-    unanswered = (one.unanswered | other.unanswered) - instances.keys() - other.unreadable
-    return Truth(instances, one.unreadable | other.unreadable, unanswered)
+        for task in tasks:
+            task.cancel()

@@ -8,6 +8,8 @@ from shared.dicom.values import Dataset
 from shared.model import Finding, InstanceKey
 from shared.sync import marks
 
+UNREAD = "unreadable-metadata"
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -40,9 +42,9 @@ def view_of(
     """
     there = {key: dataset for key, dataset in truth.instances.items() if key not in failed}
     gone = _gone(truth, there, known, listed, stored, adopted=adopted)
-    after = marks.merge(known, listed, there, gone)
+    after = marks.merge(known, listed, there, gone, truth.unknown)
     if truth.is_whole:
-        after = _without_unseen(after, there)
+        after = _without_unseen(after, {*there, *truth.unknown})
     names = {marks.digest(key): key for key in there}
     before, now = marks.speakers(known), marks.speakers(after)
     if not final and any(name not in names and before.get(scope) != name for scope, name in now.items()):
@@ -54,8 +56,8 @@ def view_of(
 
 
 def unreadable(truth: Truth) -> dict[InstanceKey, list[Finding]]:
-    """A finding for each instance whose metadata cannot be read."""
-    return {key: [Finding("Metadata", "unreadable-metadata")] for key in truth.unreadable}
+    """A finding for each instance whose metadata cannot be had."""
+    return {key: [Finding("Metadata", UNREAD)] for key in truth.unknown}
 
 
 def _gone(
@@ -67,15 +69,16 @@ def _gone(
     *,
     adopted: bool,
 ) -> frozenset[InstanceKey]:
-    suspects = set(listed) | set(truth.instances)
-    if truth.is_whole:
-        suspects |= {key for key in stored if adopted or marks.digest(key) in known}
-    return frozenset(suspects - set(there) - truth.unknown)
+    """What is kept out although it was read, and what is not there any more: of that what a message lists, and what is
+    ours of the stored.
+    """
+    ours = set(listed) | {key for key in stored if adopted or marks.digest(key) in known}
+    return frozenset((truth.instances.keys() - there.keys()) | (truth.gone & ours))
 
 
-def _without_unseen(after: dict[bytes, int], there: Mapping[InstanceKey, Dataset]) -> dict[bytes, int]:
-    seen = {marks.digest(key) for key in there}
-    return {name: mark if name in seen or not marks.is_there(mark) else -mark - 1 for name, mark in after.items()}
+def _without_unseen(after: dict[bytes, int], seen: Collection[InstanceKey]) -> dict[bytes, int]:
+    names = {marks.digest(key) for key in seen}
+    return {name: mark if name in names or not marks.is_there(mark) else -mark - 1 for name, mark in after.items()}
 
 
 def _series(

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dev.parts import Dicom, DicomOption, Fhir, FhirOption, Host, HostOption, Parts
 from tests.chaos.run import run
 from tests.chaos.scene import SERVICES
 from tests.chaos.trouble import CALM, Conditions
@@ -22,11 +24,16 @@ def main(
     seconds: Annotated[float, typer.Option(help="How long changes and faults go on.")] = 180.0,
     seed: Annotated[int | None, typer.Option(help="The same seed, the same changes [a new one].")] = None,
     rate: Annotated[float, typer.Option(help="Which part of requests fails.")] = 0.3,
-    kill_every_s: Annotated[float, typer.Option(help="kill -9 of a worker about that often; 0: never.")] = 6.0,
+    kill_every_s: Annotated[
+        float | None, typer.Option(help="kill -9 of a worker or host about that often; 0: never [6, func: 20].")
+    ] = None,
     pause_every_s: Annotated[float, typer.Option(help="SIGSTOP of a worker about that often; 0: never.")] = 4.0,
-    hosts: Annotated[int, typer.Option(help="Worker processes.")] = 4,
+    hosts: Annotated[int | None, typer.Option(help="Hosts on one queue [4, func: 2].")] = None,
     steps_per_s: Annotated[float, typer.Option(help="Changes of the archive in a second.")] = 1.0,
     *,
+    host: HostOption = Host.STAND_IN,
+    dicom: DicomOption = Dicom.STAND_IN,
+    fhir: FhirOption = Fhir.LOCAL,
     meddle: Annotated[bool, typer.Option(help="Delay and double messages.")] = True,
     baseline: Annotated[bool, typer.Option(help="First run without any fault, to compare with.")] = True,
     folder: Annotated[Path | None, typer.Option(help="Keep logs here [a temporary folder].")] = None,
@@ -34,8 +41,14 @@ def main(
     """Prove that the app converges; the exit code says it."""
     seed = secrets.randbelow(10_000) if seed is None else seed
     print(f"seed {seed}", flush=True)  # noqa: T201 - its output is what it is for
-    fire = Conditions(rate, kill_every_s, pause_every_s, meddle, hosts, steps_per_s)
-    calm = [("undisturbed", CALM)] if baseline else []
+    made_of = Parts(host, dicom, fhir)
+    if lack := made_of.missing():
+        sys.exit(f"chaos: {lack}")
+    # Microsoft's host takes seconds to start: killed more often, two of them would do nothing else
+    often_s, many = (20.0, 2) if host is Host.FUNC else (6.0, 4)
+    kill_every_s = often_s if kill_every_s is None else kill_every_s
+    fire = Conditions(rate, kill_every_s, pause_every_s, meddle, hosts or many, steps_per_s, made_of=made_of)
+    calm = [("undisturbed", replace(CALM, made_of=made_of))] if baseline else []
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         outcomes = {}
         for name, conditions in (*calm, ("under fire", fire)):

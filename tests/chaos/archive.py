@@ -3,7 +3,8 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-JSON = {"Accept": "application/dicom+json"}
+from tests.chaos.asking import JSON, ask, read
+
 PAGE = 100
 
 
@@ -46,7 +47,7 @@ async def read_archive(http, dicom):
     offset = 0
     while True:
         query = {"offset": offset, "limit": PAGE, "includeMetadata": "false"}
-        rows = (await http.get(f"{dicom}/v2/changefeed", params=query)).raise_for_status().json()
+        rows = await read(http, f"{dicom}/v2/changefeed", params=query)
         for row in rows:
             key = (row["studyInstanceUid"], row["seriesInstanceUid"], row["sopInstanceUid"])
             sequences[key] = max(row["sequence"], sequences.get(key, 0))
@@ -55,7 +56,7 @@ async def read_archive(http, dicom):
             break
     archive = Archive()
     for study in {key[0] for key in sequences}:
-        answer = await http.get(f"{dicom}/v2/studies/{study}/metadata", headers=JSON)
+        answer, _ = await ask(http, "GET", f"{dicom}/v2/studies/{study}/metadata", headers=JSON)
         if answer.status_code == 404:
             continue
         for dataset in answer.raise_for_status().json():

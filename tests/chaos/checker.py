@@ -10,6 +10,7 @@ from collections import defaultdict
 import httpx
 
 from tests.chaos.archive import read_archive
+from tests.chaos.asking import read_resources
 
 UID, OID = "urn:dicom:uid", "urn:oid:"
 GENDERS = {"M": "male", "F": "female", "O": "other"}
@@ -241,5 +242,5 @@ async def differences(dicom, fhir):
     """Where FHIR says something else than DICOM; empty when they agree."""
     async with httpx.AsyncClient(timeout=120, trust_env=False) as http:
         archive = await read_archive(http, dicom)
-        resources = (await http.get(fhir.split("/fhir")[0] + "/_dev/dump")).raise_for_status().json()
+        resources = await read_resources(http, fhir)
     return Comparison(archive, resources).run()

@@ -17,7 +17,7 @@ from dev.process import Part, free_port
 from tests.chaos import load
 from tests.chaos.checker import differences
 from tests.chaos.leaks import leaks
-from tests.chaos.run import MUST_BE_EMPTY
+from tests.chaos.run import MOVED, MUST_BE_EMPTY
 from tests.chaos.scene import Scene, Times
 
 # an outage of hours in a minute or less
@@ -41,9 +41,9 @@ class Outcome:
 class KillableScene(Scene):
     """Its FHIR server keeps what it holds in a folder, and its port."""
 
-    async def _part(self, command):
+    async def _part(self, command, env=None):
         if command[0] != "fhir":
-            return await super()._part(command)
+            return await super()._part(command, env)
         self._command = ("fhir", "--port", str(free_port()), "--data", str(self.folder / "fhir"))
         await self.start_fhir()
         self._resources.push_async_callback(self.kill_fhir)
@@ -93,7 +93,7 @@ async def _afterwards(scene, asked, waiting, drain_s):
     wrong += await differences(scene.dicom, scene.fhir)
     tables = (*MUST_BE_EMPTY, "TransientRetryExceptionTable")
     wrong += [f"{table}: {len(rows[table])} rows" for table in tables if rows.get(table)]
-    poison = await scene.depth(scene.poison) + logs.count("poison_message") + logs.count("was moved to")
+    poison = await scene.depth(scene.poison) + logs.count("poison_message") + sum(map(logs.count, MOVED))
     wrong += [f"{poison} signs of poison messages"] if poison else []
     wrong += leaks(load.PRIVATE, logs=logs, tables=str(rows))
     events = Counter(re.findall(r"(services_refuse|services_back|study_set_aside|study_synced) ", logs))

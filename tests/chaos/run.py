@@ -13,7 +13,10 @@ from tests.chaos.leaks import leaks
 from tests.chaos.scene import SERVICES, Scene
 from tests.chaos.trouble import Trouble, faults
 
+DRAIN_S = 240.0
 MUST_BE_EMPTY = ("FhirFailToStoreExceptionTable", "TransientFailureExceptionTable", "DicomFailToStoreExceptionTable")
+# what the hosts say of a message that had its tries
+MOVED = ("was moved to", "Moving message to queue")
 
 
 @dataclass
@@ -30,11 +33,12 @@ class Outcome:
     codes: Counter = field(default_factory=Counter)
 
 
-async def run(folder, seed, seconds, conditions, *, drain_s=240.0, say=print):
+async def run(folder, seed, seconds, conditions, *, drain_s=DRAIN_S, say=print):
     """A run of this seed: the same changes under whatever conditions."""
     steps = load.plan(seed, seconds, conditions.steps_per_s)
     started = time.monotonic()
-    async with Scene(folder, conditions.times, conditions.hosts) as scene:
+    disturbed = bool(conditions.rate)
+    async with Scene(folder, conditions.times, conditions.hosts, conditions.made_of, disturbed=disturbed) as scene:
         say(f"{conditions.hosts} hosts, {len(steps)} steps in {seconds:.0f} s, {conditions.rate:.0%} of requests fail")
         trouble = Trouble(scene, random.Random(seed), conditions)
         for number, name in enumerate(SERVICES if conditions.rate else ()):
@@ -45,7 +49,7 @@ async def run(folder, seed, seconds, conditions, *, drain_s=240.0, say=print):
         for proxy in scene.proxies.values():
             proxy.use([])
         say(f"calm after {time.monotonic() - started:.0f} s; {await scene.depth()} messages are left")
-        wrong = [] if await scene.wait_until_in_step(drain_s) else ["the queue did not become empty"]
+        wrong = [] if await scene.wait_until_in_step(drain_s + scene.hidden_s) else ["the queue did not become empty"]
         result = Outcome(time.monotonic() - started, len(steps), scene.requests(), wrong, trouble, injected)
         await _look(scene, result)
         return result
@@ -63,8 +67,9 @@ async def _disturbed(scene, steps, seconds, trouble, say):
         telling.cancel()
         await asyncio.gather(disturbing, telling, return_exceptions=True)
     for host in scene.hosts:
-        if host.part.has_ended:  # it was being killed when the trouble ended
-            await host.start()
+        async with host.busy:
+            if host.part.has_ended:  # it was being killed when the trouble ended
+                await host.start()
 
 
 async def _tell(scene, seconds, trouble, say):
@@ -80,7 +85,7 @@ async def _look(scene, result):
     logs, rows = scene.logs(), await scene.rows()
     result.wrong += await differences(scene.dicom, scene.fhir)
     result.wrong += [f"{table}: {len(rows[table])} rows" for table in MUST_BE_EMPTY if rows.get(table)]
-    poison = await scene.depth(scene.poison) + logs.count("poison_message") + logs.count("was moved to")
+    poison = await scene.depth(scene.poison) + logs.count("poison_message") + sum(map(logs.count, MOVED))
     result.wrong += [f"{poison} signs of poison messages"] if poison else []
     result.wrong += leaks(load.PRIVATE, logs=logs, tables=str(rows), queue=result.trouble.texts)
     result.outcomes = Counter(re.findall(r"study_synced.*?outcome=(\w+)", logs))

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +12,28 @@ from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from dev.azurite import connection_string
-from dev.process import ROOT, Part
+from dev.parts import Host, Parts
+from dev.process import Part
 from dev.proxy.server import Proxy
+from tests.app_folder import write_app
+from tests.chaos.asking import ask
+from tests.chaos.host import FIRST_START_S, OneHost
 
 QUEUE = "study-changes"
 # written into FHIR; the app connects to the proxy, whose port differs from run to run
 PUBLIC_DICOM = "https://dicom.example/"
 SERVICES = ("dicom", "fhir", "tables", "queues")
+STAND_INS = Parts()
+# what Microsoft's servers do by themselves while all is disturbed
+DISTURBED = {
+    "dicom": {
+        "MEMSTORE_GAP_EVERY": "7",
+        "MEMSTORE_LATE_EVERY": "5",
+        "MEMSTORE_LATE_MS": "1500",
+        "MEMSTORE_503_EVERY": "40",
+    },
+    "fhir": {"MEMSTORE_LATENCY_MS": "30", "MEMSTORE_429_EVERY": "10"},
+}
 
 
 @dataclass(frozen=True)
@@ -39,58 +52,25 @@ class Times:
     longest_pause_s: float = 4.0
 
 
-APP = """
-import sys
+CHANGES = """
 from datetime import timedelta
-sys.path.insert(0, {root!r})
 from shared.storage import creation_claim
 from shared.sync import backoff, circuit, claiming
 creation_claim.EXPIRES_AFTER = timedelta(seconds={times.claim_expires_s})
 claiming.RENEW_AFTER_S = {times.claim_renewed_after_s}
 backoff.LONGEST_S = {times.longest_delay_s}
 circuit.FIRST_WAIT_S, circuit.LONGEST_WAIT_S = {times.first_trial_after_s}, {times.trial_every_s}
-exec(open({root!r} + "/function_app.py").read())
 """
-
-
-class Host:
-    """One worker process that is started again whenever it was killed."""
-
-    def __init__(self, number, folder, env, times):
-        self._arguments = ("host", "--app", str(folder), "--port", "0")
-        self._arguments += ("--crash-visibility-s", str(times.hidden_after_crash_s))
-        self._env = env
-        self.log = folder / f"host-{number}.log"
-        self.part = None
-        self.busy = asyncio.Lock()
-
-    async def start(self):
-        self.part = await asyncio.to_thread(Part, self._arguments, env=self._env, log=self.log)
-
-    async def kill(self):
-        async with self.busy:
-            await asyncio.to_thread(self.part.kill)
-            await self.start()
-
-    async def pause(self, seconds):
-        async with self.busy:
-            self.part.signal(signal.SIGSTOP)
-            try:
-                await asyncio.sleep(seconds)
-            finally:
-                self.part.signal(signal.SIGCONT)
-
-    async def stop(self):
-        if self.part:
-            await asyncio.to_thread(self.part.stop)
 
 
 class Scene:
     """Everything that runs."""
 
-    def __init__(self, folder, times, hosts):
+    def __init__(self, folder, times, hosts, made_of=STAND_INS, *, disturbed=False):
         self.folder = Path(folder)
         self.times = times
+        self.made_of = made_of
+        self._disturbed = disturbed
         self._count = hosts
         self._resources = contextlib.AsyncExitStack()
         self.proxies = {}
@@ -109,13 +89,18 @@ class Scene:
 
     async def _start(self):
         azurite = ("azurite", "--blob-port", "0", "--queue-port", "0", "--table-port", "0")
-        commands = (azurite, ("dicom", "--port", "0"), ("fhir", "--port", "0"))
-        storage, dicom, fhir = await asyncio.gather(*(self._part(command) for command in commands))
+        _, dicom, fhir = self.made_of.commands
+        commands = {"azurite": azurite, "dicom": (dicom, "--port", "0"), "fhir": (fhir, "--port", "0")}
+        faults = DISTURBED if self._disturbed else {}
+        storage, dicom, fhir = await asyncio.gather(
+            *(self._part(command, faults.get(name)) for name, command in commands.items())
+        )
         self.dicom, self.fhir = dicom["url"], fhir["url"]
         targets = {"dicom": self.dicom, "fhir": self.fhir, "tables": storage["table"], "queues": storage["queue"]}
         for name, url in targets.items():
             self.proxies[name] = await Proxy(url).start()
             self._resources.push_async_callback(self.proxies[name].close)
+        self._storage = storage
         self._connection = storage["connection_string"]
         self.http = await self._resources.enter_async_context(
             httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
@@ -127,8 +112,10 @@ class Scene:
         self.poison = await self._queue(f"{QUEUE}-poison")
         await self._start_hosts()
 
-    async def _part(self, command):
-        part = await asyncio.to_thread(Part, command)
+    async def _part(self, command, env=None):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / f"{command[0]}.log"
+        part = await asyncio.to_thread(Part, command, env=env, log=log, timeout_s=FIRST_START_S)
         self._resources.push_async_callback(asyncio.to_thread, part.stop)
         return part.urls
 
@@ -142,11 +129,9 @@ class Scene:
         return await self._resources.enter_async_context(client)
 
     async def _start_hosts(self):
-        app = self.folder / "app"
-        app.mkdir(parents=True)
-        (app / "function_app.py").write_text(APP.format(root=str(ROOT), times=self.times))
-        shutil.copy(ROOT / "host.json", app)
+        app = write_app(self.folder / "app", CHANGES.format(times=self.times))
         endpoints = {"table": self.proxies["tables"].url, "queue": self.proxies["queues"].url}
+        endpoints["blob"] = self._storage["blob"]
         env = {
             "AzureWebJobsStorage": connection_string(endpoints),
             "DicomWeb__Endpoint": PUBLIC_DICOM,
@@ -156,10 +141,14 @@ class Scene:
             "SYNC_SCHEDULE": "*/1 * * * * *",
             "FUNCTIONS_WORKER_RUNTIME": "python",
         }
-        self.hosts = [Host(number, app, env, self.times) for number in range(self._count)]
+        kind = self.made_of.host
+        self.hosts = [OneHost(number, app, env, self.times, kind) for number in range(self._count)]
         for host in self.hosts:
             self._resources.push_async_callback(host.stop)
         await asyncio.gather(*(host.start() for host in self.hosts))
+        if kind is Host.FUNC:
+            tending = asyncio.gather(*(host.tend() for host in self.hosts))
+            self._resources.push_async_callback(_cancelled, tending)
 
     # what is there
 
@@ -172,7 +161,7 @@ class Scene:
     async def behind(self):
         """Sequences of the feed that were not enqueued yet."""
         query = {"includeMetadata": "false"}
-        answer = await self.http.get(f"{self.dicom}/v1/changefeed/latest", params=query)
+        answer, _ = await ask(self.http, "GET", f"{self.dicom}/v1/changefeed/latest", params=query)
         latest = answer.json()["sequence"] if answer.status_code == 200 else 0
         try:
             row = await self.tables.get_table_client("SyncStateTable").get_entity(
@@ -208,5 +197,16 @@ class Scene:
             await asyncio.sleep(0.2)
         return False
 
+    @property
+    def hidden_s(self):
+        """How long the messages of a killed host stay away; Microsoft's host leaves that as it is in Azure."""
+        return self.times.hidden_after_crash_s if self.made_of.host is Host.STAND_IN else 600
+
     def requests(self):
         return {name: proxy.rules.stats.total for name, proxy in self.proxies.items()}
+
+
+async def _cancelled(task):
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from tests.chaos.scene import Scene, Times
+from dev.parts import Parts
+from tests.chaos.scene import STAND_INS, Scene, Times
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,10 @@ class Conditions:
     hosts: int = 4
     steps_per_s: float = 1.0
     times: Times = field(default_factory=Times)
+    made_of: Parts = STAND_INS
 
 
+HOSTS_AMONG_KILLS = 0.3  # the others meet the worker of a host alone
 CALM = Conditions(rate=0, kill_every_s=0, pause_every_s=0, meddle=False)
 
 
@@ -76,8 +79,9 @@ class Trouble:
     async def _kill(self, every_s):
         while True:
             await asyncio.sleep(self.choose.uniform(0.2, 1.8) * every_s)
-            await self.choose.choice(self.scene.hosts).kill()
+            host = self.choose.choice(self.scene.hosts)
             self.kills += 1
+            await (host.kill() if self.choose.random() < HOSTS_AMONG_KILLS else host.kill_worker())
 
     async def _pause(self, every_s):
         while True:

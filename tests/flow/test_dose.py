@@ -141,7 +141,7 @@ async def test_a_bad_report_harms_nothing_else(stack):
     assert (await stack.one("ImagingStudy"))["numberOfInstances"] == 3
 
 
-@pytest.mark.not_on_hapi("a fault of the server, which HAPI cannot be given")
+@pytest.mark.not_on("hapi", "a fault of the server, which it cannot be given")
 async def test_a_report_that_the_server_refuses_keeps_only_itself_out(stack):
     await stack.fhir_dev("faults", [{"route": "transaction", "status": 422, "holds": '"resourceType":"Observation"'}])
     await stack.store(report(ct_report([1])), make_instance(7, 2, 1, StudyInstanceUID=STUDY))

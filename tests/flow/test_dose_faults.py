@@ -44,7 +44,7 @@ async def listed(stack):
 
 
 async def test_what_was_not_read_stays(stack):
-    """An old image makes the service fail for the whole study, so only what is listed is read one by one."""
+    """An old image makes the service fail for the whole study and for its series."""
     await with_a_report(stack)
     await stack.store(*images(2, 13), report(ct_report([5], number=2)))
     await malform(stack, image(1).SOPInstanceUID, "status_503")
@@ -66,7 +66,7 @@ async def test_an_unreadable_report_keeps_others_from_becoming_final(stack):
     await stack.drain()
     await malform(stack, report_uid(2), "not_a_dataset")
     await stack.store(report(ct_report([7], number=3)))
-    await stack.drain()
+    await stack.drain(waiting=1)
     assert (await statuses(stack))[report_uid(1)] == "preliminary"
 
 
@@ -83,7 +83,7 @@ async def test_an_unreadable_report_follows_to_another_patient(stack):
     await with_a_report(stack)
     await malform(stack, report_uid(1), "not_a_dataset")
     await stack.store(*images(2, 13, PatientID="MRN-0002"))
-    await stack.drain()
+    await stack.drain(waiting=1)
     subject = (await stack.one("ImagingStudy"))["subject"]["reference"]
     assert {one["subject"]["reference"] for one in await stack.resources("Observation")} == {subject}
 
@@ -292,7 +292,7 @@ async def test_dicom_casts_observation_stays_while_its_report_is_unreadable(stac
     await stack.forget("SyncStateTable")
     await stack.forget("StudyStateTable")
     await malform(stack, report_uid(1), "not_a_dataset")
-    await stack.drain()
+    await stack.drain(waiting=1)
     assert [one["id"] for one in await stack.resources("Observation")] == [theirs["id"]]
 
 

@@ -36,6 +36,7 @@ async def test_what_was_stored_through_either_version_arrives(stack, version):
     assert await listed(stack) == {*(sop_uid(1, 1, number) for number in (1, 2, 3)), sop_uid(2, 1, 1)}
 
 
+@pytest.mark.not_on("dicom-server", "its gaps and late rows come by chance, not at a named row")
 async def test_rows_that_become_visible_late_are_found(stack):
     await stack.store(make_instance(1, 1, 1))
     await stack.drain()
@@ -51,6 +52,7 @@ async def test_rows_that_become_visible_late_are_found(stack):
     assert await listed(stack) == {sop_uid(1, 1, 2), sop_uid(2, 1, 1), sop_uid(3, 1, 1)}
 
 
+@pytest.mark.not_on("dicom-server", "its gaps and late rows come by chance, not at a named row")
 @pytest.mark.parametrize("width", [1, 999, 15_000])
 async def test_holes_are_walked_over(stack, width):
     await stack.store(make_instance(1))
@@ -68,6 +70,7 @@ async def test_holes_are_walked_over(stack, width):
     assert await listed(stack) == {sop_uid(1, 1, 1), sop_uid(2, 1, 1)}
 
 
+@pytest.mark.not_on("dicom-server", "its gaps and late rows come by chance, not at a named row")
 async def test_a_row_late_in_a_wide_hole_is_found(stack):
     """As of the deletion of a large study: its numbers are taken at once, and seen when it is committed."""
     await stack.store(make_instance(1), make_instance(2))
@@ -106,7 +109,8 @@ async def test_pages_that_fail_only_with_metadata_do_not_fail(stack):
 async def test_an_empty_feed_is_no_failure(stack):
     polled = await stack.poll()
     assert (polled.entries, polled.sequence, polled.latest) == (0, 0, 0)
-    assert await stack.rows("SyncStateTable") == []
+    (row,) = await stack.rows("SyncStateTable")  # with its date, by which health sees that polls go on
+    assert row["SyncedSequence"].value == 0
 
 
 async def test_a_reset_is_said_once_and_changes_nothing(stack, caplog):

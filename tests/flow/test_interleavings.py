@@ -517,7 +517,7 @@ async def test_feed_begins_anew(stack, fresh_projection):
     await assert_in_step(stack, fresh_projection)
 
 
-@pytest.mark.not_on_hapi("a fault of the server, which HAPI cannot be given")
+@pytest.mark.not_on("hapi", "a fault of the server, which it cannot be given")
 async def test_wrong_configuration_does_not_count_as_retry_time(stack):
     await stack.store(make_instance(1, 1, 1))
     m = await polled(stack)

@@ -119,6 +119,8 @@ async def test_health_names_what_is_wrong(stack, monkeypatch):
     assert state == {"status": "healthy", "problems": [], "behind": 0, "queue": 0, "poison": 0}
     await fhir_fault(stack, route="*", status=401)
     await dicom_fault(stack, route="*", status=503)
+    await (await worker.app()).close()
+    worker = Worker()  # an answer is remembered for some seconds
     state = await worker.health()
     assert state["status"] == "unhealthy"
     assert [problem.split(":")[0] for problem in state["problems"]] == ["access-refused", "server-error"]

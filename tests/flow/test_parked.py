@@ -6,6 +6,8 @@ import pytest
 
 from shared import operate
 from shared.advice import ADVICE
+from shared.model import DEFAULT_PARTITION, StudyKey
+from shared.sync.others import look_again
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
 
 REFUSES = [{"route": "transaction", "status": 422}]
@@ -199,6 +201,27 @@ async def test_failures_of_dicom_cast_are_understood(stack, capsys):
     await operated(capsys, "release", "--study", study_uid(1))
     assert await stack.run(*await stack.messages()) == ["created"]
     assert await stack.rows(FHIR_FAILURES) == []
+
+
+async def test_a_study_that_was_never_written_is_looked_at(stack):
+    """Its message was lost, say. What somebody else wrote of one that the service does not have stays."""
+    await stack.store(make_instance(1), make_instance(1, instance=2))
+    identifier = {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(2)}"}
+    theirs = {
+        "resourceType": "ImagingStudy",
+        "identifier": [identifier],
+        "status": "available",
+        "subject": {"display": "x"},
+    }
+    theirs = await stack.post(theirs)
+    asked = [look_again(StudyKey(DEFAULT_PARTITION, study_uid(number)), 0).to_json() for number in (1, 2, 3)]
+    assert await stack.run(*asked) == ["created", "unchanged", "unchanged"]
+    assert await stack.run(*asked) == ["unchanged"] * 3
+    studies = {one["identifier"][0]["value"]: one for one in await stack.resources("ImagingStudy")}
+    assert studies.keys() == {f"urn:oid:{study_uid(1)}", f"urn:oid:{study_uid(2)}"}
+    assert studies[f"urn:oid:{study_uid(1)}"]["numberOfInstances"] == 2
+    assert studies[f"urn:oid:{study_uid(2)}"] == theirs
+    assert {row["PartitionKey"] for row in await stack.rows("StudyStateTable")} == {study_uid(1)}
 
 
 async def test_wrong_settings_are_named(capsys, monkeypatch):

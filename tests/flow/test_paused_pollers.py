@@ -55,6 +55,7 @@ async def studies(stack):
     return {one["identifier"][0]["value"].rpartition(".")[2] for one in await stack.resources("ImagingStudy")}
 
 
+@pytest.mark.not_on("dicom-server", "its late rows come by chance, not at a named row")
 @pytest.mark.parametrize("stop_at", range(1, 7))
 async def test_the_first_poll_stopped(clock, stack, stop_at):
     place = await stopped_poll(stack, clock, 10, stop_at)
@@ -64,6 +65,7 @@ async def test_the_first_poll_stopped(clock, stack, stop_at):
     await assert_nothing_left(stack)
 
 
+@pytest.mark.not_on("dicom-server", "its late rows come by chance, not at a named row")
 async def test_a_later_poll_stopped_anywhere(clock, stack):
     places = {}
     for stop_at in range(1, MOST):

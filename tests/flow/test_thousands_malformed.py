@@ -71,13 +71,15 @@ def counted(rows, code):
     return Counter((row["InstanceUid"], row["Exception"]) for row in rows if row["Exception"].startswith(code))
 
 
+@pytest.mark.not_on("dicom-server", "it makes up no thousands of instances by itself")
 async def test_nothing_stops_for_what_cannot_be_read(odd):
     stack, rows, malformed, datasets = odd
     none = {uid for uid, instead in datasets.items() if not _is_dataset(uid, instead)}
     good = {row["sopInstanceUid"] for row in rows if row["sequence"] not in malformed}
     assert min(len(malformed), len(none), len(datasets) - len(none)) > STUDIES * INSTANCES * 0.05
+    tried_again = {row["studyInstanceUid"] for row in rows if row["sopInstanceUid"] in none}
     for _ in range(2):
-        assert set(await stack.drain()) <= {"created", "unchanged", "overtaken"}
+        assert set(await stack.drain(waiting=len(tried_again))) <= {"created", "unchanged", "overtaken"}
         studies = await stack.resources("ImagingStudy")
         found = Counter(one["uid"] for study in studies for series in study["series"] for one in series["instance"])
         assert found == Counter({row["sopInstanceUid"] for row in rows} - none)

@@ -4,32 +4,25 @@ import asyncio
 import base64
 import collections
 import random
-import shutil
 
 import pytest
 
-from dev.process import ROOT, Part
+from dev.process import Part
+from tests.app_folder import write_app
 from tests.builders import make_instance, make_series
 
 ROUNDS_OF_KILLS = 5
 # claims of the dead are waited for; the servers here answer within milliseconds, not minutes
-APP = f"""
-import sys
+CHANGES = """
 from datetime import timedelta
-sys.path.insert(0, {str(ROOT)!r})
 from shared.storage import creation_claim
 creation_claim.EXPIRES_AFTER = timedelta(seconds=3)
-exec(open({str(ROOT / "function_app.py")!r}).read())
 """
 
 
 @pytest.fixture
 def app_folder(tmp_path):
-    folder = tmp_path / "app"
-    folder.mkdir()
-    (folder / "function_app.py").write_text(APP)
-    shutil.copy(ROOT / "host.json", folder)
-    return folder
+    return write_app(tmp_path / "app", CHANGES)
 
 
 def host(stack, app_folder, name, **settings):
@@ -82,7 +75,8 @@ async def test_a_host_that_is_killed_leaves_nothing_undone(stack, app_folder, fr
     assert await stack.content() == await fresh_projection()
 
 
-GARBAGE = (b"hello", b"\xff\xfe\x00", b"", b'{"study": "1.2/../3", "partition": "p", "poll": 1}', b"[" * 9_000)
+# bytes that are not UTF-8 reach no function, see tests/contract/test_host_running.py
+GARBAGE = (b"hello", b"", b'{"study": "1.2/../3", "partition": "p", "poll": 1}', b"[" * 9_000)
 
 
 async def test_messages_that_are_none_end_as_records_and_stop_nobody(stack, app_folder):

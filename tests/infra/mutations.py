@@ -193,6 +193,26 @@ WRITTEN = [
         "services_up",
         "ces_up",
     ),
+    Mutation(
+        rules.alerts_and_workbook_ask_for_lines_that_exist, ALERTS, '"sync_study_poison")', '"sync_poison")', "poison"
+    ),
+    Mutation(
+        rules.host_keeps_the_rows_that_are_asked_for,
+        "host.json",
+        '"Host.Results": "Information"',
+        '"Host.Results": "Warning"',
+        "Host.Results",
+    ),
+    Mutation(
+        rules.host_keeps_the_rows_that_are_asked_for,
+        "host.json",
+        '"Function.sync_study.User": "Information"',
+        '"Function.sync_study.Users": "Information"',
+        "User",
+    ),
+    Mutation(
+        rules.host_keeps_the_rows_that_are_asked_for, "host.json", "Request;Exception;Trace", "Request", "sampled"
+    ),
 ]
 
 IDENTITY_BASED = [

@@ -12,6 +12,7 @@ from tests.infra.template import ROOT, Declared, call, dotted, objects
 MAIN, RESOURCES, APP = "infra/main.bicep", "infra/resources.bicep", "infra/modules/function-app.bicep"
 KEYS = re.compile(r"listKeys|listAccountSas|listServiceSas|AccountKey|SharedAccessKey|InstrumentationKey|\bSAS\b")
 SECRET = re.compile(r"secret|password|pwd|token(?!uri)|connection_?string|account_?key", re.IGNORECASE)
+FUNCTIONS = re.findall(r"^async def (\w+)\(", (ROOT / "function_app.py").read_text(), re.MULTILINE)
 EVENT = re.compile(r'"([a-z]+(?:_[a-z]+)+) ?"')
 
 
@@ -263,7 +264,19 @@ def alerts_are_whole(infra):
 @rule
 def alerts_and_workbook_ask_for_lines_that_exist(infra):
     page = (ROOT / "docs" / "operations.md").read_text().split("\n## ")[1]
-    events = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) | {"poll_change_feed"}
+    events = {*re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE), *FUNCTIONS}
     for file in ("infra/modules/alerts.bicep", "infra/workbook.json"):
         asked = set(EVENT.findall(infra.files[file].replace('\\"', '"')))
         yield from (f"{file}: nothing logs {name}" for name in asked - events)
+
+
+@rule
+def host_keeps_the_rows_that_are_asked_for(infra):
+    """Requests are logged by Host.Results, the app's lines by the category of their function."""
+    logging = infra.json("host.json")["logging"]
+    for category in ("Host.Results", *(f"Function.{name}.User" for name in FUNCTIONS)):
+        if logging["logLevel"].get(category) != "Information":
+            yield f"host.json: alerts and workbook need {category} at Information"
+    sampling = logging["applicationInsights"]["samplingSettings"]
+    if sampling["isEnabled"] and not {"Request", "Exception", "Trace"} <= set(sampling["excludedTypes"].split(";")):
+        yield "host.json: alerts count rows that are sampled away"

@@ -9,7 +9,7 @@ from dev.process import ROOT, Part
 # what the host stand-in needs and the app does not; whatever else it needs it must find in the package, too
 HOST_ONLY = (
     *("typer", "annotated-doc", "shellingham", "rich", "markdown-it-py", "mdurl", "pygments"),
-    *("uvicorn", "click", "starlette", "croniter", "python-dateutil"),
+    *("uvicorn", "click", "starlette"),
 )
 
 

@@ -27,7 +27,7 @@ def digest(value):
 
 def copied(value):
     """The same plain data again, sharing nothing that can change."""
-    return marshal.loads(marshal.dumps(value))  # noqa: S302 - of what was just written
+    return marshal.loads(marshal.dumps(value))
 
 
 class Rows:

@@ -137,7 +137,7 @@ JSON_VALUES = [
     ("FL", [float("nan")], {"vr": "FL", "Value": ["NaN"]}),
     ("FD", [0.1], {"vr": "FD", "Value": [0.1]}),
     ("US", [1, 2], {"vr": "US", "Value": [1, 2]}),
-    ("PN", ["A^B", "", "^"], {"vr": "PN", "Value": [{"Alphabetic": "A^B"}, None, {}]}),
+    ("PN", ["A^B", "", "^"], {"vr": "PN", "Value": [{"Alphabetic": "A^B"}, None, {"Alphabetic": "^"}]}),
     ("PN", ["=山"], {"vr": "PN", "Value": [{"Ideographic": "山"}]}),
 ]
 
@@ -196,12 +196,14 @@ async def test_single_part_and_transfer_syntaxes(dicom):
         response = await dicom.get(f"/v2{PATHS[2]}", headers={"Accept": accept})
         assert (response.status_code, response.headers["content-type"]) == (status, kind)
     assert (await dicom.get(f"/v2{PATHS[0]}", headers={"Accept": "application/dicom"})).status_code == 406
-    assert (await dicom.get("/v2/studies/9.9", headers={"Accept": "*/*"})).status_code == 404
+    assert (await dicom.get(f"/v2{PATHS[0]}", headers={"Accept": "*/*"})).status_code == 406
+    assert (await dicom.get(f"/v2{PATHS[2]}", headers={"Accept": "*/*"})).status_code == 200
+    assert (await dicom.get("/v2/studies/9.9", headers={"Accept": ORIGINAL})).status_code == 404
 
 
 async def test_synthetic_instance_has_an_object_too(dicom):
     study = (await dicom.post("/_dev/bulk", json={"studies": 1})).json()["studies"][0]
-    response = await dicom.get(f"/v2/studies/{study}", headers={"Accept": "*/*"})
+    response = await dicom.get(f"/v2/studies/{study}", headers={"Accept": ORIGINAL})
     assert response.content.count(b"DICM") == 1
 
 

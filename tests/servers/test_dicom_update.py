@@ -44,7 +44,6 @@ async def test_update_is_an_operation_that_ends(dicom):
         "lastUpdatedTime": operation["lastUpdatedTime"],
         "status": "succeeded",
         "percentComplete": 100,
-        "resources": [STUDY, "9.9"],
         "results": {"studyProcessed": 2, "studyUpdated": 1, "studyFailed": 0, "instanceUpdated": 2},
     }
     v1 = (await dicom.get(f"/v1/operations/{number[:8]}-{number[8:]}")).json()
@@ -88,9 +87,17 @@ async def test_bad_wish_is_400_as_text(dicom, studies, changes):
     assert (response.status_code, response.headers["content-type"]) == (400, "text/plain; charset=utf-8")
 
 
+NO_DATE = (
+    'DICOM100: (0010,0030) - Content "never" does not validate VR DA: '
+    "one of the date values does not match the pattern YYYYMMDD"
+)
 REFUSED = [
     ("00080060", {"vr": "CS", "Value": ["MR"]}, "DICOM100: (0008,0060) - The attribute cannot be updated."),
-    ("00100030", {"vr": "DA", "Value": ["never"]}, "DICOM100: (0010,0030) - Value is not a valid date."),
+    (
+        "00100030",
+        {"vr": "DA", "Value": ["never"]},
+        NO_DATE,
+    ),
 ]
 
 
@@ -159,7 +166,7 @@ async def test_versions(dicom, path, status):
     response = await dicom.get(path)
     assert response.status_code == status
     if status == 200:
-        assert response.headers["api-supported-versions"] == "1.0-prerelease, 1.0, 2.0"
+        assert response.headers["api-supported-versions"] == "1.0-prerelease, 1, 2"
     if status == 400:
         assert response.json()["error"]["code"] == "UnsupportedApiVersion"
 

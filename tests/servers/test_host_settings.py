@@ -1,9 +1,11 @@
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dev.host.errors import StartError
+from dev.host.errors import BindingError, StartError
+from dev.host.logs import Levels
 from dev.host.options import QueueOptions, read_options
 from dev.host.queues import Backoff
 from dev.host.settings import load_local_settings, resolve, time_span_s
@@ -31,14 +33,14 @@ def test_time_span(text, seconds):
 
 def test_setting_expressions_are_filled_in_wherever_they_stand(monkeypatch):
     monkeypatch.setenv("QUEUE", "study-changes")
-    assert resolve("%QUEUE%-poison", "a test") == "study-changes-poison"
-    assert resolve("plain", "a test") == "plain"
+    assert resolve("%QUEUE%-poison") == "study-changes-poison"
+    assert resolve("plain") == "plain"
 
 
 def test_unknown_setting_is_named(monkeypatch):
     monkeypatch.delenv("QUEUE", raising=False)
-    with pytest.raises(StartError, match=r"app setting QUEUE is not set, but function sync needs it"):
-        resolve("%QUEUE%", "function sync")
+    with pytest.raises(BindingError, match="the app setting QUEUE is not set"):
+        resolve("%QUEUE%")
 
 
 def test_environment_wins_over_local_settings(tmp_path, monkeypatch):
@@ -48,7 +50,7 @@ def test_environment_wins_over_local_settings(tmp_path, monkeypatch):
     values = {"HOST_TEST_BOTH": "file", "HOST_TEST_FILE": "file"}
     (tmp_path / "local.settings.json").write_text(json.dumps({"IsEncrypted": False, "Values": values}))
     load_local_settings(tmp_path, None)
-    assert resolve("%HOST_TEST_BOTH% %HOST_TEST_FILE%", "a test") == "environment file"
+    assert resolve("%HOST_TEST_BOTH% %HOST_TEST_FILE%") == "environment file"
 
 
 @pytest.mark.parametrize(
@@ -64,13 +66,13 @@ def test_environment_wins_over_local_settings(tmp_path, monkeypatch):
     ],
 )
 def test_next_occurrence(schedule, expected):
-    assert parse_schedule(schedule, "tick")(NOON) == expected
+    assert parse_schedule(schedule)(NOON) == expected
 
 
 @pytest.mark.parametrize("schedule", ["soon", "* * *", "61 * * * * *", "00:00:00"])
 def test_wrong_schedule_is_refused(schedule):
-    with pytest.raises(StartError, match="function tick"):
-        parse_schedule(schedule, "tick")
+    with pytest.raises(BindingError, match="the schedule"):
+        parse_schedule(schedule)
 
 
 def write_host_json(folder, **queues):
@@ -128,8 +130,21 @@ async def test_storage_is_found_by_the_name_of_the_connection(monkeypatch, setti
 
 def test_connection_without_settings_is_named(monkeypatch):
     monkeypatch.delenv("Work", raising=False)
-    with pytest.raises(StartError, match="no storage for the connection Work"):
+    with pytest.raises(BindingError, match="no storage for the connection Work"):
         queue_service("Work")
+
+
+def test_level_of_a_category_is_that_of_its_longest_named_beginning():
+    named = {"default": "Warning", "Function": "Debug", "Function.noisy": "Error", "Function.noisy.User": "None"}
+    expected = {
+        "Host": logging.WARNING,
+        "Function.sync": logging.DEBUG,
+        "Function.sync.User": logging.DEBUG,
+        "Function.noisy": logging.ERROR,
+        "function.NOISY.user": logging.CRITICAL + 1,
+        "Functions": logging.WARNING,
+    }
+    assert {category: Levels(named).level(category) for category in expected} == expected
 
 
 def test_polling_backs_off_and_starts_over_after_a_hit():

@@ -9,6 +9,7 @@ from dev.azurite import connection_string
 from shared.dicom.client import DicomClient
 from shared.errors import SyncError
 from shared.fhir.bundle import Entry
+from shared.fhir.capabilities import Capabilities
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import by_identifier
 from shared.http import new_client
@@ -60,7 +61,7 @@ def service_calls(url):
     client = new_client(url, None)
     dicom, fhir = DicomClient(client), FhirClient(client)
     knowing = FhirClient(client)
-    knowing._is_capable = True
+    knowing._capabilities = Capabilities("4.0.1", transactions=True, update_create=frozenset(), software="")
     return (client,), {
         "latest": dicom.latest_sequence,
         "feed": lambda: dicom.feed_page(0),

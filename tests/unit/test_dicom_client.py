@@ -88,13 +88,13 @@ async def test_partitions_that_are_switched_on_and_off_again():
     state = {"on": False}
 
     def answer(path):
-        return _json(b"[]") if ("/partitions/" in path) == state["on"] else httpx.Response(400, text="PartitionName")
+        return _json(b"[{}]") if ("/partitions/" in path) == state["on"] else httpx.Response(400, text="PartitionName")
 
     dicom, asked = client_of(answer)
     counts = []
     for state["on"] in (False, False, True, True, False, False):
         before = len(asked)
-        assert await dicom.study_metadata(STUDY, 0) == []
+        assert await dicom.study_metadata(STUDY, 0) == [{}]
         counts.append(len(asked) - before)
     assert counts == [1, 1, 2, 1, 2, 1]
 

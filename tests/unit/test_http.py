@@ -1,5 +1,6 @@
 """Every status and every failure of the transport is exactly one of our errors."""
 
+import asyncio
 import gzip
 import inspect
 import json
@@ -253,8 +254,37 @@ async def test_a_body_without_end_is_not_read_to_its_end(monkeypatch, coding):
     async with httpx.AsyncClient(transport=answer) as client:
         with pytest.raises(Unavailable) as raised:
             await send(client, SERVICE, client.build_request("GET", "https://fhir.example.org"))
-    assert raised.value.code == "unreadable"
+    assert raised.value.code == "incomplete-answer"
     assert sent < 10_000
+
+
+async def test_a_body_that_dribbles_is_not_waited_for(monkeypatch):
+    """Each byte comes in time, the answer never."""
+    monkeypatch.setattr("shared.http.MOST_BODY_S", 0.05)
+
+    async def dribbling():
+        while True:
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, content=dribbling()))
+    async with httpx.AsyncClient(transport=answer) as client:
+        with pytest.raises(Unavailable) as raised:
+            await send(client, SERVICE, client.build_request("GET", "https://fhir.example.org"))
+    assert raised.value.code == "incomplete-answer"
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_a_body_that_breaks_off_is_no_answer(coding):
+    async def cut():
+        yield gzip.compress(b"[" * 5000)[:20] if coding == "gzip" else b"["
+        raise httpx.RemoteProtocolError("m")
+
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, headers={"content-encoding": coding}, content=cut()))
+    async with httpx.AsyncClient(transport=answer) as client:
+        with pytest.raises(Unavailable) as raised:
+            await send(client, SERVICE, client.build_request("GET", "https://fhir.example.org"))
+    assert raised.value.code == "unavailable"
 
 
 async def test_a_compressed_body_is_read():

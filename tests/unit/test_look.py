@@ -53,13 +53,12 @@ class Refusing:
         if key.sop_instance_uid == "1":
             raise Misconfigured("m")
         await asyncio.sleep(0.05)
-        return []
 
 
 async def test_nothing_is_read_on_once_a_read_was_refused():
     """The message waits then; hundreds of reads that nobody waits for would go on meanwhile."""
     keys = {InstanceKey("1.2.3", str(number)): number for number in range(1, 201)}
     with pytest.raises(Misconfigured):
-        await read_each(Refusing(), STUDY, keys)
+        await read_each(Refusing(), STUDY, keys, 0)
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,6 +1,7 @@
 """DA, TM and a zone as FHIR dateTime."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,11 @@ def _started(zone="", **attributes):
         pytest.param("20210301", "101530", "+0000", "", "2021-03-01T10:15:30+00:00", id="UTC"),
         pytest.param("20210301", "101530.25", "+0100", "", "2021-03-01T10:15:30.25+01:00", id="fraction"),
         pytest.param("20210301", "10", "+0100", "", "2021-03-01T10:00:00+01:00", id="hour alone"),
-        pytest.param("20161231", "235960", "+0000", "", "2016-12-31T23:59:60+00:00", id="leap second"),
+        pytest.param("99991231", "235959", "+0000", "", "9999-12-31T23:59:59+00:00", id="last second"),
+        pytest.param("00010101", "000000", "+0000", "", "0001-01-01T00:00:00+00:00", id="first second"),
+        pytest.param(
+            "00010101", "140000", "+1400", "", "0001-01-01T14:00:00+14:00", id="first second of UTC in the east"
+        ),
         pytest.param("20210301", "101530", None, "", "2021-03-01", id="no zone: the date alone"),
         pytest.param("20210301", None, "+0100", "", "2021-03-01", id="no time"),
         pytest.param("20210301", None, None, "Europe/Berlin", "2021-03-01", id="no time, default zone"),
@@ -53,9 +58,6 @@ def _started(zone="", **attributes):
         pytest.param("20210701", "101530", None, "America/St_Johns", "2021-07-01T10:15:30-02:30", id="half-hour zone"),
         pytest.param("20210101", "101530", None, "Australia/Sydney", "2021-01-01T10:15:30+11:00", id="southern summer"),
         pytest.param("20210101", "101530", None, "Asia/Kathmandu", "2021-01-01T10:15:30+05:45", id="quarter-hour zone"),
-        pytest.param(
-            "20161231", "235960", None, "Europe/London", "2016-12-31T23:59:60+00:00", id="leap second in zone"
-        ),
     ],
 )
 def test_started(date, time, offset, zone, started):
@@ -72,6 +74,36 @@ def test_started(date, time, offset, zone, started):
             "2021-03-01",
             [("StudyTime", "invalid-time")],
             id="time invalid: the date stays",
+        ),
+        pytest.param(
+            {"StudyDate": "20161231", "StudyTime": "235960", "TimezoneOffsetFromUTC": "+0000"},
+            "2016-12-31",
+            [("StudyTime", "leap-second")],
+            id="leap second",
+        ),
+        pytest.param(
+            {"StudyDate": "20210301", "StudyTime": "101160.5", "TimezoneOffsetFromUTC": "+0000"},
+            "2021-03-01",
+            [("StudyTime", "leap-second")],
+            id="second 60 at any time",
+        ),
+        pytest.param(
+            {"StudyDate": "99991231", "StudyTime": "235959", "TimezoneOffsetFromUTC": "-1200"},
+            "9999-12-31",
+            [("StudyDate", "out-of-range")],
+            id="in the year 10000 by UTC",
+        ),
+        pytest.param(
+            {"StudyDate": "00010101", "StudyTime": "000000", "TimezoneOffsetFromUTC": "+1400"},
+            "0001-01-01",
+            [("StudyDate", "out-of-range")],
+            id="before the year 1 by UTC",
+        ),
+        pytest.param(
+            {"StudyDate": "00000101", "StudyTime": "000000", "TimezoneOffsetFromUTC": "+0000"},
+            None,
+            [("StudyDate", "invalid-date")],
+            id="year 0",
         ),
         pytest.param(
             {"StudyDate": "20211301", "StudyTime": "101530", "TimezoneOffsetFromUTC": "+0100"},
@@ -91,6 +123,15 @@ def test_what_is_invalid_is_found_and_left_out(attributes, started, found):
     assert _started(**attributes) == (started, found)
 
 
+@pytest.mark.parametrize("zone", ["", "Asia/Tokyo", "America/New_York", "+14:00", "-1200"])
+@pytest.mark.parametrize("date", ["00010101", "99991231"])
+@pytest.mark.parametrize("time", ["000000", "235959", "235960"])
+def test_the_edges_of_the_calendar_in_any_zone(date, time, zone):
+    started, _ = _started(zone, StudyDate=date, StudyTime=time)
+    assert DATE_TIME.fullmatch(started)
+    assert "T" not in started or datetime.fromisoformat(started).astimezone(UTC)
+
+
 def test_invalid_offset_gives_way_to_the_default_zone():
     attributes = {"StudyDate": "20210301", "StudyTime": "101530", "TimezoneOffsetFromUTC": "x"}
     assert _started("Europe/Berlin", **attributes) == (
@@ -105,7 +146,7 @@ DIGITS = st.text("0123456789.+-", max_size=14)
 @given(DIGITS, DIGITS, st.none() | st.from_regex(r"[+-][0-9]{4}", fullmatch=True), st.sampled_from(["", "Asia/Tokyo"]))
 def test_whatever_is_sent_the_result_is_a_fhir_date_time(date, time, offset, zone):
     started, _ = _started(zone, StudyDate=date, StudyTime=time, TimezoneOffsetFromUTC=offset)
-    assert started is None or DATE_TIME.fullmatch(started)
+    assert started is None or (DATE_TIME.fullmatch(started) and ":60" not in started)
 
 
 @given(st.dates(), st.times(), st.from_regex(r"[+-](0[0-9]|1[0-5])[0-5][0-9]", fullmatch=True))

@@ -2,10 +2,9 @@
 
 import pytest
 
-from shared.dicom.study import SeriesContent, StudyContent
+from shared.dicom.study import SeriesContent, StudyContent, Truth
 from shared.model import Finding
 from shared.sync import marks
-from shared.sync.truth import Truth
 from shared.sync.view import View, unreadable, view_of
 from tests.unit.datasets import instance_dataset, key
 
@@ -18,8 +17,8 @@ def _marks(**by_name):
     return {marks.digest(KEYS[name]): mark for name, mark in by_name.items()}
 
 
-def _truth(*there, unreadable=(), unanswered=(), is_whole=False):
-    return Truth({name: SETS[name] for name in there}, frozenset(unreadable), frozenset(unanswered), is_whole=is_whole)
+def _truth(*there, unknown=(), gone=(), is_whole=False):
+    return Truth({name: SETS[name] for name in there}, frozenset(unknown), frozenset(gone), is_whole=is_whole)
 
 
 def _content(newest, **series):
@@ -74,32 +73,32 @@ def _view(truth, *, failed=(), known=None, listed=None, stored=(), adopted=False
             id="new series, older than the study's speaker",
         ),
         pytest.param(
-            {"truth": _truth(), "listed": {A: 10}, "known": _marks(a=7, b=9), "stored": [A, B]},
+            {"truth": _truth(gone=[A]), "listed": {A: 10}, "known": _marks(a=7, b=9), "stored": [A, B]},
             View(_content(None), frozenset([A]), _marks(a=-11, b=9), None, 9),
             id="deleted, another one speaks as before",
         ),
         pytest.param(
-            {"truth": _truth(), "listed": {A: 10}, "known": _marks(a=9, b=7), "stored": [A, B]},
+            {"truth": _truth(gone=[A]), "listed": {A: 10}, "known": _marks(a=9, b=7), "stored": [A, B]},
             None,
             id="speaker deleted: another has to be read",
         ),
         pytest.param(
-            {"truth": _truth(), "listed": {A: 10}, "known": _marks(a=9, b=7), "stored": [A, B], "final": True},
+            {"truth": _truth(gone=[A]), "listed": {A: 10}, "known": _marks(a=9, b=7), "stored": [A, B], "final": True},
             View(_content(None), frozenset([A]), _marks(a=-11, b=7), None, 7),
             id="speaker deleted, last look: stored values stay",
         ),
         pytest.param(
-            {"truth": _truth(), "listed": {C: 10}, "known": _marks(a=9, c=7), "stored": [A, C]},
+            {"truth": _truth(gone=[C]), "listed": {C: 10}, "known": _marks(a=9, c=7), "stored": [A, C]},
             View(_content(None), frozenset([C]), _marks(a=9, c=-11), None, 9),
             id="only instance of a series deleted",
         ),
         pytest.param(
-            {"truth": _truth(), "listed": {A: 10}, "known": _marks(a=9), "stored": [A]},
+            {"truth": _truth(gone=[A]), "listed": {A: 10}, "known": _marks(a=9), "stored": [A]},
             View(_content(None), frozenset([A]), _marks(a=-11), None, 0),
             id="last instance deleted",
         ),
         pytest.param(
-            {"truth": _truth(), "listed": {A: 7}},
+            {"truth": _truth(gone=[A]), "listed": {A: 7}},
             View(_content(None), frozenset([A]), _marks(a=-8), None, 0),
             id="gone before it was ever seen",
         ),
@@ -114,22 +113,27 @@ def _view(truth, *, failed=(), known=None, listed=None, stored=(), adopted=False
             id="whole study, all there",
         ),
         pytest.param(
-            {"truth": _truth(A, is_whole=True), "listed": {A: 7}, "known": _marks(a=6, b=5), "stored": [A, B]},
+            {
+                "truth": _truth(A, gone=[B], is_whole=True),
+                "listed": {A: 7},
+                "known": _marks(a=6, b=5),
+                "stored": [A, B],
+            },
             View(_content(A, one=(A, [A])), frozenset([B]), _marks(a=7, b=-6), A, 7),
             id="whole study, one of ours is not there any more",
         ),
         pytest.param(
-            {"truth": _truth(A, is_whole=True), "listed": {A: 7}, "known": _marks(a=6), "stored": [A, B]},
+            {"truth": _truth(A, gone=[B], is_whole=True), "listed": {A: 7}, "known": _marks(a=6), "stored": [A, B]},
             View(_content(A, one=(A, [A])), frozenset(), _marks(a=7), A, 7),
             id="whole study, instance of another source stays",
         ),
         pytest.param(
-            {"truth": _truth(A, is_whole=True), "listed": {A: 7}, "stored": [A, B], "adopted": True},
+            {"truth": _truth(A, gone=[B], is_whole=True), "listed": {A: 7}, "stored": [A, B], "adopted": True},
             View(_content(A, one=(A, [A])), frozenset([B]), _marks(a=7, b=-1), A, 7),
             id="adopted: everything stored counts as ours",
         ),
         pytest.param(
-            {"truth": _truth(is_whole=True), "known": _marks(a=6, b=5), "stored": [A, B]},
+            {"truth": _truth(gone=[A, B], is_whole=True), "known": _marks(a=6, b=5), "stored": [A, B]},
             View(_content(None), frozenset([A, B]), _marks(a=-7, b=-6), None, 0),
             id="whole study gone",
         ),
@@ -155,19 +159,24 @@ def _view(truth, *, failed=(), known=None, listed=None, stored=(), adopted=False
             id="instance that cannot be mapped is kept out and does not speak",
         ),
         pytest.param(
-            {"truth": _truth(A, unreadable=[B]), "failed": [B], "listed": {A: 7, B: 8}},
-            View(_content(A, one=(A, [A])), frozenset(), _marks(a=7), A, 7),
-            id="unreadable instance: nothing is concluded",
+            {"truth": _truth(A, unknown=[B]), "failed": [B], "listed": {A: 7, B: 8}},
+            View(_content(A, one=(A, [A])), frozenset(), _marks(a=7, b=-9), A, 7),
+            id="new instance that cannot be read: it was looked at and does not speak",
         ),
         pytest.param(
-            {"truth": _truth(A, unreadable=[B]), "failed": [B], "listed": {A: 7, B: 9}, "known": _marks(b=8)},
-            View(_content(None, one=(None, [A])), frozenset(), _marks(a=7, b=8), None, 8),
-            id="unreadable instance that speaks: stored values stay",
+            {"truth": _truth(A, unknown=[B]), "failed": [B], "listed": {A: 7, B: 9}, "known": _marks(b=8)},
+            View(_content(None, one=(None, [A])), frozenset(), _marks(a=7, b=9), None, 9),
+            id="instance that cannot be read any more speaks: stored values stay",
         ),
         pytest.param(
-            {"truth": _truth(A, unanswered=[B]), "listed": {A: 7, B: 9}, "known": _marks(b=8)},
+            {"truth": _truth(A, unknown=[B], is_whole=True), "known": _marks(a=7, b=8), "stored": [A, B]},
             View(_content(None, one=(None, [A])), frozenset(), _marks(a=7, b=8), None, 8),
-            id="instance that the service does not answer for: nothing is concluded",
+            id="whole study but one that cannot be read: it stays",
+        ),
+        pytest.param(
+            {"truth": _truth(A, is_whole=True), "listed": {A: 7}, "known": _marks(a=6, b=5), "stored": [A, B]},
+            View(_content(A, one=(A, [A])), frozenset(), _marks(a=7, b=-6), A, 7),
+            id="nothing is taken out that was not asked for",
         ),
     ],
 )
@@ -181,5 +190,5 @@ def test_marks_that_are_known_are_not_changed():
     assert known == _marks(a=7, b=9)
 
 
-def test_finding_for_metadata_that_cannot_be_read():
-    assert unreadable(_truth(A, unreadable=[B], unanswered=[C])) == {B: [Finding("Metadata", "unreadable-metadata")]}
+def test_finding_for_metadata_that_cannot_be_had():
+    assert unreadable(_truth(A, unknown=[B])) == {B: [Finding("Metadata", "unreadable-metadata")]}

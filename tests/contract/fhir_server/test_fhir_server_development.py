@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from dev.process import running
+from tests import strict
 from tests.processes import children, wait_until_gone
 
 PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": "1"}]}
@@ -143,6 +144,24 @@ def test_status_fault_comes_as_often_as_asked(fhir, fail):
     assert [each.status_code for each in answers] == [503, 503, 200]
     assert (answers[0].headers["Retry-After"], answers[0].json()["resourceType"]) == ("7", "OperationOutcome")
     assert fhir.get("/metadata").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "processing"),
+        (409, "conflict"),
+        (412, "conflict"),
+        (429, "throttled"),
+        (500, "exception"),
+        (503, "transient"),
+    ],
+)
+def test_outcome_of_a_fault_has_the_code_of_its_status(fhir, fail, status, code):
+    fail({"route": "*", "status": status})
+    answer = fhir.get("/Patient")
+    assert answer.status_code == status
+    assert [issue["code"] for issue in strict.read(answer.text)["issue"]] == [code]
 
 
 @pytest.mark.parametrize(("rule", "status"), [({"kind": "html"}, 200), ({"status": 502, "body": "html"}, 502)])

@@ -1,0 +1,100 @@
+"""`python -m shared.alone`: run one message in this process, for the worker process that started it (`shared.child`).
+
+Lines of JSON on stdout: that it is set up, that it begins, its log events, and its result. The message comes on stdin.
+"""
+
+import contextlib
+import ctypes
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+PR_SET_PDEATHSIG = 1  # prctl(2), Linux
+OOM_SCORE = Path("/proc/self/oom_score_adj")
+
+
+def main() -> None:
+    """Run the message; exit code 0 however that went."""
+    out, sys.stdout = sys.stdout, sys.stderr
+    _end_with_parent()
+    with contextlib.suppress(OSError):  # where memory gets short, this process ends and not the worker
+        OOM_SCORE.write_text("1000")
+    _say(out, set_up=True)
+    given = json.loads(sys.stdin.readline() or "null")
+    if given is None:
+        return
+    sys.path[:] = given["path"]  # as the worker's, whose packages lie in folders of the host
+    import asyncio  # noqa: PLC0415 - after the path is known
+
+    try:
+        _say(out, **asyncio.run(_run(given["message"], out)))
+    except MemoryError:
+        _say(out, memory=True)
+    except Exception as error:  # noqa: BLE001 - raised again by the worker
+        _say(out, raised=_place_of(error))
+
+
+async def _run(text: str, out: TextIO) -> dict[str, Any]:
+    from shared.config import Settings  # noqa: PLC0415
+    from shared.errors import SyncError  # noqa: PLC0415
+    from shared.settings.hosting import StorageAccount  # noqa: PLC0415
+    from shared.telemetry import LOGGER, quiet_libraries  # noqa: PLC0415
+    from shared.wiring import build  # noqa: PLC0415
+
+    quiet_libraries()
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+    LOGGER.addHandler(Forward(out))
+    try:
+        app = build(Settings.load(), StorageAccount.load(), starts_processes=False)
+    except SyncError as error:
+        return {"refused": f"{error.code}: {error}"}
+    _say(out, begins=True)
+    try:
+        return (await app.runner.run(text))._asdict()
+    finally:
+        await app.close()
+
+
+class Forward(logging.Handler):
+    """Events as lines; nothing else that is logged here leaves this process."""
+
+    def __init__(self, out: TextIO) -> None:
+        super().__init__()
+        self._out = out
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One event: its name, level and fields."""
+        name = getattr(record, "event", None)
+        if name is None:
+            return
+        said = vars(record).items()
+        fields = {key.removeprefix("field_"): value for key, value in said if key.startswith("field_")}
+        _say(self._out, event=name, level=record.levelno, fields=fields)
+
+
+def _say(out: TextIO, **fields: object) -> None:
+    print(json.dumps(fields, default=str), file=out, flush=True)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the worker ends, however that goes and whatever this one is doing."""
+    with contextlib.suppress(OSError, AttributeError):  # elsewhere than on Linux it ends with its message
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _place_of(error: Exception) -> str:
+    """The type of an error and the lines of code that it came through: its own text can hold values."""
+    places, trace = [], error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{Path(code.co_filename).name}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return f"{type(error).__name__} at " + " < ".join(reversed(places))
+
+
+if __name__ == "__main__":
+    main()

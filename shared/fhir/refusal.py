@@ -1,0 +1,214 @@
+"""Pure: the elements that a refusal names, and entries without them.
+
+An element has a name that stays the same from one write to the next: `ImagingStudy.series[1.2.3].started`, list items
+by their uid, their id or their place. Only elements that the caller says may be missing are ever left out, and none
+that was there before: the server took it then, or it is somebody else's.
+
+Servers name elements in their own ways. R4 has `expression`, a FHIRPath (Medplum's server). Microsoft's has the path in
+its diagnostics, `(at Resource.entry[0].resource[0].started[0])`. HAPI's says the element's own name and its value.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from shared.fhir.bundle import Entry
+from shared.fhir.identifiers import Resource
+from shared.fhir.outcome import Issue
+from shared.fhir.ownership import same_content
+from shared.fhir.systems import DICOM_UID, URI
+
+STEPS = r"((?:\.\w+(?:\[\d+\])?)+)"
+STEP = re.compile(r"\.(\w+)(?:\[(\d+)\])?")
+IN_BUNDLE = re.compile(r"(?:Bundle|Resource)?\.?entry\[(\d+)\]\.resource(?:\[0\])?(?:\.ofType\(\w+\))?" + STEPS)
+IN_RESOURCE = re.compile(r"(Resource|[A-Z][A-Za-z]+)" + STEPS)
+MICROSOFT = re.compile(r"\(at (Resource[\w.\[\]]+)\)|Path '(entry[\w.\[\]]+)'|at location '(Resource[\w.\[\]]+)'")
+MICROSOFT_TYPE = re.compile(r"requested url '/(\w+)")
+HAPI = re.compile(r'\[element="(\w+)"\] Invalid attribute value "(.*?)": ', re.DOTALL)
+NAME = re.compile(r"(\w+(?:\([^)]*\))?)((?:\.\w+(?:\[[^\]]*\])?)+)")
+NAME_STEP = re.compile(r"\.(\w+)(?:\[([^\]]*)\])?")
+# a study has many of these, and one of each of the others
+MANY = ("Device", "Observation")
+# of which nothing is taken away because DICOM has no value for it
+KEPT = "Patient"
+
+
+class Place(NamedTuple):
+    """Where an element is: the object that has it, and its name or, of a list item, its place in the list."""
+
+    parent: Any
+    key: str | int
+    name: str
+
+    @property
+    def value(self) -> Any:
+        """The element."""
+        return self.parent[self.key]
+
+
+def named_elements(entries: Sequence[Entry], issues: Sequence[Issue]) -> frozenset[str]:
+    """Names of the elements that a refusal of these entries, which were one bundle, is about."""
+    texts = [issue.text for issue in issues]
+    kinds = {kind for text in texts for kind in MICROSOFT_TYPE.findall(text)}
+    paths = [path for issue in issues for path in issue.paths]
+    paths += [next(filter(None, found)) for text in texts for found in MICROSOFT.findall(text)]
+    places = [place for path in paths for place in _by_path(entries, path, kinds)]
+    places += [place for text in texts for name, value in HAPI.findall(text) for place in _leaves(entries, name, value)]
+    return frozenset(place.name for place in places)
+
+
+def optional_elements(entries: Iterable[Entry], names: Collection[str], optional: Collection[str]) -> frozenset[str]:
+    """The elements to leave out for the sake of these: the outermost that contain them and may be missing.
+
+    optional: paths without places, `ImagingStudy.series.started`.
+    """
+    return frozenset(
+        outer
+        for entry in entries
+        for name in names
+        for outer in [_outermost(name, optional)]
+        if outer and (place := _located(entry.resource, outer)) and not _was_there(entry.before, outer, place.value)
+    )
+
+
+def without(entry: Entry, names: Iterable[str]) -> tuple[Entry | None, list[str]]:
+    """The entry without these elements, None where that leaves nothing to write; and which of them it had."""
+    found = [(name, place) for name in names if (place := _located(entry.resource, name))]
+    left_out = [name for name, place in found if not _was_there(entry.before, name, place.value)]
+    if not left_out:
+        return entry, []
+    resource = deepcopy(entry.resource)
+    places = [place for name in left_out if (place := _located(resource, name))]
+    for place in sorted(places, key=lambda one: one.key if isinstance(one.key, int) else -1, reverse=True):
+        del place.parent[place.key]
+    cleaned: Resource = _without_empty_lists(resource)
+    if entry.resource_type == KEPT and entry.before is not None:
+        tops = {_steps(name)[0][0] for name in left_out}
+        cleaned |= {top: entry.before[top] for top in tops if top in entry.before and top not in cleaned}
+    if entry.before is not None and same_content(cleaned, entry.before):
+        return None, left_out
+    return replace(entry, resource=cleaned), left_out
+
+
+def path_of(name: str) -> str:
+    """The path of an element without places and identifiers."""
+    return re.sub(r"\([^)]*\)|\[[^\]]*\]", "", name)
+
+
+def keys_in(name: str) -> dict[str, str]:
+    """Which series, instance and so on an element is in, by the name of the list."""
+    return {step: key for step, key in _steps(name) if key}
+
+
+def _by_path(entries: Sequence[Entry], path: str, kinds: Collection[str]) -> list[Place]:
+    """The place of a path; nothing where it could be that of several."""
+    if found := IN_BUNDLE.fullmatch(path):
+        number, steps = int(found[1]), found[2]
+        entries = entries[number : number + 1]
+    elif found := IN_RESOURCE.fullmatch(path):
+        kinds, steps = ({found[1]} if found[1] != "Resource" else kinds), found[2]
+        entries = [entry for entry in entries if not kinds or entry.resource_type in kinds]
+    else:
+        return []
+    asked = [(name, int(place) if place else None) for name, place in STEP.findall(steps)]
+    places = [place for entry in entries if (place := _walked(entry.resource, asked)) is not None]
+    return places if len(places) == 1 else []
+
+
+def _walked(resource: Resource | None, steps: Sequence[tuple[str, int | None]]) -> Place | None:
+    place, node = None, resource
+    for step, number in steps:
+        if not isinstance(node, Mapping) or step not in node:
+            return None
+        prefix = f"{place.name if place else _label(resource or {})}.{step}"
+        place, node = Place(node, step, prefix), node[step]
+        if isinstance(node, list):
+            at = 0 if number is None and len(node) == 1 else number
+            if at is None or at >= len(node):
+                return place  # the list as a whole
+            place, node = Place(node, at, f"{prefix}[{_key(node[at], at)}]"), node[at]
+    return place
+
+
+def _leaves(entries: Iterable[Entry], name: str, value: str) -> list[Place]:
+    return [
+        place
+        for entry in entries
+        for place in _places(entry.resource or {}, _label(entry.resource or {}))
+        if place.key == name and str(place.value) == value
+    ]
+
+
+def _places(node: Any, prefix: str) -> Iterator[Place]:
+    """Every element below a node."""
+    for key, value in node.items():
+        yield Place(node, key, f"{prefix}.{key}")
+        if isinstance(value, Mapping):
+            yield from _places(value, f"{prefix}.{key}")
+        for number, item in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(item, Mapping):
+                yield from _places(item, f"{prefix}.{key}[{_key(item, number)}]")
+
+
+def _label(resource: Mapping[str, Any]) -> str:
+    kind = str(resource.get("resourceType"))
+    if kind not in MANY:
+        return kind
+    rows = resource.get("identifier", [])
+    return f"{kind}({','.join(sorted(str(row.get('value')) for row in rows if row.get('system') in (DICOM_UID, URI)))})"
+
+
+def _key(item: Any, number: int) -> str:
+    found = (item.get("uid") or item.get("id")) if isinstance(item, Mapping) else None
+    return str(found or number)
+
+
+def _steps(name: str) -> list[tuple[str, str]]:
+    found = NAME.fullmatch(name)
+    return NAME_STEP.findall(found[2]) if found else []
+
+
+def _located(resource: Resource | None, name: str) -> Place | None:
+    found = NAME.fullmatch(name)
+    if resource is None or found is None or found[1] != _label(resource):
+        return None
+    place, node = None, resource
+    for step, key in _steps(name):
+        if not isinstance(node, Mapping) or step not in node:
+            return None
+        place, node = Place(node, step, name), node[step]
+        if key:
+            numbers = [number for number, item in enumerate(node) if _key(item, number) == key]
+            if not numbers:
+                return None
+            place, node = Place(node, numbers[0], name), node[numbers[0]]
+    return place
+
+
+def _outermost(name: str, optional: Collection[str]) -> str | None:
+    found = NAME.fullmatch(name)
+    outer = found[1] if found else ""
+    for step, key in _steps(name):
+        outer += f".{step}" + (f"[{key}]" if key else "")
+        if path_of(outer) in optional:
+            return outer
+    return None
+
+
+def _was_there(before: Resource | None, name: str, value: Any) -> bool:
+    """Whether a resource had this value anywhere at this path."""
+    nodes: list[Any] = [before] if before else []
+    for step, _ in _steps(name):
+        found = [node[step] for node in nodes if isinstance(node, Mapping) and step in node]
+        nodes = [item for one in found for item in (one if isinstance(one, list) else [one])]
+        if value in found:
+            return True
+    return value in nodes
+
+
+def _without_empty_lists(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_empty_lists(part) for name, part in value.items() if part != []}
+    return [_without_empty_lists(part) for part in value] if isinstance(value, list) else value

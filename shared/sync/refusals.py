@@ -1,0 +1,69 @@
+"""Write a study without the elements that the FHIR server refuses, and remember them until DICOM changes."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from shared.fhir.bundle import Entry
+from shared.fhir.refusal import keys_in, optional_elements, path_of, without
+from shared.mapping.optional import OPTIONAL
+from shared.model import Finding, InstanceKey, Outcome, StudyChange, StudyState
+from shared.sync.look import Look
+from shared.sync.plan import Plan
+
+CODE = "refused-element"
+# more would not fit their column; what is forgotten is refused once more
+MOST_REMEMBERED = 50
+
+
+def may_be_left_out(entries: Iterable[Entry], names: Collection[str]) -> frozenset[str]:
+    """Of the elements that a refusal names, or what contains them, those that the entries can be without."""
+    return optional_elements(entries, names, OPTIONAL)
+
+
+def remembered(state: StudyState, change: StudyChange) -> frozenset[str]:
+    """The elements that were refused already. A newer change may bring a value that the server takes, and whoever asks
+    for a study without naming a change of it may have changed the server: then all are tried again.
+    """
+    return frozenset(state.refused if 0 < change.sequence <= state.refused_at else ())
+
+
+def remember(state: StudyState, change: StudyChange, refused: Collection[str]) -> StudyState:
+    """The state with the elements that the study was written without."""
+    kept = tuple(sorted(refused)[:MOST_REMEMBERED])
+    return replace(state, refused=kept, refused_at=max(change.sequence, state.refused_at) if kept else 0)
+
+
+def leave_out(plan: Plan, refused: Collection[str], look: Look) -> Plan:
+    """The plan without these elements, each with a finding."""
+    if not refused:
+        return plan
+    entries: dict[int, Entry | None] = {}
+    findings = {key: set(found) for key, found in plan.findings.items()}
+    for entry in plan.entries:
+        entries[id(entry)], left_out = without(entry, refused)
+        for name in left_out:
+            if (key := _instance_of(name, look)) is not None:
+                findings.setdefault(key, set()).add(Finding(path_of(name), CODE))
+    patient = plan.patient
+    if patient is not None and patient.entry is not None:
+        patient = replace(patient, entry=entries[id(patient.entry)])
+    left = [entry for entry in entries.values() if entry is not None]
+    return replace(
+        plan,
+        outcome=plan.outcome if left or not plan.entries else Outcome.UNCHANGED,
+        entries=left,
+        patient=patient,
+        findings={key: sorted(found) for key, found in findings.items()},
+    )
+
+
+def _instance_of(name: str, look: Look) -> InstanceKey | None:
+    """An instance that the value came from, of those that were read."""
+    keys = keys_in(name)
+    series, instance = keys.get("series"), keys.get("instance")
+    read = look.truth.instances
+    of_report = [key for key in look.reports or () if key.sop_instance_uid in name]
+    of_instance = [key for key in read if key == (series, instance)]
+    of_series = [key for key in read if key.series_instance_uid == series]
+    newest = [look.view.newest] if look.view.newest else []
+    return next(iter([*of_report, *of_instance, *of_series, *newest, *read]), None)
