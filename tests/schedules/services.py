@@ -12,7 +12,6 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from shared.errors import VersionConflict
-from shared.fhir.bundle import check_answer
 from shared.fhir.client import FhirClient
 
 SPLIT = re.compile(r"(?<!\\)[,]")
@@ -184,7 +183,7 @@ class MemoryFhir(FhirClient, Rows):
                 "fhir.match", lambda: {entry.full_url: self._matches(entry) for entry in conditional}, writes=False
             )
         answer = await self._world.step("fhir.commit", lambda: self._commit(sent, found), conflicts=True)
-        return check_answer(entries, copied(answer))
+        return copied(answer)
 
     def _matches(self, entry):
         return [one["id"] for one in self._found(entry.url, entry.identity.criteria)]
@@ -205,9 +204,7 @@ class MemoryFhir(FhirClient, Rows):
             if entry.method == "POST":
                 matches = found.get(entry.full_url, [])
                 references[entry.full_url] = f"{entry.url}/{matches[0] if matches else self._new_id(entry)}"
-        answers = []
-        for entry in entries:
-            answers.append(self._carry_out(entry, found.get(entry.full_url, []), references))
+        answers = [self._carry_out(entry, found.get(entry.full_url, []), references) for entry in entries]
         return {"resourceType": "Bundle", "entry": answers}
 
     def _version(self, reference):

@@ -1,4 +1,4 @@
-"""Workers, an archive that changes and a queue, one step at a time: what can happen next, and what the world is then."""
+"""Workers, an archive that changes and a queue, one step at a time: what can happen, and what the world is then."""
 
 import contextlib
 import contextvars
@@ -62,7 +62,7 @@ class Call:
 
 @dataclass
 class Worker:
-    """One process with one message at a time. `seen`: every answer that this process ever had, which is all it knows."""
+    """One process with one message at a time. `seen`: every answer that it ever had, which is all that it knows."""
 
     name: str
     runner: object = None
@@ -201,27 +201,26 @@ class World:
 
     def _answer(self, kind, worker, number):
         call = worker.calls.pop(number)
+        result = error = None
+        if kind == "conflict":
+            error = VersionConflict("somebody else")
+        elif kind != "crash-before":
+            try:
+                result = call.act()
+            except Exception as failure:  # noqa: BLE001 - it is the worker's to handle
+                error = failure
+        if kind == "answer-lost":
+            error = error or Unavailable("no answer")
         if kind != "answer":
             self.faults -= 1
-        if kind == "crash-before":
-            return self._die(worker, call)
-        if kind == "conflict":
-            worker.seen.add((number, kind))
-            return call.future.set_exception(VersionConflict("somebody else"))
-        try:
-            result = call.act()
-        except Exception as error:  # noqa: BLE001 - it is the worker's to handle
-            if kind == "crash-after":
-                return self._die(worker, call)
-            worker.seen.add((number, call.label, type(error).__name__))
-            return call.future.set_exception(error)
-        if kind == "crash-after":
-            return self._die(worker, call)
-        if kind == "answer-lost":
-            worker.seen.add((number, kind))
-            return call.future.set_exception(Unavailable("no answer"))
-        worker.seen.add((number, call.label, digest(result)))
-        return call.future.set_result(result)
+        if kind.startswith("crash"):
+            self._die(worker, call)
+        elif error is not None:
+            worker.seen.add((number, call.label, kind, type(error).__name__))
+            call.future.set_exception(error)
+        else:
+            worker.seen.add((number, call.label, digest(result)))
+            call.future.set_result(result)
 
     def _die(self, worker, call):
         text, deliveries = worker.message
