@@ -19,19 +19,19 @@ FUNCTION_PYTHON_VERSION ?=
 .PHONY: help setup demo up test test-hapi test-microsoft chaos lint type fmt bench package audit clean pins docs
 
 help: ## list the verbs
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/.done dev/fhir/node_modules/.done ## virtual environment, Python and Node packages
 
 $(VENV)/.done: requirements-dev.txt
-	@echo "setup: Python packages into $(VENV)"
+	@echo "setup, once, 1 of 2: Python packages into $(VENV); this takes minutes on a slow machine"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { echo "Python 3.11 or 3.12 is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 dev/fhir/node_modules/.done: dev/fhir/package-lock.json $(VENV)/.done
-	@echo "setup: Node packages of the local stack (Azurite, FHIR server)"
+	@echo "setup, once, 2 of 2: Node packages of the local stack (Azurite, FHIR server)"
 	@$(PY) -m dev npm-ci
 	@touch $@
 

@@ -26,6 +26,8 @@ LOOK_EVERY_S = 0.2
 SHOWN_ITEMS = 2  # of every list in the printed resource
 SHOWN_UID = 12
 SHOWN_ROWS = 50  # more studies than these are shown only when they are not in step
+# Failure Reason (0008,1197)
+REFUSED = {"272": "it cannot process: 272", "43264": "as not valid: 43264"}
 NEW_VALUES = {
     "00100010": {"vr": "PN", "Value": [{"Alphabetic": "DEMO^PATIENT^RENAMED"}]},
     "00100020": {"vr": "LO", "Value": ["DEMO-CHANGED"]},
@@ -51,10 +53,10 @@ class Demo:
         """All steps; raises StackError when one does not come out as it should."""
         before = self._view.fhir_requests()
         counts = store_with_bar(files, self._stack.dicom, self._console)
-        told = ", ".join(f"{number} for reason {code}" for code, number in counts.refused.items())
+        refused = ", ".join(f"{number} {REFUSED.get(code, code)}" for code, number in counts.refused.items())
         self._say(
-            f"stored {counts.stored} instances; {counts.not_dicom} files are no DICOM, {counts.already_there} were "
-            f"already there, the service refused {counts.refused.total()}" + (f" ({told})" if told else "")
+            f"stored {counts.stored} instances; {counts.not_dicom} files are not DICOM, {counts.already_there} were "
+            f"already there, the service refused {counts.refused.total()}" + (f" ({refused})" if refused else "")
         )
         if not counts.stored:
             raise StackError("no instance was stored: there is nothing to show")

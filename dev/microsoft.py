@@ -39,11 +39,14 @@ def program(name: str) -> Path | None:
 
 
 def missing(*names: str) -> str:
-    """A sentence that says which of the programs this machine lacks; empty when it has all of them."""
+    """A sentence that says which of the programs this machine lacks, and what to do; empty if it has all of them."""
     lacking = [name for name in names if shutil.which(name) is None and not INSTALL.is_file()]
     if not lacking:
         return ""
-    return f"Microsoft's {', '.join(lacking)} must be on PATH or in shared/dotnet beside this project"
+    return (
+        f"Microsoft's {', '.join(lacking)} must be on PATH or in ../shared/dotnet; docs/stand-ins.md says what these "
+        "are, and what runs without them"
+    )
 
 
 def _unpacked() -> Path:
@@ -55,7 +58,7 @@ def _unpacked() -> Path:
     with (UNPACKED.parent / "dotnet.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (done.is_file() and done.stat().st_mtime >= INSTALL.stat().st_mtime):
-            print("Microsoft's programs: unpacking them, once", file=sys.stderr, flush=True)
+            print("unpacking Microsoft's programs, once; this takes a while", file=sys.stderr, flush=True)
             shutil.rmtree(UNPACKED, ignore_errors=True)
             subprocess.run(["bash", str(INSTALL), str(UNPACKED), sys.executable], check=True, stdout=sys.stderr)
             done.touch()

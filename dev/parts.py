@@ -83,4 +83,13 @@ class Parts:
 
     def missing(self) -> str:
         """What this machine lacks to run them, in a sentence; empty when it lacks nothing."""
-        return microsoft.missing(*(name for name in self.commands if name in microsoft.PROGRAMS))
+        return microsoft.missing(*self._programs)
+
+    def unpack(self) -> None:
+        """Unpack Microsoft's programs if that was not done before: here, where people see that it takes its time."""
+        for name in self._programs:
+            microsoft.program(name)
+
+    @property
+    def _programs(self) -> tuple[str, ...]:
+        return tuple(name for name in self.commands if name in microsoft.PROGRAMS)

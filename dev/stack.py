@@ -111,6 +111,7 @@ def running_stack(
     """The stack for the length of a `with` block; content stays in `data`, or in memory without it."""
     if lack := made_of.missing():
         raise StackError(lack)
+    made_of.unpack()
     ports.check()
     logs.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as parts:

@@ -29,17 +29,20 @@ ADVICE = {
         "The server answers 5xx. Nothing, unless it lasts: then look at the service. (If the DICOM service fails for "
         "some instances only, these are `unreadable-metadata`.)",
     ),
-    "unreadable": Advice("deferred", "The server answers JSON that cannot be parsed."),
+    "unreadable": Advice(
+        "deferred",
+        "The server answers JSON that cannot be parsed. Look at the service and at gateways before it.",
+    ),
     "incomplete-answer": Advice(
         "deferred",
         "An answer took too long (60 s to its beginning, and 10 s more for each MB that was sent; 120 s from there to "
         "its end) or was larger than 256 MiB. Nothing, unless it lasts: then look at the load of the server.",
     ),
-    "transient": Advice("deferred", "Another passing failure."),
+    "transient": Advice("deferred", "Another passing failure. Nothing, unless it lasts: the line says more."),
     "claimed": Advice(
         "deferred",
         "Another worker is creating the same resource, or died at it, or its request went unanswered: its "
-        "claim expires after three minutes.",
+        "claim expires after three minutes. Nothing: the study is tried again.",
     ),
     "version-conflict": Advice(
         "deferred", "Somebody else keeps changing the same resources. Nothing, unless it lasts."
@@ -65,7 +68,7 @@ ADVICE = {
         "A row of a table holds something else than this app writes; the line names it. Delete the row: what a state "
         "table remembered is read anew from DICOM and FHIR.",
     ),
-    "wrong-fhir-version": Advice("deferred", "The server is not FHIR R4."),
+    "wrong-fhir-version": Advice("deferred", "The server is not FHIR R4. Set `Fhir__Endpoint` to one that is."),
     "refused-request": Advice(
         "deferred",
         "A server refuses a request that says nothing about the study (400 on a search or a read), often a "
@@ -89,7 +92,7 @@ ADVICE = {
         "this. Look for `poll_failed` in the log. If there is none: is the app stopped, did its host end, or does the "
         "host say at its start that `poll_change_feed` is in error (a `SYNC_SCHEDULE` that it cannot read)?",
     ),
-    "misconfigured": Advice("deferred", "Another fault of set-up."),
+    "misconfigured": Advice("deferred", "Another fault of set-up; the line says which."),
     "ambiguous-match": Advice(
         "parked",
         "Several resources carry the same identity. Merge or remove the extra ones, then release.",
@@ -139,7 +142,11 @@ ADVICE = {
         "A worker ended, and what it worked on cannot be tried in a process of its own: the line says why. Check the "
         "settings and the memory of the instance.",
     ),
-    "bug": Advice("parked", "See `poison_message`."),
+    "bug": Advice(
+        "parked",
+        "The message of the study failed five times without a reason that has a name: a defect of this app. Report it, "
+        "with the lines before it in the log. Its next change tries it again, and so does releasing it.",
+    ),
     "malformed-message": Advice(
         "recorded",
         "A message on the queue is none that this app writes; it was taken off. Find out who sends there. If a study "

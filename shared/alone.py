@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
+from shared.errors import Raised, place_of
+
 PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 
@@ -34,7 +36,7 @@ def main() -> None:
     except MemoryError:
         _say(out, memory=True)
     except Exception as error:  # noqa: BLE001 - raised again by the worker
-        _say(out, raised=_place_of(error))
+        _say(out, raised=str(error) if isinstance(error, Raised) else place_of(error))
 
 
 async def _run(text: str, out: TextIO) -> dict[str, Any]:
@@ -84,16 +86,6 @@ def _end_with_parent() -> None:
     """Have the kernel end this process when the worker ends, however that goes and whatever this one is doing."""
     with contextlib.suppress(OSError, AttributeError):  # elsewhere than on Linux it ends with its message
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _place_of(error: Exception) -> str:
-    """The type of an error and the lines of code that it came through: its own text can hold values."""
-    places, trace = [], error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{Path(code.co_filename).name}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return f"{type(error).__name__} at " + " < ".join(reversed(places))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ sent, because any of these can name a patient.
 """
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 
 class SyncError(Exception):
-    """The root. `code` is stable and documented in docs/errors.md."""
+    """The root. `code` is stable and documented in docs/operations.md."""
 
     code = "error"
 
@@ -106,3 +107,17 @@ class Misconfigured(SyncError):
     def __init__(self, message: str, *, code: str | None = None, problems: Sequence[str] = ()) -> None:
         super().__init__(message, code=code)
         self.problems = tuple(problems) or (message,)
+
+
+class Raised(Exception):
+    """A defect of this app, told to the host, which logs it. The text names study, type and place, no values."""
+
+
+def place_of(error: Exception) -> str:
+    """The type of an error and the lines of code that it came through: its own text can hold values."""
+    places, trace = [], error.__traceback__
+    while trace is not None:
+        where = trace.tb_frame.f_code
+        places.append(f"{Path(where.co_filename).name}:{trace.tb_lineno} {where.co_name}")
+        trace = trace.tb_next
+    return f"{type(error).__name__} at " + " < ".join(reversed(places))

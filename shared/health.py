@@ -85,7 +85,7 @@ class Health:
             except SyncError as error:
                 problems.append(f"{error.code}: {error}")
             except TimeoutError:
-                problems.append(f"slow: no answer about {name} within {TIMEOUT_S:.0f} s")
+                problems.append(f"unavailable: no answer about {name} within {TIMEOUT_S:.0f} s")
             else:
                 if number is not None:
                     numbers[name] = number
@@ -108,7 +108,7 @@ class Health:
         try:
             due = next_due(self._schedule, since + TRACE_EVERY)
         except ValueError:
-            text = "SYNC_SCHEDULE is no schedule that the timer can read: nobody polls the change feed"
+            text = "SYNC_SCHEDULE cannot be read, so the change feed is not polled: set six fields, as 0 */5 * * * *"
             raise Misconfigured(text, code="settings") from None
         if due is not None and self._now() > due + LATE:
             minutes = (self._now() - since) // timedelta(minutes=1)

@@ -122,8 +122,9 @@ async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) 
         # connection errors before anything was sent cannot have been carried out
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         code = INCOMPLETE if isinstance(error, httpx.ReadTimeout | TimeoutError) else None
-        text = f"{service} gave no whole answer ({type(error).__name__})"
-        raise Unavailable(text, code=code, outcome_unknown=not unsent) from None
+        is_away = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        said = "cannot be reached" if is_away else "gave no whole answer"
+        raise Unavailable(f"{service} {said} ({type(error).__name__})", code=code, outcome_unknown=not unsent) from None
     except (httpx.InvalidURL, httpx.CookieConflict) as error:
         raise Misconfigured(f"{service} cannot be addressed ({type(error).__name__})") from None
 

@@ -183,6 +183,10 @@ class Outcome(enum.StrEnum):
     PARKED = "parked"
 
 
+# the code of an element that the FHIR server refuses
+REFUSED_ELEMENT = "refused-element"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
     """An attribute that was present and could not be used; never its value."""
@@ -228,7 +232,7 @@ class StudyState:
     messages of the study are worked on alone, until one succeeds.
     written: what was last written of the study, by resource type.
     offers: sequence of each demographic element that the study offers to its Patient, as its row there says.
-    refused: elements that the FHIR server refused, as the study was at sequence `refused_at`.
+    refused: elements that the FHIR server refused, as the study was at poll `refused_at`.
     """
 
     marks: Mapping[bytes, int] = field(default_factory=dict)

@@ -67,12 +67,20 @@ async def _list(app: App, options: argparse.Namespace) -> int:
     if found:
         _print_table([COLUMNS, *map(_cells, found)])
     counts = Counter(one.state for one in everything)
-    waiting, poison = await app.queue.depth(), await app.poison_queue.depth()
     told = ", ".join(f"{counts[state]} {state}" for state in State)
-    _say("", f"all in all: {told}; {waiting} messages in the queue, {poison} in the poison queue")
+    _say("", f"all in all: {told}; {await _waiting(app)}")
     for code, count in sorted(Counter(one.code for one in found).items()):
         _say("", f"{code} ({count}): {_text_of(code)}")
     return 0
+
+
+async def _waiting(app: App) -> str:
+    """How much is in the queues. Who may send messages need not be allowed to count them."""
+    try:
+        waiting, poison = await app.queue.depth(), await app.poison_queue.depth()
+    except Misconfigured as error:
+        return f"messages are not counted ({error}): /api/health says how many there are"
+    return f"{_counted(waiting, 'message')} in the queue, {poison} in the poison queue"
 
 
 async def _release(app: App, options: argparse.Namespace) -> int:
@@ -82,12 +90,16 @@ async def _release(app: App, options: argparse.Namespace) -> int:
         _say("nothing is there that was meant: see `python -m shared.operate list all`")
         return 1
     sent, seen = await release(app.records, app.queue, chosen)
-    _say(f"{sent} studies were sent through the queue once more")
+    _say(f"sent through the queue once more: {_counted(sent, 'study', 'studies')}")
     if seen:
-        _say(f"{seen} rows were taken away, which nothing else would have done")
+        _say(f"taken away, as nothing else removes them: {_counted(seen, 'row')}")
     if sent:
         _say("see what becomes of them: `python -m shared.operate list`; a study that succeeds loses its row")
     return 0
+
+
+def _counted(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def _explain(code: str | None) -> int:

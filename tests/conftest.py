@@ -100,12 +100,6 @@ def fhir_server(request):
     return _server(request, _parts(request.config).fhir.command)
 
 
-@pytest.fixture(scope="session")
-def host_command(request):
-    """The command of the Functions host under test."""
-    return _parts(request.config).host.command
-
-
 @pytest.fixture
 def rounds(request):
     """How often to race: few times, or as often as it takes to trust the outcome."""
@@ -125,13 +119,14 @@ def _empty(dicom, *fhir_servers):
 
 
 @pytest.fixture
-async def stack(monkeypatch, azurite, dicom_service, fhir_server):
+async def stack(request, monkeypatch, azurite, dicom_service, fhir_server):
     # whoever died is waited for; the servers here answer within milliseconds, not minutes
     monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=2))
     monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
     monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.02)
     _empty(dicom_service, fhir_server)
     stack = Stack(monkeypatch, azurite, dicom_service, fhir_server)
+    stack.host_command = _parts(request.config).host.command
     yield stack
     await stack.close()
 

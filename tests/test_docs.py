@@ -19,10 +19,10 @@ from dev.identity.guard import Access
 from dev.vault.contents import Contents, Secret
 from shared.advice import ADVICE
 from shared.config import Settings
+from shared.model import REFUSED_ELEMENT
 from shared.settings.hosting import StorageAccount
 from shared.storage import checkpoint, creation_claim, patient_state, study_state
 from shared.storage.error_records import ErrorTable
-from shared.sync import refusals
 from shared.sync.cases import CODE_OF_DICOM_CAST
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,7 +121,7 @@ def test_every_finding_is_documented():
     page = (ROOT / "docs" / "operations.md").read_text()
     table = page[page.index("| code | the value was |") :]
     documented = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE))
-    assert documented == set(constants({"find"}, position=1)) | {refusals.CODE}
+    assert documented == set(constants({"find"}, position=1)) | {REFUSED_ELEMENT}
 
 
 def test_every_event_is_documented():

@@ -40,8 +40,11 @@ class Admitted:
 
 def admit(reading: Reading, study: str | None, version: int) -> Admitted:
     """Decide; drops invalid attributes from `reading` in v2. Raises Rejected."""
-    wrong = {**_loosely_wrong(reading, version), **_missing(reading, study, version)}
+    missing = _missing(reading, study, version)
+    wrong = missing | {tag: text for tag, text in _loosely_wrong(reading, version).items() if tag not in missing}
     if wrong:
+        if version > 1:
+            wrong |= {tag: text for tag, text in reading.problems.items() if tag not in wrong}
         raise Rejected(VALIDATION_FAILURE, list(wrong.values()))
     dropped = _drop(reading) if version > 1 else {}
     if reading.unwritable:
@@ -73,7 +76,7 @@ def _missing(reading: Reading, study: str | None, version: int) -> dict[str, str
         held = reading.texts.get(tag)
         there = tag in reading.attributes if tag == _PATIENT_ID and version > 1 else held and len(held.values) == 1
         if not there:
-            return {tag: rules.comment(tag, _is_missing(tag))}
+            return {tag: rules.comment(tag, rules.missing(tag))}
         if tag == UIDS[0] and study and reading.first(tag).rstrip(" ") != study.rstrip(" "):
             text = "The StudyInstanceUid in the payload does not match the specified StudyInstanceUid."
             return {tag: rules.comment(tag, text)}
@@ -82,23 +85,16 @@ def _missing(reading: Reading, study: str | None, version: int) -> dict[str, str
 
 def _drop(reading: Reading) -> dict[str, str]:
     """Take what is invalid out of the top level; a nested one stays, and takes that of its tag at the top along."""
-    wrong = dict(reading.problems)
-    if not reading.first(_PATIENT_ID).strip():
-        wrong[_PATIENT_ID] = rules.comment(_PATIENT_ID, _is_missing(_PATIENT_ID))
-    for tag in wrong.keys() - set(UIDS):
+    for tag in reading.problems.keys() - set(UIDS):
         reading.attributes.pop(tag, None)
         reading.unwritable.discard(tag)
-    return wrong
+    return reading.problems
 
 
 def _warning(reading: Reading, dropped: dict[str, str]) -> int | None:
     if reading.syntax == IMPLICIT:
         return NOT_MATCHING_SOP_CLASS
     return VALIDATION_WARNING if dropped else None
-
-
-def _is_missing(tag: str) -> str:
-    return f"The required tag '{rules.named(tag)}' is missing."
 
 
 def _loosely(tag: str, text: Text, *, strict: bool) -> str | None:

@@ -53,7 +53,7 @@ class Call:
     def base(self) -> str:
         """The absolute URL up to version and partition, for links in answers."""
         path = self.request.path_params
-        segment = f"/partitions/{path['partition']}" if "partition" in path else ""
+        segment = f"/partitions/{self.partition}" if "partition" in path else ""
         return f"{self.request.base_url}v{path['version']}{segment}"
 
     def uids(self) -> tuple[str, ...]:
@@ -66,14 +66,15 @@ class Call:
         return tuple(value for _, value in found)
 
     def query(self) -> dict[str, str]:
-        """Query parameters by lower-case name; the service compares names without case."""
-        return {name.lower(): value for name, value in self.request.query_params.multi_items()}
+        """Query parameters by lower-case name, names being case-insensitive; of one given twice, the first."""
+        return {name.lower(): value for name, value in reversed(self.request.query_params.multi_items())}
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         """A whole number in a range; nothing is clamped."""
         text = self.query().get(name.lower())
         if text is None:
             return default
+        text = text.strip()
         if not _WHOLE_NUMBER.fullmatch(text):
             raise invalid(name, f"The value '{text}' is not valid.")
         if len(text) > 20 or not low <= int(text) <= high:

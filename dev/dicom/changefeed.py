@@ -10,7 +10,7 @@ from starlette.responses import Response
 from dev.dicom import clock
 from dev.dicom.call import JSON, LONG_MAX, Call, Refused, encode, invalid
 from dev.dicom.feed import Row
-from dev.dicom.metadata import content_of
+from dev.dicom.metadata import FAILURES, content_of
 
 _V1_LIMITS, _V2_LIMITS = (10, 100), (100, 200)
 
@@ -21,6 +21,8 @@ async def page(call: Call) -> Response:
     offset = call.whole("offset", 0, 0, LONG_MAX)
     limit = call.whole("limit", default, 1, most)
     with_metadata = call.flag("includeMetadata", default=True)
+    if call.version == 1 and offset + limit > LONG_MAX:
+        raise Refused(503, FAILURES[503])  # the sum overflows in the database
     feed = call.service.archive.feed
     rows = feed.by_sequence(offset, limit) if call.version == 1 else feed.by_time(*_window(call), offset, limit)
     body = b"[" + b",".join(_entry(call, row, with_metadata=with_metadata) for row in rows) + b"]"
@@ -41,11 +43,11 @@ def _window(call: Call) -> tuple[datetime | None, datetime | None]:
     found = []
     for name in ("startTime", "endTime"):
         text = call.query().get(name.lower())
-        found.append(clock.parse(text) if text is not None else None)
-        if text is not None and found[-1] is None:
+        found.append(clock.parse(text) if text else None)
+        if text and found[-1] is None:
             raise invalid(name, f"The value '{text}' is not a date and time with a zone.")
     start, end = found
-    if start and end and end <= start:
+    if end and end <= (start or clock.EARLIEST):
         raise Refused(400, "The end of the time range must be later than its start.")
     return start, end
 

@@ -13,7 +13,7 @@ from dev.dicom.jsonvalues import Unwritable, element
 from dev.dicom.model import Attributes
 from dev.dicom.model import Element as Attribute
 
-_CHARACTER_SET = 0x00080005
+_CHARACTER_SET, _PATIENT_ID = 0x00080005, 0x00100020
 
 
 class Unreadable(Exception):
@@ -88,7 +88,8 @@ def _simple(reading: Reading, each: Element, encodings: list[str], top: str) -> 
     else:
         text = decode.text_of(each.data, vr, encodings)
         values = decode.split(text, vr)
-        wrong = rules.problem(vr, text, values)
+        empty = each.tag == _PATIENT_ID and not text.strip()
+        wrong = rules.missing(name) if empty else rules.problem(vr, text, values)
         if not top:
             reading.texts[name] = Text(vr, values)
     # a text that ends in a zero byte is not counted

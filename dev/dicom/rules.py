@@ -58,6 +58,11 @@ def named(tag: str, creator: str = "") -> str:
     return f"({tag[:4].lower()},{tag[4:].lower()}{creator and ':' + creator})"
 
 
+def missing(tag: str) -> str:
+    """What is wrong with a required attribute that is not there."""
+    return f"The required tag '{named(tag)}' is missing."
+
+
 def comment(tag: str, wrong: str, creator: str = "") -> str:
     """What an answer says about an attribute; it quotes values, patient data, as the service does."""
     return f"DICOM100: {named(tag, creator)} - {wrong}"

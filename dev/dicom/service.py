@@ -53,7 +53,11 @@ class Service:
         self.add_partition(DEFAULT_PARTITION)
         self.faults.reset()
 
+    def partition_named(self, name: str) -> str | None:
+        """The name of a partition as it was first written; None where there is none."""
+        return next((known for known in self.archive.partitions if known.lower() == name.lower()), None)
+
     def add_partition(self, name: str) -> None:
         """A partition is there from its first store on; the default one always."""
-        if self.partitions and name not in self.archive.partitions:
+        if self.partitions and self.partition_named(name) is None:
             self.commit("partition", name=name)

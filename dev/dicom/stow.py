@@ -97,6 +97,7 @@ async def store(call: Call) -> Response:
         raise Refused(415)
     call.require_json()
     study = next(iter(call.uids()), None)
+    call.service.add_partition(call.partition)
     body = await _body(call)
     report = Report(call)
     for data in list(_files(content_type, body)):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pydicom
 from pydicom import config
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dev.dicom import clock, rules
 from dev.dicom.call import JSON, Call, Refused, encode
@@ -23,6 +23,7 @@ from dev.dicom.model import Attributes, Instance
 from dev.dicom.service import Service
 
 MOST_STUDIES = 50
+UNDER_WAY = ("notStarted", "running")
 # UpdateTags.cs: patient identification, patient demographics, general study
 _IDENTIFICATION = "00100010 00100020 00100021 00100022 00101000 00101001 00101005 00101060 00101090"
 _DEMOGRAPHICS = (
@@ -44,8 +45,9 @@ async def bulk_update(call: Call) -> Response:
         items = [{"00000902": {"vr": "LO", "Value": [comment]}} for comment in comments]
         return Response(encode({"00741048": {"vr": "SQ", "Value": items}}), 400, media_type=JSON)
     operations = call.service.operations
-    if any(operation["status"] in ("notStarted", "running") for operation in operations.values()):
-        raise Refused(409, "There is already an update operation running.")
+    for other, operation in operations.items():
+        if operation["status"] in UNDER_WAY:
+            raise Refused(409, f"There is already an active update operation with ID '{other}'.")
     number = uuid.UUID(int=call.service.rng.getrandbits(128), version=4).hex
     operations[number] = _operation(number)
     _start(call.service, _run(call.service, call.partition, operations[number], studies, changes))
@@ -59,11 +61,11 @@ async def operation(call: Call) -> Response:
     number = call.request.path_params["operation"].replace("-", "").lower()
     found = call.service.operations.get(number)
     if found is None:
-        raise Refused(404, "The specified operation cannot be found.")
-    if found["status"] in ("notStarted", "running"):
-        return JSONResponse(found, 202, {"Location": str(call.request.url)})
+        raise Refused(404)
+    if found["status"] in UNDER_WAY:
+        return Response(encode(found), 202, {"Location": str(call.request.url)}, media_type=JSON)
     status = "completed" if call.version == 1 and found["status"] == "succeeded" else found["status"]
-    return JSONResponse({**found, "status": status})
+    return Response(encode({**found, "status": status}), media_type=JSON)
 
 
 def _wishes(body: bytes) -> tuple[list[str], Attributes]:
@@ -95,7 +97,7 @@ def _invalid(changes: Attributes) -> list[str]:
 
 
 def _operation(number: str) -> dict[str, Any]:
-    now = clock.text(clock.now())
+    now = _now()
     return {
         "operationId": number,
         "type": "update",
@@ -103,7 +105,13 @@ def _operation(number: str) -> dict[str, Any]:
         "lastUpdatedTime": now,
         "status": "notStarted",
         "percentComplete": 0,
+        "results": {"studyProcessed": 0, "studyUpdated": 0, "studyFailed": 0, "instanceUpdated": 0},
     }
+
+
+def _now() -> str:
+    """The present instant as an operation prints it, other than the change feed."""
+    return clock.text(clock.now()).replace("+00:00", "Z")
 
 
 def _start(service: Service, work: Any) -> None:
@@ -126,7 +134,7 @@ async def _run(
         else:
             instances += count
             updated += count > 0
-        operation |= {"percentComplete": 100 * done // len(studies), "lastUpdatedTime": clock.text(clock.now())}
+        operation |= {"percentComplete": 100 * done // len(studies), "lastUpdatedTime": _now()}
         await asyncio.sleep(0)
     results: dict[str, Any] = {
         "studyProcessed": len(studies),

@@ -1,6 +1,7 @@
 """Tokens by an OAuth 2.0 grant, from any identity provider (RFC 6749)."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -15,6 +16,8 @@ from shared.settings.authentication import OAuth2ClientCredential, OAuth2UserPas
 
 # of a server that does not say how long its token lives (5.1)
 UNSAID_LIFE_S = 600.0
+# what a header can carry; RFC 6750 2.1 allows less
+TOKEN = re.compile(r"[!-~]+")
 REASONS = {
     "invalid_client": "check ClientId and ClientSecret; the secret may have expired",
     "invalid_grant": "check Username and Password",
@@ -58,8 +61,10 @@ def _granted(what: str, body: str, asked_at: float) -> Token:
         found = parse_token_response(body)
         life_s = float(found.get("expires_in") or UNSAID_LIFE_S)
         text = str(found["access_token"])
-    except (OAuth2Error, ValueError, TypeError, KeyError, AttributeError):
-        raise Unavailable(f"{what} answered something that is no token", outcome_unknown=False) from None
+    except (OAuth2Error, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        text, life_s = "", 0.0
+    if not TOKEN.fullmatch(text):
+        raise Unavailable(f"{what} answered something that is no token", outcome_unknown=False)
     return Token.of(text, asked_at + life_s)
 
 

@@ -1,5 +1,8 @@
 """Tell an outage of the DICOM service from damage of what was asked for."""
 
+import random
+from collections.abc import Collection
+
 from shared.dicom.client import SERVICE, DicomClient, is_about_the_question
 from shared.dicom.feed import parse_page
 from shared.errors import SyncError, Unavailable
@@ -10,11 +13,12 @@ WIDTH = 100  # rows of the change feed at each of its ends
 TRIES = 4
 
 
-async def check_answers(dicom: DicomClient, study: StudyKey) -> None:
+async def check_answers(dicom: DicomClient, study: StudyKey, own: Collection[InstanceKey] = ()) -> None:
     """Raise Unavailable when the service answers for nothing else than this study either.
 
     Its change feed must answer, and so must the metadata of some instance: the one that was read last, or one of
-    another study from either end of the feed. Where there is nothing else to ask, the feed is enough.
+    another study from either end of the feed, or some of `own`, instances of this study: each study can have a damaged
+    one. Where there is nothing else to ask, the feed is enough.
     """
     latest = await dicom.latest_sequence()
     if dicom.last_read is not None and await _is_read(dicom, *dicom.last_read):
@@ -25,8 +29,12 @@ async def check_answers(dicom: DicomClient, study: StudyKey) -> None:
         if answer:
             return
         failed = failed or answer is False
-    if failed:
-        raise Unavailable(f"{SERVICE} fails to answer for any instance that it is asked for", code=SERVER_ERROR)
+    if not failed:
+        return
+    for instance in random.sample(sorted(own), min(TRIES, len(own))):
+        if await _is_read(dicom, study, instance):
+            return
+    raise Unavailable(f"{SERVICE} fails to answer for any instance that it is asked for", code=SERVER_ERROR)
 
 
 async def _others(dicom: DicomClient, study: StudyKey, latest: int) -> list[tuple[StudyKey, InstanceKey]]:
@@ -43,7 +51,7 @@ async def _others(dicom: DicomClient, study: StudyKey, latest: int) -> list[tupl
 async def _is_read(dicom: DicomClient, study: StudyKey, instance: InstanceKey) -> bool | None:
     """Whether its metadata comes; None where it is not there any more, which shows nothing."""
     try:
-        return True if await dicom.instance_metadata(study, instance, 0) is not None else None
+        return True if await dicom.instance_metadata(study, instance, 0, is_repeated=False) is not None else None
     except SyncError as error:
         if not is_about_the_question(error):
             raise

@@ -92,12 +92,15 @@ class DicomClient:
         path, below = f"studies/{study.study_instance_uid}/series", f"/series/{series_instance_uid}"
         return await self._metadata(study, below, path, {"SeriesInstanceUID": series_instance_uid}, seen_at)
 
-    async def instance_metadata(self, study: StudyKey, key: InstanceKey, seen_at: int) -> list[Any] | None:
+    async def instance_metadata(
+        self, study: StudyKey, key: InstanceKey, seen_at: int, *, is_repeated: bool = True
+    ) -> list[Any] | None:
         """DICOM JSON of one instance, in a list; None when it is gone."""
         series, instance = key
         path = f"studies/{study.study_instance_uid}/series/{series}/instances"
         below = f"/series/{series}/instances/{instance}"
-        return await self._metadata(study, below, path, {"SOPInstanceUID": instance}, seen_at)
+        query = {"SOPInstanceUID": instance}
+        return await self._metadata(study, below, path, query, seen_at, is_repeated=is_repeated)
 
     async def search(
         self, study: StudyKey, path: str, query: dict[str, str], *, version: str = "v1", is_repeated: bool = True
@@ -112,14 +115,21 @@ class DicomClient:
         return rows
 
     async def _metadata(
-        self, study: StudyKey, below: str, search: str, query: dict[str, str], seen_at: int
+        self,
+        study: StudyKey,
+        below: str,
+        search: str,
+        query: dict[str, str],
+        seen_at: int,
+        *,
+        is_repeated: bool = True,
     ) -> list[Any] | None:
         """The datasets; None when what was asked for is confirmed to be absent: `search` with `query` must not find it.
 
         Absence deletes what FHIR says. So a success without a dataset is none: whatever says it, it is not the service.
         """
         path = f"studies/{study.study_instance_uid}{below}/metadata"
-        response = await self._of_partition(study, path, {}, found=(httpx.codes.NOT_FOUND,))
+        response = await self._of_partition(study, path, {}, found=(httpx.codes.NOT_FOUND,), is_repeated=is_repeated)
         if response.status_code == httpx.codes.NOT_FOUND:
             await self._check_absent(study, query, search, seen_at)
             return None

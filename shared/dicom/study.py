@@ -50,13 +50,15 @@ def joined(*truths: Truth, is_whole: bool = False) -> Truth:
     return Truth(instances, unknown, gone, is_whole, sum(truth.hidden for truth in truths))
 
 
-def by_instance(study_instance_uid: str, datasets: Iterable[Any]) -> tuple[dict[InstanceKey, Dataset], int]:
-    """Datasets by instance, and how many could not be read as one of this study."""
+def by_instance(
+    study_instance_uid: str, datasets: Iterable[Any], series_instance_uid: str | None = None
+) -> tuple[dict[InstanceKey, Dataset], int]:
+    """Datasets by instance, and how many could not be read as one of this study, or of this series if one is named."""
     instances: dict[InstanceKey, Dataset] = {}
     unreadable = 0
     for dataset in datasets:
         key = key_of(study_instance_uid, dataset)
-        if key is None:
+        if key is None or series_instance_uid not in (None, key.series_instance_uid):
             unreadable += 1
         else:
             instances[key] = dataset

@@ -25,6 +25,7 @@ PLAUSIBLE_FROM, PLAUSIBLE_TO = "1800", "2099"  # years of dates that are not who
 DATE = re.compile(r"(\d{4})(?:\.?(\d{2})(?:\.?(\d{2}))?)?", re.ASCII)
 TIME = re.compile(r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII)
 OFFSET = re.compile(r"([+-])(0\d|1[0-3]|14(?=00))([0-5]\d)", re.ASCII)
+PADDING = "\0 "  # PS3.5 6.2
 UNUSABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 INTEGER = re.compile(r"[+-]?\d{1,12}(\.0*)?", re.ASCII)
 # characters that a value may have (PS3.5 table 6.2-1); the others have no bound, or one that is checked by their form

@@ -175,8 +175,8 @@ def _checked(entry: Entry, answer: Any) -> Answer:
     resource = found if isinstance(found, Mapping) else {}
     if entry.method == "PUT":
         return Answer(entry.url, updated_at(resource))
-    if resource.get("id"):
-        return Answer(reference({"resourceType": entry.url, **resource}), updated_at(resource))
+    if isinstance(resource.get("id"), str) and resource.get("resourceType", entry.url) == entry.url:
+        return Answer(f"{entry.url}/{resource['id']}", updated_at(resource))
     return Answer(_from_location(entry, str(response.get("location") or "")))
 
 

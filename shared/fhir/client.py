@@ -12,7 +12,7 @@ from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Th
 from shared.fhir.bundle import Answer, Entry, bundles, check_answer, resolved, transaction
 from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
-from shared.fhir.outcome import codes_of, issues_of, read_outcome, transient_error
+from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
 from shared.http import error_for, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated, retry_after_s
@@ -74,7 +74,8 @@ class FhirClient:
     async def studies_of(self, patient: str) -> list[Resource]:
         """ImagingStudy resources whose subject is this `Patient/id`."""
         hits = await self._search("ImagingStudy", (("patient", patient),))
-        return [hit for hit in hits if (hit.get("subject") or {}).get("reference") == patient]
+        subjects = [(hit, hit.get("subject")) for hit in hits]
+        return [hit for hit, named in subjects if isinstance(named, Mapping) and named.get("reference") == patient]
 
     async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
         """Carry out all entries, in order; what became of each. Those of one bundle all or none."""
@@ -109,7 +110,11 @@ class FhirClient:
         body = urlencode([*criteria, ("_count", str(SEARCH_COUNT))])
         found = await repeated(partial(self._read, "POST", f"{resource_type}/_search", body, form))
         hits = _hits(found, resource_type)
+        seen: set[str] = set()
         while (path := self._next_page(found, resource_type)) is not None:
+            if path in seen:
+                raise Unavailable(f"{SERVICE} answered a search whose pages lead in a circle")
+            seen.add(path)
             found = await repeated(partial(self._read, "GET", path, None, headers))
             hits += _hits(found, resource_type)
         return hits
@@ -117,7 +122,7 @@ class FhirClient:
     async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
         response = await send(self._client, SERVICE, self._request(method, path, body, headers))
         if not response.is_success:
-            raise _transient(response) or error_for_read(SERVICE, response)
+            raise _transient(response, issues_of(read_outcome(response.content))) or error_for_read(SERVICE, response)
         resource = json_of(SERVICE, response)
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
@@ -125,12 +130,16 @@ class FhirClient:
 
     def _next_page(self, found: Resource, resource_type: str) -> str | None:
         """The next link, on the configured server: behind a gateway, servers give links that lead past it."""
-        links = [urlsplit(str(link.get("url"))) for link in mappings(found, "link") if link.get("relation") == "next"]
+        links = [str(link.get("url")) for link in mappings(found, "link") if link.get("relation") == "next"]
         if not links:
             return None
         base = self._client.base_url.path.rstrip("/")
-        path = links[0].path.removeprefix(base).lstrip("/") if links[0].path.startswith(base) else resource_type
-        return f"{self._client.base_url}{path}?{links[0].query}"
+        try:
+            link = urlsplit(links[0])
+            path = link.path.removeprefix(base).lstrip("/") if link.path.startswith(base) else resource_type
+            return str(httpx.URL(f"{self._client.base_url}{path}?{link.query}"))
+        except (ValueError, httpx.InvalidURL):
+            raise Unavailable(f"{SERVICE} answered a link to a next page that is no URL") from None
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")
@@ -143,9 +152,10 @@ class FhirClient:
         """A refused transaction: what the codes of its outcome say, then its status. 404 and 410 with an outcome mean
         that a resource we read is gone since.
         """
-        if (passing := _transient(response)) is not None:
-            return passing
         outcome = read_outcome(response.content)
+        issues = issues_of(outcome)
+        if (passing := _transient(response, issues)) is not None:
+            return passing
         if response.status_code in GONE and outcome is not None:
             return VersionConflict(f"{SERVICE} no longer has a resource that was read")
         error = error_for(SERVICE, response)
@@ -153,16 +163,15 @@ class FhirClient:
             return error
         if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return Rejected(f"{error}: the study is too large for it")
-        issues = issues_of(outcome)
         if not issues:  # not the server but something before it
             return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
         said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
         return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
 
 
-def _transient(response: httpx.Response) -> SyncError | None:
-    """The error where the outcome that an unsuccessful answer holds says that it may be otherwise later."""
-    issues, status = issues_of(read_outcome(response.content)), response.status_code
+def _transient(response: httpx.Response, issues: list[Issue]) -> SyncError | None:
+    """The error where the issues that an unsuccessful answer holds say that it may be otherwise later."""
+    status = response.status_code
     message = f"{SERVICE} answered {status}, issues: {', '.join(codes_of(issues))}"
     by_status = error_for(SERVICE, response)
     return transient_error(message, status, issues, retry_after_s(response.headers), by_status)
@@ -174,5 +183,7 @@ def _hits(found: Resource, resource_type: str) -> list[Resource]:
         raise Unavailable(f"{SERVICE} answered a search with something that is not a Bundle")
     resources = [entry.get("resource") for entry in mappings(found, "entry")]
     return [
-        hit for hit in resources if isinstance(hit, dict) and hit.get("resourceType") == resource_type and hit.get("id")
+        hit
+        for hit in resources
+        if isinstance(hit, dict) and hit.get("resourceType") == resource_type and isinstance(hit.get("id"), str)
     ]

@@ -42,9 +42,10 @@ class ByIdentifier(Identity):
 
     def matches(self, resource: Mapping[str, Any]) -> bool:
         """Exact system and value."""
+        rows = resource.get("identifier")
         return any(
             (identifier.get("system") or "") == self.system and identifier.get("value") == self.value
-            for identifier in resource.get("identifier") or []
+            for identifier in (rows if isinstance(rows, list) else ())
             if isinstance(identifier, Mapping)
         )
 
@@ -59,10 +60,11 @@ class EndpointByName(Identity):
 
     def matches(self, resource: Mapping[str, Any]) -> bool:
         """Exact name and connection type."""
-        connection = resource.get("connectionType") or {}
-        return resource.get("name") == self.name and (connection.get("system"), connection.get("code")) == (
-            self.system,
-            self.code,
+        connection = resource.get("connectionType")
+        return (
+            resource.get("name") == self.name
+            and isinstance(connection, Mapping)
+            and (connection.get("system"), connection.get("code")) == (self.system, self.code)
         )
 
 

@@ -8,6 +8,7 @@ Servers name elements in their own ways. R4 has `expression`, a FHIRPath (Medplu
 its diagnostics, `(at Resource.entry[0].resource[0].started[0])`. HAPI's says the element's own name and its value.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -19,20 +20,26 @@ from shared.fhir.identifiers import Resource
 from shared.fhir.outcome import Issue
 from shared.fhir.ownership import same_content
 from shared.fhir.systems import DICOM_UID, URI
+from shared.model import is_uid
 
-STEPS = r"((?:\.\w+(?:\[\d+\])?)+)"
-STEP = re.compile(r"\.(\w+)(?:\[(\d+)\])?")
-IN_BUNDLE = re.compile(r"(?:Bundle|Resource)?\.?entry\[(\d+)\]\.resource(?:\[0\])?(?:\.ofType\(\w+\))?" + STEPS)
+STEPS = r"((?:\.\w+(?:\[\d{1,9}\])?)+)"
+STEP = re.compile(r"\.(\w+)(?:\[(\d{1,9})\])?")
+IN_BUNDLE = re.compile(r"(?:Bundle|Resource)?\.?entry\[(\d{1,9})\]\.resource(?:\[0\])?(?:\.ofType\(\w+\))?" + STEPS)
 IN_RESOURCE = re.compile(r"(Resource|[A-Z][A-Za-z]+)" + STEPS)
 MICROSOFT = re.compile(r"\(at (Resource[\w.\[\]]+)\)|Path '(entry[\w.\[\]]+)'|at location '(Resource[\w.\[\]]+)'")
 MICROSOFT_TYPE = re.compile(r"requested url '/(\w+)")
 HAPI = re.compile(r'\[element="(\w+)"\] Invalid attribute value "(.*?)": ', re.DOTALL)
+# identifiers and ids that this app sets
+URN = re.compile(r"urn:(?:oid:[0-9.]+|uuid:[0-9a-f-]+)")
+OWN_ID = re.compile(r"dicom-[\w.-]+")
 NAME = re.compile(r"(\w+(?:\([^)]*\))?)((?:\.\w+(?:\[[^\]]*\])?)+)")
 NAME_STEP = re.compile(r"\.(\w+)(?:\[([^\]]*)\])?")
+# what is read of a refusal; a server, or what stands before it, may say any amount of anything
+MOST_ISSUES = 200
+MOST_PATHS = 10
+MOST_TEXT = 2000
 # a study has many of these, and one of each of the others
 MANY = ("Device", "Observation")
-# of which nothing is taken away because DICOM has no value for it
-KEPT = "Patient"
 
 
 class Place(NamedTuple):
@@ -50,12 +57,13 @@ class Place(NamedTuple):
 
 def named_elements(entries: Sequence[Entry], issues: Sequence[Issue]) -> frozenset[str]:
     """Names of the elements that a refusal of these entries, which were one bundle, is about."""
-    texts = [issue.text for issue in issues]
+    issues = issues[:MOST_ISSUES]
+    texts = [issue.text[:MOST_TEXT] for issue in issues]
     kinds = {kind for text in texts for kind in MICROSOFT_TYPE.findall(text)}
-    paths = [path for issue in issues for path in issue.paths]
+    paths = [path for issue in issues for path in issue.paths[:MOST_PATHS] if len(path) <= MOST_TEXT]
     paths += [next(filter(None, found)) for text in texts for found in MICROSOFT.findall(text)]
-    places = [place for path in paths for place in _by_path(entries, path, kinds)]
-    places += [place for text in texts for name, value in HAPI.findall(text) for place in _leaves(entries, name, value)]
+    places = [place for path in dict.fromkeys(paths) for place in _by_path(entries, path, kinds)]
+    places += _leaves(entries, {found for text in texts for found in HAPI.findall(text)})
     return frozenset(place.name for place in places)
 
 
@@ -67,16 +75,17 @@ def optional_elements(entries: Iterable[Entry], names: Collection[str], optional
     return frozenset(
         outer
         for entry in entries
-        for name in names
-        for outer in [_outermost(name, optional)]
-        if outer and (place := _located(entry.resource, outer)) and not _was_there(entry.before, outer, place.value)
+        for before in [_Before(entry.before)]
+        for outer in {_outermost(name, optional) for name in names}
+        if outer and (place := _located(entry.resource, outer)) and not before.had(place)
     )
 
 
 def without(entry: Entry, names: Iterable[str]) -> tuple[Entry | None, list[str]]:
     """The entry without these elements, None where that leaves nothing to write; and which of them it had."""
-    found = [(name, place) for name in names if (place := _located(entry.resource, name))]
-    left_out = [name for name, place in found if not _was_there(entry.before, name, place.value)]
+    before = _Before(entry.before)
+    found = [place for name in names if (place := _located(entry.resource, name))]
+    left_out = [place.name for place in found if not before.had(place)]
     if not left_out:
         return entry, []
     resource = deepcopy(entry.resource)
@@ -84,9 +93,6 @@ def without(entry: Entry, names: Iterable[str]) -> tuple[Entry | None, list[str]
     for place in sorted(places, key=lambda one: one.key if isinstance(one.key, int) else -1, reverse=True):
         del place.parent[place.key]
     cleaned: Resource = _without_empty_lists(resource)
-    if entry.resource_type == KEPT and entry.before is not None:
-        tops = {_steps(name)[0][0] for name in left_out}
-        cleaned |= {top: entry.before[top] for top in tops if top in entry.before and top not in cleaned}
     if entry.before is not None and same_content(cleaned, entry.before):
         return None, left_out
     return replace(entry, resource=cleaned), left_out
@@ -132,12 +138,15 @@ def _walked(resource: Resource | None, steps: Sequence[tuple[str, int | None]]) 
     return place
 
 
-def _leaves(entries: Iterable[Entry], name: str, value: str) -> list[Place]:
+def _leaves(entries: Iterable[Entry], sought: Collection[tuple[str, str]]) -> list[Place]:
+    """The places of elements by their names and values."""
+    names = {name for name, _ in sought}
     return [
         place
         for entry in entries
+        if names
         for place in _places(entry.resource or {}, _label(entry.resource or {}))
-        if place.key == name and str(place.value) == value
+        if place.key in names and (place.key, str(place.value)) in sought
     ]
 
 
@@ -157,12 +166,16 @@ def _label(resource: Mapping[str, Any]) -> str:
     if kind not in MANY:
         return kind
     rows = resource.get("identifier", [])
-    return f"{kind}({','.join(sorted(str(row.get('value')) for row in rows if row.get('system') in (DICOM_UID, URI)))})"
+    values = (str(row.get("value")) for row in rows if row.get("system") in (DICOM_UID, URI))
+    return f"{kind}({','.join(sorted(value for value in values if URN.fullmatch(value)))})"
 
 
 def _key(item: Any, number: int) -> str:
-    found = (item.get("uid") or item.get("id")) if isinstance(item, Mapping) else None
-    return str(found or number)
+    """A name of an item among its list. Other people's identifiers and ids can be anything, a patient's name too."""
+    uid, own_id = (item.get("uid"), item.get("id")) if isinstance(item, Mapping) else (None, None)
+    if is_uid(uid):
+        return str(uid)
+    return own_id if isinstance(own_id, str) and OWN_ID.fullmatch(own_id) else str(number)
 
 
 def _steps(name: str) -> list[tuple[str, str]]:
@@ -180,10 +193,10 @@ def _located(resource: Resource | None, name: str) -> Place | None:
             return None
         place, node = Place(node, step, name), node[step]
         if key:
-            numbers = [number for number, item in enumerate(node) if _key(item, number) == key]
-            if not numbers:
+            number = next((number for number, item in enumerate(node) if _key(item, number) == key), None)
+            if number is None:
                 return None
-            place, node = Place(node, numbers[0], name), node[numbers[0]]
+            place, node = Place(node, number, name), node[number]
     return place
 
 
@@ -197,15 +210,31 @@ def _outermost(name: str, optional: Collection[str]) -> str | None:
     return None
 
 
-def _was_there(before: Resource | None, name: str, value: Any) -> bool:
-    """Whether a resource had this value anywhere at this path."""
-    nodes: list[Any] = [before] if before else []
-    for step, _ in _steps(name):
-        found = [node[step] for node in nodes if isinstance(node, Mapping) and step in node]
-        nodes = [item for one in found for item in (one if isinstance(one, list) else [one])]
-        if value in found:
-            return True
-    return value in nodes
+class _Before:
+    """The values that a resource had, by the path of their element. Refused elements are mostly many of one path."""
+
+    def __init__(self, resource: Resource | None) -> None:
+        self._resource = resource
+        self._values: dict[str, set[str]] = {}
+
+    def had(self, place: Place) -> bool:
+        """Whether the value was there, in whichever item of a list."""
+        path = path_of(place.name)
+        if path not in self._values:
+            self._values[path] = {_text_of(value) for value in self._at(path)}
+        return _text_of(place.value) in self._values[path]
+
+    def _at(self, path: str) -> list[Any]:
+        nodes: list[Any] = [self._resource] if self._resource else []
+        found: list[Any] = []
+        for step in path.split(".")[1:]:
+            found = [node[step] for node in nodes if isinstance(node, Mapping) and step in node]
+            nodes = [item for one in found for item in (one if isinstance(one, list) else [one])]
+        return [*found, *nodes]
+
+
+def _text_of(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _without_empty_lists(value: Any) -> Any:

@@ -3,10 +3,11 @@
 The DICOM service writes a substitute for each byte that it could not read, so the PatientIDs of two persons can become
 one. Which one is by Specific Character Set (PS3.3 C.12.1.1.2); what stands here was seen of Microsoft's service:
 `?` where the set is absent, unknown, misspelt or has code extensions, and for what GB18030 and GBK cannot read; U+30FB
-in the Japanese sets; U+FFFD in ISO_IR 192.
+in the Japanese sets; U+FFFD in ISO_IR 192. Version 1 of its interface keeps ESC where the set is absent. FHIR cannot
+hold it, and what is left without it can be the PatientID of somebody else.
 """
 
-from shared.dicom.values import Attributes
+from shared.dicom.values import PADDING, UNUSABLE, Attributes
 from shared.mapping.patient import PatientRules
 from shared.model import Finding
 
@@ -24,9 +25,14 @@ def doubt(attributes: Attributes, rules: PatientRules) -> Finding | None:
     for keyword in keywords:
         if len(attributes.places(keyword)) > 1:
             return Finding(keyword, "several-identities")
-        if not _is_legible(attributes, attributes.text(keyword) or ""):
+        if not _is_legible(attributes, attributes.text(keyword) or "") or _is_cut(attributes, keyword):
             return Finding(keyword, "illegible-identity")
     return None
+
+
+def _is_cut(attributes: Attributes, keyword: str) -> bool:
+    """Whether its text is not read as a whole, because FHIR has no such characters."""
+    return any(isinstance(value, str) and UNUSABLE.search(value.strip(PADDING)) for value in attributes.places(keyword))
 
 
 def _is_legible(attributes: Attributes, text: str) -> bool:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from shared.errors import TransientError
+from shared.errors import Raised, TransientError
 from shared.model import Outcome, StudyChange
 from shared.storage.error_records import ErrorTable
 from shared.sync.aside import Aside
@@ -26,10 +26,6 @@ MOST_DEATHS = 5
 MOST_DEATHS_OF_WORKERS = 10
 # seconds that a study takes alone, roughly; those that find the process taken come back one after another
 TAKES_S = 3.0
-
-
-class Raised(Exception):
-    """The code that ran in the other process raised: a defect of this app. The text names type and place, no values."""
 
 
 @dataclass(frozen=True, slots=True)

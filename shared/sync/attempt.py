@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from shared.errors import Rejected
 from shared.fhir.identifiers import Identity
-from shared.model import Outcome, StudyChange, Written
+from shared.model import InstanceKey, Outcome, StudyChange, Written
 from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
 from shared.storage.patient_state import PatientStateStore
@@ -42,7 +42,8 @@ class GoesAlone(Exception):
 class Attempt:
     """One delivery of a message; what its passes did, also those that had to be run again afterwards.
 
-    refused: elements to write the study without. refusals: how the server refused what was written.
+    refused: elements to write the study without. refusals: how the server refused what was written. asked_again:
+    instances that could not be read, and for which a later message was sent.
     """
 
     change: StudyChange
@@ -52,3 +53,4 @@ class Attempt:
     created: dict[str, Identity] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     refusals: list[Rejected] = field(default_factory=list)
+    asked_again: set[InstanceKey] = field(default_factory=set)

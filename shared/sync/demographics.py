@@ -7,7 +7,7 @@ that may have written over the newest change before it found itself overtaken se
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from shared.fhir.bundle import Entry, reference
 from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import same_content
 from shared.mapping.patient import PatientRules, demographics, lay_patient
-from shared.model import PatientState, Told, Written
+from shared.model import REFUSED_ELEMENT, Finding, PatientState, Told, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.others import OtherStudies
 from shared.sync.providers import reassign
@@ -44,10 +44,19 @@ class PatientPlan:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """The dataset that speaks for a study, and its change."""
+    """The dataset that speaks for a study, and its change. refused: paths of elements that the FHIR server refuses."""
 
     attributes: Attributes
     change: Told
+    refused: Collection[str] = ()
+
+    def demographics(self) -> dict[str, Any]:
+        """What it says that the server takes. The rest is no value, so that the next study that has one tells it."""
+        ours = demographics(self.attributes)
+        for name in [name for name in ours if f"Patient.{name}" in self.refused]:
+            del ours[name]
+            self.attributes.findings.append(Finding(f"Patient.{name}", REFUSED_ELEMENT))
+        return ours
 
 
 def tell(
@@ -78,7 +87,7 @@ def plan_patient(
     """
     check_shown(state.written, [stored] if stored else [], searched_at)
     # who gave the identifier, and that nobody is said to have, is told by the newest change alone
-    ours = {"identifier": {}, **demographics(speaker.attributes)}
+    ours = {"identifier": {}, **speaker.demographics()}
     if stored is None:
         creation = Entry.create(identity, lay_patient(None, identity, ours))
         told = dict.fromkeys(ours, speaker.change)

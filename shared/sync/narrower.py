@@ -27,7 +27,7 @@ async def read_whole(dicom: DicomClient, study: StudyKey, answer: Answer, wanted
     """
     if not isinstance(answer, Failure):
         return await complete(dicom, study, answer, wanted, wanted.known)
-    await check_answers(dicom, study)
+    await check_answers(dicom, study, wanted.known)
     counts = await series_of(dicom, study)
     known: dict[str, set[InstanceKey]] = {uid: set() for uid in counts or ()}
     for key in wanted.known:
@@ -42,7 +42,10 @@ async def read_whole(dicom: DicomClient, study: StudyKey, answer: Answer, wanted
             return await _series(dicom, study, uid, count, known[uid], wanted, single)
 
     truths = await all_or_none([read(uid) for uid in known])
-    return joined(*truths, is_whole=counts is not None and all(truth.is_whole for truth in truths))
+    truth = joined(*truths, is_whole=counts is not None and all(truth.is_whole for truth in truths))
+    if truth.unknown:
+        await check_answers(dicom, study, truth.instances)  # an outage may have begun meanwhile
+    return truth
 
 
 async def _series(
@@ -62,7 +65,7 @@ async def _series(
         if not is_about_the_question(error):
             raise
     else:
-        return await complete(dicom, study, datasets or [], wanted, known)
+        return await complete(dicom, study, datasets or [], wanted, known, uid)
     first = wanted.first & known
     keys, is_whole = _chosen(first, known - first, wanted)
     truth = await read_each(dicom, study, keys, wanted.seen_at, slots)

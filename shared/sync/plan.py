@@ -8,6 +8,7 @@ from shared.dicom.values import Attributes
 from shared.fhir.bundle import Entry
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.fhir.ownership import same_content, source_of
+from shared.fhir.refusal import path_of
 from shared.mapping.device import Equipment, device_identity
 from shared.mapping.dicom_cast import mend_dicom_cast
 from shared.mapping.dose.observations import DoseContent, map_reports
@@ -106,14 +107,14 @@ class Planner:
         created = {entry.full_url: reference for entry, reference in answered if entry.full_url}
         self._shared.learn(plan.devices, plan.endpoint, created)
 
-    async def plan(self, claims: Claims, stored: Stored, look: Look) -> Plan:
-        """What to write. Nothing is written here."""
+    async def plan(self, claims: Claims, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
+        """What to write. Nothing is written here. refused: elements that the FHIR server refuses."""
         view, resource = look.view, stored.resource
         if not view.content.series and (resource is None or not self._concerns(resource, view)):
             return await self._leftovers(claims, stored)
         found: list[Finding] = []
         dose = self._dose(stored.study, look)
-        linked = await self._linked(claims, stored.study, view, dose, found)
+        linked = await self._linked(claims, stored.study, view, dose, found, refused)
         links, devices, patient = linked.links, linked.links.devices, linked.patient
         laid = lay_study(self._base(stored), view.content, view.gone, links, self._rules.default_zone)
         if laid.resource is None or not any(marks.is_there(mark) for mark in view.marks.values()):
@@ -129,9 +130,15 @@ class Planner:
         return Plan(outcome, entries, patient, findings, devices, links.endpoint)
 
     async def _linked(
-        self, claims: Claims, study: StudyKey, view: View, dose: DoseContent | None, found: list[Finding]
+        self,
+        claims: Claims,
+        study: StudyKey,
+        view: View,
+        dose: DoseContent | None,
+        found: list[Finding],
+        refused: Collection[str],
     ) -> Linked:
-        speaker = self._speaker(study, view, found)
+        speaker = self._speaker(study, view, found, refused)
         identity = patient_identity(speaker.attributes, self._rules.patient) if speaker else None
         state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint(claims))
         wanted = _equipment(view, dose)
@@ -180,10 +187,11 @@ class Planner:
         entries += [] if same_content(rest, resource) else [Entry.update(rest, resource)]
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    def _speaker(self, study: StudyKey, view: View, found: list[Finding]) -> Speaker | None:
+    def _speaker(self, study: StudyKey, view: View, found: list[Finding], refused: Collection[str]) -> Speaker | None:
         if view.content.newest is None:
             return None
-        return Speaker(Attributes(view.content.newest, found), Told(view.sequence, study.study_instance_uid))
+        change = Told(view.sequence, study.study_instance_uid)
+        return Speaker(Attributes(view.content.newest, found), change, frozenset(map(path_of, refused)))
 
     async def _state_of(self, patient: ByIdentifier | None) -> PatientState:
         return await self._patients.get(patient.key) if patient else PatientState()

@@ -42,6 +42,8 @@ from shared.sync.twins import give_way
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
+# of the writes of one message
+MOST_REFUSALS = 20
 
 
 class Reconciler:
@@ -62,15 +64,19 @@ class Reconciler:
         lock = self._locks.setdefault(change.study, asyncio.Lock())
         async with lock:
             attempt = Attempt(change, uuid.uuid4().hex[:8])
-            for rerun in range(1, RERUNS + 1):
+            reruns = 0
+            while reruns < RERUNS:
+                refused = len(attempt.refused)
                 try:
-                    return await self._pass(attempt, is_rerun=rerun > 1)
+                    return await self._pass(attempt, is_rerun=bool(attempt.refusals or reruns))
                 except VersionConflict:
                     self._planner.forget()
                     if await give_way(self._fhir, attempt.created, self._others(change)):
                         attempt.written.clear()
                     attempt.created.clear()
-                    await asyncio.sleep(RERUN_WAIT_S * rerun * random.random())
+                    # some servers name one refused element at a time
+                    reruns += len(attempt.refused) == refused
+                    await asyncio.sleep(RERUN_WAIT_S * max(1, reruns) * random.random())
             return await self._pass(attempt, is_rerun=True, is_last=True)
 
     async def _pass(self, attempt: Attempt, *, is_rerun: bool = False, is_last: bool = False) -> Result:
@@ -102,8 +108,8 @@ class Reconciler:
             is_new = stored is None and state.etag is None
             is_unsure = bool(earlier) or state.parked
             now = Stored(change.study, stored, written, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
-            plan = await self._planner.plan(claims, now, look)
             attempt.refused.update(refusals.remembered(state, change))
+            plan = await self._planner.plan(claims, now, look, attempt.refused)
             plan = refusals.leave_out(plan, attempt.refused, look)
             for entry in plan.without_observations:
                 if entry.resource is not None:
@@ -121,8 +127,9 @@ class Reconciler:
             await self._write(attempt, claims, plan, is_last=is_last)
             if plan.entries:
                 outcomes.append(plan.outcome)
-            if again := next_try(change, look.truth.unknown, recorded):
+            if again := next_try(change, look.truth.unknown - attempt.asked_again, recorded):
                 await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
+                attempt.asked_again.update(look.truth.unknown)
             await both(claims.release(), self._confirm(attempt, state, earlier, look, plan))
         found = sum(map(len, plan.findings.values()))
         return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found)
@@ -164,7 +171,7 @@ class Reconciler:
         return await self._stores.studies.save(attempt.change.study, announced)
 
     async def _write(self, attempt: Attempt, claims: Claims, plan: Plan, *, is_last: bool) -> None:
-        """Carry the plan out. What the server refuses is read and tried once more, without the elements that it names.
+        """Carry the plan out. What the server refuses is read and tried once more, then without what it names.
         Where it goes on refusing because of an Observation, the study is written without; so it is where one cannot be
         deleted because others refer to it, which some servers answer with a conflict.
         """
@@ -173,9 +180,9 @@ class Reconciler:
         try:
             answers = await claims.transact(plan.entries)
         except (Rejected, VersionConflict) as error:
-            if not is_last and isinstance(error, VersionConflict):
+            if isinstance(error, VersionConflict) and not is_last:
                 raise
-            if not is_last and isinstance(error, Rejected) and _is_news(attempt, plan, error):
+            if isinstance(error, Rejected) and _is_news(attempt, plan, error, is_last=is_last):
                 raise VersionConflict(f"{error}: to be read and tried once more") from None
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await claims.transact(plan.without_observations)
@@ -264,14 +271,17 @@ def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
 
 
-def _is_news(attempt: Attempt, plan: Plan, error: Rejected) -> bool:
-    """Whether another pass may end otherwise: the first one that is refused may have been about something that was
-    read, or remembered, and is gone; later ones are if they name further elements.
+def _is_news(attempt: Attempt, plan: Plan, error: Rejected, *, is_last: bool) -> bool:
+    """Whether another pass may end otherwise: the first refusal may be of something that was read, or remembered, and
+    is gone; later ones may name further elements. After the last pass of a delivery only the first refusal is worth
+    another delivery.
     """
+    attempt.refusals.append(error)
+    if len(attempt.refusals) == 1:
+        return True
     named = refusals.may_be_left_out(plan.entries, error.elements) - attempt.refused
     attempt.refused.update(named)
-    attempt.refusals.append(error)
-    return bool(named) or len(attempt.refusals) == 1
+    return bool(named) and not is_last and len(attempt.refusals) < MOST_REFUSALS
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:

@@ -6,11 +6,10 @@ from dataclasses import replace
 from shared.fhir.bundle import Entry
 from shared.fhir.refusal import keys_in, optional_elements, path_of, without
 from shared.mapping.optional import OPTIONAL
-from shared.model import Finding, InstanceKey, Outcome, StudyChange, StudyState
+from shared.model import REFUSED_ELEMENT, Finding, InstanceKey, Outcome, StudyChange, StudyState
 from shared.sync.look import Look
 from shared.sync.plan import Plan
 
-CODE = "refused-element"
 # more would not fit their column; what is forgotten is refused once more
 MOST_REMEMBERED = 50
 
@@ -21,16 +20,16 @@ def may_be_left_out(entries: Iterable[Entry], names: Collection[str]) -> frozens
 
 
 def remembered(state: StudyState, change: StudyChange) -> frozenset[str]:
-    """The elements that were refused already. A newer change may bring a value that the server takes, and whoever asks
-    for a study without naming a change of it may have changed the server: then all are tried again.
+    """The elements that were refused already. A message of a later poll may bring a value that the server takes, and
+    whoever has a study looked at again may have changed the server: then all are tried again.
     """
-    return frozenset(state.refused if 0 < change.sequence <= state.refused_at else ())
+    return frozenset(state.refused if change.part >= 0 and change.poll <= state.refused_at else ())
 
 
 def remember(state: StudyState, change: StudyChange, refused: Collection[str]) -> StudyState:
     """The state with the elements that the study was written without."""
     kept = tuple(sorted(refused)[:MOST_REMEMBERED])
-    return replace(state, refused=kept, refused_at=max(change.sequence, state.refused_at) if kept else 0)
+    return replace(state, refused=kept, refused_at=max(change.poll, state.refused_at) if kept else 0)
 
 
 def leave_out(plan: Plan, refused: Collection[str], look: Look) -> Plan:
@@ -40,10 +39,10 @@ def leave_out(plan: Plan, refused: Collection[str], look: Look) -> Plan:
     entries: dict[int, Entry | None] = {}
     findings = {key: set(found) for key, found in plan.findings.items()}
     for entry in plan.entries:
-        entries[id(entry)], left_out = without(entry, refused)
+        entries[id(entry)], left_out = without(entry, {*refused, *_notes(entry, refused)})
         for name in left_out:
             if (key := _instance_of(name, look)) is not None:
-                findings.setdefault(key, set()).add(Finding(path_of(name), CODE))
+                findings.setdefault(key, set()).add(Finding(path_of(name), REFUSED_ELEMENT))
     patient = plan.patient
     if patient is not None and patient.entry is not None:
         patient = replace(patient, entry=entries[id(patient.entry)])
@@ -55,6 +54,13 @@ def leave_out(plan: Plan, refused: Collection[str], look: Look) -> Plan:
         patient=patient,
         findings={key: sorted(found) for key, found in findings.items()},
     )
+
+
+def _notes(entry: Entry, refused: Collection[str]) -> list[str]:
+    """The notes that repeat a refused description: only beside it are they known to be of this app."""
+    study = entry.resource if entry.resource and f"{entry.resource_type}.description" in refused else {}
+    notes, same = study.get("note", []), {"text": study.get("description")}
+    return [f"{entry.resource_type}.note[{place}]" for place, note in enumerate(notes) if note == same]
 
 
 def _instance_of(name: str, look: Look) -> InstanceKey | None:

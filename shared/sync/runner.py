@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from shared.errors import Misconfigured, PermanentError, SyncError, TransientError
+from shared.errors import Misconfigured, PermanentError, Raised, SyncError, TransientError, place_of
 from shared.model import DEFAULT_PARTITION, Outcome, StudyChange, StudyKey
 from shared.storage import creation_claim
 from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
@@ -62,7 +62,8 @@ class Runner:
     async def run(self, text: str, deliveries: int = 1) -> Result:
         """What became of the study. deliveries: of this message by the queue, this one included.
 
-        Only bugs raise: a text that is no message, or an error that has no name.
+        Raises ValueError for a text that is not a message, Raised or MemoryError for a defect, and the SyncError of a
+        storage that fails. Their texts hold no values: the host writes them to its log.
         """
         change = StudyChange.from_json(text)
         has_raised = deliveries > 1 and await self._raised_at(change) == deliveries - 1
@@ -75,9 +76,12 @@ class Runner:
             return await self._work(change, has_raised=has_raised)
         except MemoryError:  # perhaps another study's doing
             raise
-        except Exception:
+        except Exception as error:
             await self._aside.note_raised(change, deliveries)
-            raise
+            if isinstance(error, SyncError | Raised):
+                raise
+            study = change.study.study_instance_uid
+            raise Raised(f"study {study}, sequence {change.sequence}: {place_of(error)}") from None
         finally:
             self._circuit.leave()
 
@@ -85,7 +89,8 @@ class Runner:
         """The process ended that had the message before, and with it all that was under way there."""
         if change.alone:
             return await self._alone.died(change, "the end of the worker")
-        event("study_goes_alone", logging.WARNING, **_fields_of(change), reason="a worker ended that had its message")
+        reason = "the worker or host that had its message ended"
+        event("study_goes_alone", logging.WARNING, **_fields_of(change), reason=reason)
         await self._alone.send(change)
         return Result(Outcome.DEFERRED)
 
@@ -119,7 +124,7 @@ class Runner:
         except SyncError as error:
             return Result(await self._set_aside(change, error), code=error.code)
         if result.outcome is Outcome.PARKED:
-            reason = "its attempt of then covers this message"
+            reason = "an attempt that included this change has failed; the row of the study says why"
             event("study_set_aside", logging.WARNING, **_fields_of(change), outcome="failed before", reason=reason)
             return result
         if result.outcome is not Outcome.OVERTAKEN:  # which asks no service

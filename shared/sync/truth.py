@@ -6,7 +6,7 @@ no outage, and no reason to keep the others out: narrower questions follow, see 
 
 import asyncio
 from collections.abc import Awaitable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -19,6 +19,8 @@ from shared.model import InstanceKey, StudyKey
 AT_ONCE = 8  # requests
 # instances known to be damaged that are asked for once more beside what a message lists
 MOST_RECORDED = 64
+# instances whose failed reads are repeated at once
+MOST_REPEATED = 64
 
 T = TypeVar("T")
 
@@ -71,13 +73,19 @@ async def ask_whole(dicom: DicomClient, study: StudyKey, seen_at: int) -> Answer
 
 
 async def complete(
-    dicom: DicomClient, study: StudyKey, datasets: list[Any], wanted: Wanted, known: Collection[InstanceKey]
+    dicom: DicomClient,
+    study: StudyKey,
+    datasets: list[Any],
+    wanted: Wanted,
+    known: Collection[InstanceKey],
+    series_instance_uid: str | None = None,
 ) -> Truth:
-    """What an answer for a whole study or series holds; what of `known` is missing in it is gone.
+    """What an answer for a whole study or, where one is named, series holds; what of `known` is missing in it is gone.
 
-    Where it holds datasets of which nobody can say whose they are, the missing are asked for by themselves.
+    Where it holds datasets of others, or of which nobody can say whose they are, the missing are asked for by
+    themselves.
     """
-    instances, unreadable = by_instance(study.study_instance_uid, datasets)
+    instances, unreadable = by_instance(study.study_instance_uid, datasets, series_instance_uid)
     missing = [key for key in known if key not in instances]
     if not unreadable:
         return Truth(instances, gone=frozenset(missing), is_whole=True)
@@ -103,14 +111,15 @@ async def read_each(
 ) -> Truth:
     """As `read_some`, without asking whether it is an outage when no instance is answered for.
 
-    slots: bound on requests at once that is shared with other reads.
+    slots: bound on requests at once that is shared with other reads. A failed read is repeated only where few fail: of
+    thousands that are damaged, each would take a second.
     """
-    room = slots or asyncio.Semaphore(AT_ONCE)
+    room, are_few = slots or asyncio.Semaphore(AT_ONCE), len(keys) <= MOST_REPEATED
 
     async def read(key: InstanceKey) -> Truth:
         async with room:
             try:
-                datasets = await dicom.instance_metadata(study, key, seen_at)
+                datasets = await dicom.instance_metadata(study, key, seen_at, is_repeated=are_few)
             except SyncError as error:
                 if not is_about_the_question(error):
                     raise
@@ -120,7 +129,10 @@ async def read_each(
         instances, _ = by_instance(study.study_instance_uid, datasets)
         return Truth({key: instances[key]}) if key in instances else Truth(unknown=frozenset([key]))
 
-    return joined(*await all_or_none([read(key) for key in keys]))
+    truth = joined(*await all_or_none([read(key) for key in keys]))
+    if are_few or not 0 < len(truth.unknown) <= MOST_REPEATED:
+        return truth
+    return joined(replace(truth, unknown=frozenset()), await read_each(dicom, study, truth.unknown, seen_at, slots))
 
 
 async def all_or_none(reads: list[Awaitable[T]]) -> list[T]:

@@ -9,6 +9,7 @@ from shared.model import Finding, InstanceKey
 from shared.sync import marks
 
 UNREAD = "unreadable-metadata"
+WHY_UNREAD = "the service gives none"  # in the place of a keyword: it is no attribute
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ def view_of(
     if truth.is_whole:
         after = _without_unseen(after, {*there, *truth.unknown})
     names = {marks.digest(key): key for key in there}
-    before, now = marks.speakers(known), marks.speakers(after)
+    unread = {marks.digest(key) for key in truth.unknown}
+    # one whose values cannot be had must not keep what the others say out
+    now = marks.speakers({name: mark for name, mark in after.items() if name not in unread})
+    before = marks.speakers(known)
     if not final and any(name not in names and before.get(scope) != name for scope, name in now.items()):
         return None
     newest = now.get(marks.STUDY)
@@ -57,7 +61,7 @@ def view_of(
 
 def unreadable(truth: Truth) -> dict[InstanceKey, list[Finding]]:
     """A finding for each instance whose metadata cannot be had."""
-    return {key: [Finding("Metadata", UNREAD)] for key in truth.unknown}
+    return {key: [Finding(WHY_UNREAD, UNREAD)] for key in truth.unknown}
 
 
 def _gone(

@@ -30,7 +30,7 @@ DISTURBED = {
         "MEMSTORE_GAP_EVERY": "7",
         "MEMSTORE_LATE_EVERY": "5",
         "MEMSTORE_LATE_MS": "1500",
-        "MEMSTORE_503_EVERY": "40",
+        "MEMSTORE_503_EVERY": "97",
     },
     "fhir": {"MEMSTORE_LATENCY_MS": "30", "MEMSTORE_429_EVERY": "10"},
 }

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from shared.errors import Raised
 from shared.model import StudyChange
-from shared.sync.alone import Raised
 from shared.sync.others import look_again
 from tests.builders import make_instance, study_uid
 from tests.hosts.real_host import SITE
@@ -78,5 +78,5 @@ async def test_a_defect_names_its_place_and_no_value(stack, fatal):
     fatal("raise")
     with pytest.raises(Raised) as raised:
         await stack.run(replace(change, alone=True).to_json())
-    assert "KeyError at sitecustomize.py" in str(raised.value)
+    assert str(raised.value).startswith(f"study {study_uid(1)}, sequence 1: KeyError at sitecustomize.py")
     assert "a name" not in str(raised.value)

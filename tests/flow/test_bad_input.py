@@ -78,7 +78,7 @@ async def test_metadata_that_cannot_be_had_is_recorded_and_the_rest_written(stac
     assert await stack.drain(waiting=1) == {"created": 2}
     written = await stack.resources("ImagingStudy")
     assert [sop_uid(1, 1, 1), sop_uid(1, 1, 3)] in [listed(one) for one in written]
-    row = (study_uid(1), series_uid(1, 1), sop_uid(1, 1, 2), 2, "unreadable-metadata: Metadata")
+    row = (study_uid(1), series_uid(1, 1), sop_uid(1, 1, 2), 2, "unreadable-metadata: the service gives none")
     assert await failures(stack) == [row]
 
 

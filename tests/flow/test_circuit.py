@@ -19,7 +19,7 @@ def events(caplog):
     "rule", [{"status": 503}, {"status": 401}, {"kind": "drop"}, {"status": 429, "retry_after_s": 2}], ids=str
 )
 async def test_a_fhir_server_that_refuses_everyone(stack, monkeypatch, caplog, rule):
-    monkeypatch.setattr("shared.sync.runner.delay_s", lambda *_: 0)
+    monkeypatch.setattr("shared.sync.aside.delay_s", lambda *_: 0)
     monkeypatch.setattr("shared.sync.circuit.FIRST_WAIT_S", 1.0)
     monkeypatch.setattr("shared.sync.circuit.LONGEST_WAIT_S", 1.0)
     caplog.set_level(logging.INFO)
@@ -48,7 +48,7 @@ async def test_a_fhir_server_that_refuses_everyone(stack, monkeypatch, caplog, r
 
 async def test_messages_that_wait_keep_their_age(stack, monkeypatch):
     """An outage that lasts longer than studies are retried for must park them, tried or not."""
-    monkeypatch.setattr("shared.sync.runner.delay_s", lambda *_: 0)
+    monkeypatch.setattr("shared.sync.aside.delay_s", lambda *_: 0)
     app = stack.new_app()
     await stack.store(*(make_instance(number) for number in range(1, 11)))
     await stack.fhir_dev("faults", [{"route": "*", "status": 503}])

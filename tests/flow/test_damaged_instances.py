@@ -14,7 +14,7 @@ from tests.flow.test_bad_input import listed
 from tests.stack import Stack
 
 pytestmark = pytest.mark.skipif(bool(missing("dicom-server")), reason=missing("dicom-server"))
-RECORDED = "unreadable-metadata: Metadata"
+RECORDED = "unreadable-metadata: the service gives none"
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ async def test_pages_that_fail_only_with_metadata_do_not_fail(stack):
     with_metadata = await stack.http.get(f"{stack.dicom}/v1/changefeed")
     assert with_metadata.status_code == 503
     assert await stack.drain() == {"created": 1}
-    assert (await stack.dicom_requests())["faults"] == {"status": 1}, "the one above"
+    assert sum((await stack.dicom_requests())["faults"].values()) == 1, "the one above"
 
 
 async def test_an_empty_feed_is_no_failure(stack):

@@ -72,7 +72,7 @@ async def changes(stack):
 def hasty(monkeypatch):
     """Whoever waits for what is lost waits for moments."""
     monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=0.3))
-    monkeypatch.setattr("shared.sync.runner.delay_s", lambda *_: 0)
+    monkeypatch.setattr("shared.sync.aside.delay_s", lambda *_: 0)
 
 
 @pytest.mark.timeout(400)

@@ -46,6 +46,16 @@ async def test_list_says_what_happened_to_which_study_and_what_to_do(stack, caps
     assert (await operated(capsys, "list", "--code", "bug"))[1] == []
 
 
+async def test_list_for_somebody_who_may_not_count_messages(stack, between, capsys):
+    """The role that the templates give to operators lets them send messages, and not read the queue."""
+    await parked(stack, 1)
+    (await between("queue"))["queue"].use([{"status": 403, "methods": ["GET", "HEAD"]}])
+    code, lines, told = await operated(capsys, "list")
+    assert (code, len(cells(lines))) == (0, 1)
+    assert "1 parked, 0 deferred, 0 recorded; messages are not counted" in told
+    assert "rejected (1): The FHIR server refuses the content" in told
+
+
 async def test_explain(capsys):
     code, lines, _ = await operated(capsys, "explain", "rejected")
     assert (code, lines[0][:18]) == (0, "rejected (parked):")
@@ -69,7 +79,7 @@ async def test_what_waits_and_what_is_kept_out_can_be_seen(stack, capsys):
         ("deferred", study_uid(2), "", "server-error", "1"),
         ("recorded", study_uid(1), sop_uid(1, 1, 2), "missing", ""),
     ]
-    assert "0 parked, 1 deferred, 1 recorded; 1 messages in the queue" in told
+    assert "0 parked, 1 deferred, 1 recorded; 1 message in the queue" in told
     assert len(cells((await operated(capsys, "list", "deferred"))[1])) == 1
     assert (await operated(capsys, "list"))[1] == []
 

@@ -30,7 +30,7 @@ def recorded(rows):
 
 async def not_covered(stack, number=1):
     """The study is to be read again, whatever message of it comes."""
-    study, states = StudyKey(DEFAULT_PARTITION, study_uid(number)), stack.app.runner._states
+    study, states = StudyKey(DEFAULT_PARTITION, study_uid(number)), stack.app.runner._reconciler._stores.studies
     await states.save(study, replace(await states.get(study), parked=True))
 
 

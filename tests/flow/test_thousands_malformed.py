@@ -86,7 +86,7 @@ async def test_nothing_stops_for_what_cannot_be_read(odd):
         failures = await stack.rows("DicomFailToStoreExceptionTable")
         of_feed, of_instances = counted(failures, "malformed-entry"), counted(failures, "unreadable-metadata")
         assert sorted(row["ChangeFeedSequence"].value for row in failures if _is_of_feed(row)) == sorted(malformed)
-        assert of_instances == Counter((uid, "unreadable-metadata: Metadata") for uid in none & good)
+        assert of_instances == Counter((uid, "unreadable-metadata: the service gives none") for uid in none & good)
         assert set((of_feed + of_instances).values()) == {1}
         assert await stack.rows(ErrorTable.FHIR) == await stack.rows(ErrorTable.TRANSIENT_FAILURE) == []
         await stack.forget("SyncStateTable")

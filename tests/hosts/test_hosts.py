@@ -36,8 +36,10 @@ def host(stack, app_folder, name, **settings):
         "SYNC_SCHEDULE": "*/1 * * * * *",
         "FUNCTIONS_WORKER_RUNTIME": "python",
     }
-    args = ("host", "--app", str(app_folder), "--port", "0", "--crash-visibility-s", "2")
-    return Part(args, env=env, log=app_folder / f"{name}.log")
+    args = (stack.host_command, "--app", str(app_folder), "--port", "0")
+    if stack.host_command == "host":
+        args += ("--crash-visibility-s", "2")
+    return Part(args, env=env, log=app_folder.parent / f"{name}.log")
 
 
 async def test_two_hosts_make_no_twins(stack, app_folder, fresh_projection):
@@ -56,6 +58,7 @@ async def test_two_hosts_make_no_twins(stack, app_folder, fresh_projection):
     assert await stack.content() == await fresh_projection()
 
 
+@pytest.mark.not_on("func", "the messages of a killed host stay hidden for ten minutes, as in Azure")
 @pytest.mark.timeout(600)
 async def test_a_host_that_is_killed_leaves_nothing_undone(stack, app_folder, fresh_projection):
     """kill -9 at random moments of a load; the next host goes on."""
@@ -80,8 +83,10 @@ GARBAGE = (b"hello", b"", b'{"study": "1.2/../3", "partition": "p", "poll": 1}',
 
 
 async def test_messages_that_are_none_end_as_records_and_stop_nobody(stack, app_folder):
+    # to Microsoft's host, bytes that are not UTF-8 are for no function; they stay in the poison queue
+    bodies = [body for body in GARBAGE if stack.host_command == "host" or body.isascii()]
     await stack.app.queue.create()
-    for body in GARBAGE:
+    for body in bodies:
         await stack.queue.send_message(base64.b64encode(body).decode())
     await stack.store(make_instance(1))
     at_once = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00"}
@@ -89,7 +94,7 @@ async def test_messages_that_are_none_end_as_records_and_stop_nobody(stack, app_
     try:
         await stack.until_in_step()
         async with asyncio.timeout(60):
-            while len(await stack.rows("FhirFailToStoreExceptionTable")) < len(GARBAGE):
+            while len(await stack.rows("FhirFailToStoreExceptionTable")) < len(bodies):
                 await asyncio.sleep(0.2)
             while await stack.app.poison_queue.depth():
                 await asyncio.sleep(0.2)
@@ -97,5 +102,5 @@ async def test_messages_that_are_none_end_as_records_and_stop_nobody(stack, app_
         one.stop()
     rows = await stack.rows("FhirFailToStoreExceptionTable")
     assert {row["Exception"].partition(":")[0] for row in rows} == {"malformed-message"}
-    assert len(rows) == len(GARBAGE)
+    assert len(rows) == len(bodies)
     await stack.one("ImagingStudy")

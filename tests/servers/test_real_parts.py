@@ -111,4 +111,7 @@ def test_without_the_program_the_command_says_where_it_is_looked_for(name, tmp_p
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == f"{name}: Microsoft's {name} must be on PATH or in shared/dotnet beside this project\n"
+    assert done.stderr == (
+        f"{name}: Microsoft's {name} must be on PATH or in ../shared/dotnet; docs/stand-ins.md says what these "
+        "are, and what runs without them\n"
+    )

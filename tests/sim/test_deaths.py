@@ -3,15 +3,16 @@ time; processes are told how to end.
 """
 
 import asyncio
+import traceback
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.errors import Rejected
+from shared.errors import Raised, Rejected
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_state import StudyStateStore
-from shared.sync.alone import MOST_DEATHS, MOST_DEATHS_OF_WORKERS, Died, Done, Failed, NotStarted, Overran, Raised
+from shared.sync.alone import MOST_DEATHS, MOST_DEATHS_OF_WORKERS, Died, Done, Failed, NotStarted, Overran
 from shared.sync.attempt import GoesAlone, Result
 from shared.sync.runner import Runner
 from tests.sim.parts import SimQueue, SimTable
@@ -172,8 +173,10 @@ async def test_a_defect_is_raised_and_noted_and_is_no_death():
 
     world = World(defect)
     for deliveries in range(1, 6):
-        with pytest.raises(KeyError):
+        with pytest.raises(Raised, match=CHANGE.study.study_instance_uid) as raised:
             await world.runner.run(CHANGE.to_json(), deliveries)
+        assert "KeyError at test_deaths.py" in str(raised.value)
+        assert "a name" not in "".join(traceback.format_exception(raised.value))
     assert len(world.queue) == 0
     assert world.codes(ErrorTable.TRANSIENT_RETRY) == ["bug"]
     await world.runner.record_poison(CHANGE.to_json())
@@ -183,12 +186,26 @@ async def test_a_defect_is_raised_and_noted_and_is_no_death():
 
 
 @virtually
+async def test_a_defect_tells_its_place_and_no_value():
+    """The host writes type, text and lines of code of what is raised to its log."""
+
+    async def defect(_):
+        int("ZZFAMILY^ZZGIVEN")
+
+    with pytest.raises(Raised) as raised:
+        await World(defect).runner.run(CHANGE.to_json())
+    told = "".join(traceback.format_exception(raised.value))
+    assert "ValueError at test_deaths.py:" in told
+    assert "ZZ" not in told
+
+
+@virtually
 async def test_a_defect_that_passes_leaves_nothing_behind():
     async def defect(_):
         raise KeyError("a name")
 
     world = World(defect)
-    with pytest.raises(KeyError):
+    with pytest.raises(Raised):
         await world.runner.run(CHANGE.to_json())
     world.reconcile = world._synced
     assert (await world.runner.run(CHANGE.to_json(), 2)).outcome is Outcome.CREATED
@@ -201,7 +218,7 @@ async def test_a_process_that_ends_after_a_delivery_that_raised_is_a_death():
         raise KeyError("a name")
 
     world = World(defect)
-    with pytest.raises(KeyError):
+    with pytest.raises(Raised):
         await world.runner.run(CHANGE.to_json())
     await world.runner.run(CHANGE.to_json(), 3)  # the second ended with its process
     assert [one.alone for one in await world.sent()] == [True]
@@ -270,7 +287,7 @@ async def test_a_timeout_that_is_not_the_deadline_is_a_defect():
     async def defect(_):
         raise TimeoutError
 
-    with pytest.raises(TimeoutError):
+    with pytest.raises(Raised, match="TimeoutError at"):
         await World(defect).runner.run(CHANGE.to_json())
 
 

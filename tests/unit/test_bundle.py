@@ -190,3 +190,9 @@ def test_answers_are_taken_in_the_order_of_the_entries_and_surplus_ones_ignored(
 def test_answer_that_is_not_that_of_a_transaction(answer):
     with pytest.raises(Unavailable):
         check_answer([CREATE, UPDATE], answer)
+
+
+@pytest.mark.parametrize("odd", [{"resourceType": "Patient", "id": {"a": 1}}, {"resourceType": "Group", "id": "7"}])
+def test_a_resource_of_an_answer_that_cannot_be_it_is_not_referred_to(odd):
+    answer = _answer(_entry("201", odd, location="Patient/p1/_history/1"))
+    assert [one.reference for one in check_answer([CREATE], answer)] == ["Patient/p1"]

@@ -107,7 +107,7 @@ async def test_a_schedule_that_no_timer_can_read_is_named(schedule):
     answer = await services.health(schedule).answer()
     assert answer["status"] == "unhealthy"
     assert answer["problems"] == [
-        "settings: SYNC_SCHEDULE is no schedule that the timer can read: nobody polls the change feed"
+        "settings: SYNC_SCHEDULE cannot be read, so the change feed is not polled: set six fields, as 0 */5 * * * *"
     ]
 
 

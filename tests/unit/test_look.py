@@ -49,7 +49,7 @@ def test_of_a_study_with_several_messages_all_is_read_once(uid_length, per_serie
 class Refusing:
     """A DICOM service that refuses one instance, and takes its time over the others."""
 
-    async def instance_metadata(self, _, key, __):
+    async def instance_metadata(self, _, key, __, **___):
         if key.sop_instance_uid == "1":
             raise Misconfigured("m")
         await asyncio.sleep(0.05)

@@ -6,6 +6,7 @@ from shared.fhir.bundle import Entry
 from shared.fhir.identifiers import by_identifier
 from shared.fhir.outcome import issues_of
 from shared.fhir.refusal import keys_in, named_elements, optional_elements, path_of, without
+from shared.fhir.systems import URI
 from shared.mapping.optional import OPTIONAL
 
 MICROSOFT = (
@@ -171,11 +172,6 @@ def test_nothing_is_written_where_nothing_is_left():
     )
 
 
-def test_a_patient_keeps_what_it_had():
-    before = {**PATIENT, "id": "1", "meta": {"versionId": "1"}}
-    assert without(Entry.update({**before, "birthDate": "x"}, before), {"Patient.birthDate"})[0] is None
-
-
 def test_path_and_keys_of_a_name():
     name = "ImagingStudy.series[1.2].instance[1.2.3].number"
     assert (path_of(name), keys_in(name)) == (
@@ -183,3 +179,39 @@ def test_path_and_keys_of_a_name():
         {"series": "1.2", "instance": "1.2.3"},
     )
     assert path_of("Device(urn:uuid:1).version[0]") == "Device.version"
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        pytest.param({"expression": [f"Bundle.entry[{'9' * 5000}].resource.started"]}, id="number of an entry"),
+        pytest.param({"expression": [f"ImagingStudy.series[{'9' * 5000}].started"]}, id="number of an item"),
+        pytest.param({"diagnostics": f"(at Resource.entry[{'9' * 5000}].resource[0].started[0])"}, id="in Microsoft's"),
+        pytest.param({"diagnostics": '[element="started"] Invalid attribute value "' * 20_000}, id="HAPI's, repeated"),
+        pytest.param({"expression": ["ImagingStudy" + ".a" * 500_000, "(a+)+$"]}, id="a long path"),
+    ],
+)
+def test_an_absurd_refusal_names_nothing(outcome):
+    """Some of these once raised, or took hours of the event loop."""
+    assert named_elements(ENTRIES, issues_of({"issue": [{"code": "invalid", **outcome}]})) == set()
+
+
+def test_a_refusal_of_very_many_issues_is_read_as_far_as_it_helps():
+    issue = {"code": "invalid", "diagnostics": HAPI, "expression": ["Bundle.entry[2].resource.started"] * 100}
+    names = named_elements(ENTRIES, issues_of({"issue": [issue] * 100_000}))
+    assert names == {"Patient.birthDate", "ImagingStudy.started"}
+
+
+def test_names_hold_no_identifier_or_id_of_others():
+    theirs = "https://hospital.example.org/ZZID77?name=ZZFAMILY"
+    observation = {
+        "resourceType": "Observation",
+        "identifier": [{"system": "urn:dicom:uid", "value": "urn:oid:1.2"}, {"system": URI, "value": theirs}],
+        "performer": [{"id": "ZZFAMILY", "display": "x"}],
+    }
+    study = {"resourceType": "ImagingStudy", "series": [{"uid": "ZZFAMILY", "started": "x"}]}
+    entries = [Entry.add(observation), Entry.add(study)]
+    paths = ["Observation.performer[0].display", "ImagingStudy.series[0].started"]
+    names = named_elements(entries, issues_of({"issue": [{"code": "invalid", "expression": paths}]}))
+    assert names == {"Observation(urn:oid:1.2).performer[0].display", "ImagingStudy.series[0].started"}
+    assert [without(entry, names)[1] for entry in entries] == [[name] for name in sorted(names, reverse=True)]

@@ -1,11 +1,15 @@
 """One request in flight, its answer or failure shared, and no waiter's end another's."""
 
 import asyncio
+import time
 
+import httpx
 import pytest
 
+from shared.credentials.tokens import Token, Tokens
 from shared.errors import Unavailable
 from shared.single_flight import SingleFlight
+from shared.worker import Worker
 
 
 class Service:
@@ -88,3 +92,40 @@ async def test_a_deadline_of_one_waiter():
             await flight.run(service)
     service.answer.set()
     assert await patient == 1
+
+
+async def test_a_token_that_is_not_to_be_had_is_asked_for_once():
+    fetched = []
+
+    async def fetch():
+        fetched.append(1)
+        await asyncio.sleep(0)
+        if len(fetched) == 1:
+            raise Unavailable("no")
+        return Token.of("text", time.time() + 3600)
+
+    def answer(request):
+        return httpx.Response(200, text=request.headers["Authorization"])
+
+    async with httpx.AsyncClient(auth=Tokens(fetch), transport=httpx.MockTransport(answer)) as client:
+        first = await asyncio.gather(*(client.get("https://x/") for _ in range(12)), return_exceptions=True)
+        second = await asyncio.gather(*(client.get("https://x/") for _ in range(12)))
+    assert {type(one) for one in first} == {Unavailable}
+    assert {one.text for one in second} == {"Bearer text"}
+    assert len(fetched) == 2
+
+
+async def test_settings_are_read_once_by_all_who_wait_for_them(monkeypatch):
+    read = []
+
+    async def fail():
+        read.append(1)
+        await asyncio.sleep(0)
+        raise Unavailable("the vault gave no usable answer")
+
+    monkeypatch.setattr("shared.worker._read_settings", fail)
+    worker = Worker()
+    for reads in (1, 2):
+        results = await asyncio.gather(*(worker.app() for _ in range(12)), return_exceptions=True)
+        assert {type(one) for one in results} == {Unavailable}
+        assert len(read) == reads

@@ -165,13 +165,13 @@ def _view(truth, *, failed=(), known=None, listed=None, stored=(), adopted=False
         ),
         pytest.param(
             {"truth": _truth(A, unknown=[B]), "failed": [B], "listed": {A: 7, B: 9}, "known": _marks(b=8)},
-            View(_content(None, one=(None, [A])), frozenset(), _marks(a=7, b=9), None, 9),
-            id="instance that cannot be read any more speaks: stored values stay",
+            View(_content(A, one=(A, [A])), frozenset(), _marks(a=7, b=9), A, 7),
+            id="instance that cannot be read any more: its mark stays, the next one speaks",
         ),
         pytest.param(
             {"truth": _truth(A, unknown=[B], is_whole=True), "known": _marks(a=7, b=8), "stored": [A, B]},
-            View(_content(None, one=(None, [A])), frozenset(), _marks(a=7, b=8), None, 8),
-            id="whole study but one that cannot be read: it stays",
+            View(_content(A, one=(A, [A])), frozenset(), _marks(a=7, b=8), A, 7),
+            id="whole study but one that cannot be read: it stays, and does not speak",
         ),
         pytest.param(
             {"truth": _truth(A, is_whole=True), "listed": {A: 7}, "known": _marks(a=6, b=5), "stored": [A, B]},
@@ -191,4 +191,4 @@ def test_marks_that_are_known_are_not_changed():
 
 
 def test_finding_for_metadata_that_cannot_be_had():
-    assert unreadable(_truth(A, unknown=[B])) == {B: [Finding("Metadata", "unreadable-metadata")]}
+    assert unreadable(_truth(A, unknown=[B])) == {B: [Finding("the service gives none", "unreadable-metadata")]}

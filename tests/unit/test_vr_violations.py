@@ -65,8 +65,14 @@ def test_tm(value, expected, found):
         ),
         pytest.param("20210230", "101530", None, [("StudyDate", "invalid-date")], id="date invalid: nothing"),
         pytest.param("202103", "101530", "2021-03", [], id="no day: no time"),
-        pytest.param("20210301", "101560", "2021-03-01T10:15:60+01:00", [], id="second 60"),
-        pytest.param("0001.01.01", "00", "0001-01-01T00:00:00+01:00", [("StudyDate", "irregular-date")], id="year 1"),
+        pytest.param("20210301", "101560", "2021-03-01", [("StudyTime", "leap-second")], id="second 60: date alone"),
+        pytest.param(
+            "0001.01.01",
+            "00",
+            "0001-01-01",
+            [("StudyDate", "irregular-date"), ("StudyDate", "out-of-range")],
+            id="year 1, year 0 by UTC: date alone",
+        ),
     ],
 )
 def test_da_and_tm_together(date, time, expected, found):

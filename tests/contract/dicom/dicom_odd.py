@@ -211,8 +211,6 @@ CHARACTER_SETS += [
     "ISO 2022 IR 100",
     "\\ISO 2022 IR 166",
 ]
-# sets of single bytes in which some bytes mean nothing
-WITH_GAPS = (109, 126, 127, 138, 166)
 ENCODED = [
     b"M\xfcl1",
     b"\xc3\xa9",

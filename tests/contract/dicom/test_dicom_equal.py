@@ -4,6 +4,7 @@ What is left is named here, each with its reason.
 """
 
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -19,6 +20,9 @@ EXAMPLES = ROOT.parent / "shared" / "data"
 UNDEFINED_BYTES = (
     "a byte that the declared set does not define: .NET has characters of the private use area for it, here it is '?'"
 )
+UNDEFINED = re.compile("[\uf700-\uf8ff]")
+# two files of one instance: the service finds no frames in the pixel data of the first and refuses it, not the second
+WITHOUT_FRAMES = {"SC_rgb_jpeg.dcm", "SC_rgb_jpeg_dcmd.dcm"}
 PRIVATE_DICTIONARY = (
     "private elements without a VR of their own: the library's list of them is another one than pydicom's, which has "
     "twice as many creators"
@@ -48,11 +52,12 @@ def outcome(client, data, version):
     return seen
 
 
-def differences(both, files, version):
-    """The names of the files whose outcome differs, with where it does."""
+def differences(both, files, version, expected=lambda theirs: theirs):
+    """The names of the files whose outcome differs from the expected, with where it does."""
     found = {}
     for name, data in files:
         ours, theirs = (outcome(client, data, version) for client in both)
+        theirs = expected(theirs)
         if ours != theirs:
             found[name] = [part for part in theirs.keys() | ours.keys() if ours.get(part) != theirs.get(part)]
     return found
@@ -82,13 +87,13 @@ def test_transfer_syntaxes(both, version):
 @pytest.mark.parametrize("version", [1, 2])
 def test_character_sets(both, version):
     write = Writer()
-    files = {name: write.file(elements) for name, elements in dicom_odd.of_character_sets()}
-    found = differences(both, files.items(), version)
-    assert {name for name in found if not _has_undefined_bytes(name)} == set(), UNDEFINED_BYTES
+    files = ((name, write.file(elements)) for name, elements in dicom_odd.of_character_sets())
+    assert differences(both, files, version, _with_undefined_bytes) == {}, UNDEFINED_BYTES
 
 
-def _has_undefined_bytes(name):
-    return any(f"ISO{sign}IR {number}" in name for sign in "_ " for number in dicom_odd.WITH_GAPS) or "2022" in name
+def _with_undefined_bytes(theirs):
+    """The service's outcome with "?" for the characters that .NET has for undefined bytes of single-byte sets."""
+    return json.loads(UNDEFINED.sub("?", json.dumps(theirs, ensure_ascii=False)))
 
 
 def real_files():
@@ -105,7 +110,7 @@ def test_real_files(both):
         ours, theirs = (outcome(client, path.read_bytes(), 2) for client in both)
         if wrong := [part for part in theirs.keys() | ours.keys() if not _alike(ours.get(part), theirs.get(part))]:
             found[path.name] = {part: (ours.get(part), theirs.get(part)) for part in wrong}
-    assert found == {}, PRIVATE_DICTIONARY
+    assert found.keys() == WITHOUT_FRAMES, PRIVATE_DICTIONARY
 
 
 def _alike(ours, theirs):
