@@ -42,8 +42,6 @@ from shared.sync.twins import give_way
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
-# of the writes of one message
-MOST_REFUSALS = 20
 
 
 class Reconciler:
@@ -79,6 +77,11 @@ class Reconciler:
                     await asyncio.sleep(RERUN_WAIT_S * max(1, reruns) * random.random())
             return await self._pass(attempt, is_rerun=True, is_last=True)
 
+    async def is_superseded(self, change: StudyChange) -> bool:
+        """Whether a later pass has done the work of a message. Reads the study state and nothing else."""
+        state = await self._stores.studies.get(change.study)
+        return not _earlier(state, change) and await self._is_overtaken(change, state)
+
     async def _pass(self, attempt: Attempt, *, is_rerun: bool = False, is_last: bool = False) -> Result:
         change, outcomes = attempt.change, attempt.outcomes
         state = await self._stores.studies.get(change.study)
@@ -86,8 +89,7 @@ class Reconciler:
             return Result(Outcome.PARKED)  # the attempt that failed saw all that this message lists
         if state.fatal_poll and not change.alone:
             raise GoesAlone
-        settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
-        earlier = writers.expected(state.writers, change, settled_before)
+        earlier = _earlier(state, change)
         if not earlier and await self._is_overtaken(change, state):
             return Result(outcomes[0] if outcomes else Outcome.OVERTAKEN)
         async with claiming(self._fhir, self._stores.claims) as claims:
@@ -182,7 +184,7 @@ class Reconciler:
         except (Rejected, VersionConflict) as error:
             if isinstance(error, VersionConflict) and not is_last:
                 raise
-            if isinstance(error, Rejected) and _is_news(attempt, plan, error, is_last=is_last):
+            if isinstance(error, Rejected) and refusals.is_news(attempt, plan, error, is_last=is_last):
                 raise VersionConflict(f"{error}: to be read and tried once more") from None
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await claims.transact(plan.without_observations)
@@ -266,22 +268,15 @@ class Reconciler:
         )
 
 
+def _earlier(state: StudyState, change: StudyChange) -> list[Writer]:
+    """Announced writes that a pass for this message has to look after."""
+    settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
+    return writers.expected(state.writers, change, settled_before)
+
+
 def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     """Instances of ours in an ImagingStudy that may be dose reports."""
     return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
-
-
-def _is_news(attempt: Attempt, plan: Plan, error: Rejected, *, is_last: bool) -> bool:
-    """Whether another pass may end otherwise: the first refusal may be of something that was read, or remembered, and
-    is gone; later ones may name further elements. After the last pass of a delivery only the first refusal is worth
-    another delivery.
-    """
-    attempt.refusals.append(error)
-    if len(attempt.refusals) == 1:
-        return True
-    named = refusals.may_be_left_out(plan.entries, error.elements) - attempt.refused
-    attempt.refused.update(named)
-    return bool(named) and not is_last and len(attempt.refusals) < MOST_REFUSALS
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
