@@ -4,6 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DICOM ?=
 CHAOS ?=
+SCHEDULES ?=
 QUICK ?=
 HAPI ?=
 ON_HAPI := tests/hapi tests/contract $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
@@ -15,7 +16,7 @@ REMOTE ?=
 FUNCTION_PYTHON_VERSION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-hapi test-microsoft chaos lint type fmt bench package audit clean pins docs
+.PHONY: help setup demo up test test-hapi test-microsoft chaos schedules lint type fmt bench package audit clean pins docs
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -53,6 +54,9 @@ test-microsoft: setup ## contracts and flow tests on Microsoft's own programs (o
 
 chaos: setup ## a day under fire, minutes long, and whether FHIR still says what DICOM says; CHAOS="--seconds 600 --seed 1"
 	@$(PY) -m tests.chaos $(if $(REAL),$(ON_MICROSOFT)) $(CHAOS)
+
+schedules: setup ## every order in which workers can do what they do, in minutes; SCHEDULES="--seconds 540 --faults 1"
+	@$(PY) -m tests.schedules $(SCHEDULES)
 
 lint: setup ## ruff: rules and formatting
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

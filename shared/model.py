@@ -231,6 +231,7 @@ class StudyState:
     fatal_poll: the poll of the last message that ended its own process or held it for too long, 0 for none. Later
     messages of the study are worked on alone, until one succeeds.
     written: what was last written of the study, by resource type.
+    offers: sequence of each demographic element that the study offers to its Patient, as its row there says.
     refused: elements that the FHIR server refused, as the study was at poll `refused_at`.
     """
 
@@ -242,6 +243,7 @@ class StudyState:
     parked: bool = False
     fatal_poll: int = 0
     written: Mapping[str, Written] = field(default_factory=dict)
+    offers: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     refused_at: int = 0
     etag: str | None = None
@@ -258,14 +260,16 @@ class Told(NamedTuple):
 class PatientState:
     """Which change each of a Patient's demographics came from, by element, and whether its birth date is ours.
 
-    is_open: such a change no longer counts, and the Patient's other studies have not all been asked yet.
+    open_by: studies that stopped providing an element and have not asked the next provider yet; each asks by itself.
+    is_known: every study that is linked to the Patient has a row of what it offers.
     written: the Patient as it was last written. creating_at: when a study was about to create it (seconds since 1970),
     as long as none has said that it is there.
     """
 
     told: Mapping[str, Told] = field(default_factory=dict)
     birth_date_is_ours: bool = False
-    is_open: bool = False
+    open_by: tuple[str, ...] = ()
+    is_known: bool = False
     written: Written | None = None
     creating_at: int = 0
     etag: str | None = None

@@ -1,18 +1,25 @@
-"""Patient state: which change a Patient's demographics came from. Keyed by a digest, never by the identifier itself."""
+"""Patient state: which change a Patient's demographics came from, and what each of its studies offers.
+
+One partition a Patient, keyed by a digest, never by the identifier itself. One row in it says where the demographics
+came from. One row a study says which elements the study offers, and of which change: so the next provider of an element
+is found with one query, and nobody has to ask all studies of a Patient.
+"""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.model import PatientState, Told, Written
 from shared.storage.calls import read_from
-from shared.storage.table import Table, int64, integer
+from shared.storage.table import Entity, Table, int64, integer
 
 TABLE_NAME = "PatientStateTable"
 ROW_KEY = "Demographics"
+OFFER = "Offer."  # with the Study Instance UID: the key of a study's row
 
 
 class PatientStateStore:
-    """One row a Patient, ETag-guarded."""
+    """The rows of Patients."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -28,7 +35,8 @@ class PatientStateStore:
             return PatientState(
                 told={name: Told(*one) for name, one in json.loads(entity.get("Told") or "{}").items()},
                 birth_date_is_ours=bool(entity.get("BirthDateIsOurs")),
-                is_open=bool(entity.get("IsOpen")),
+                open_by=tuple(json.loads(entity.get("OpenBy") or "[]")),
+                is_known=bool(entity.get("IsKnown")),
                 written=Written(*written) if written else None,
                 creating_at=integer(entity, "CreatingAt"),
                 etag=etag,
@@ -41,8 +49,35 @@ class PatientStateStore:
             "RowKey": ROW_KEY,
             "Told": json.dumps(dict(state.told)),
             "BirthDateIsOurs": state.birth_date_is_ours,
-            "IsOpen": state.is_open,
+            "OpenBy": json.dumps(state.open_by),
+            "IsKnown": state.is_known,
             "Written": json.dumps(state.written),
             "CreatingAt": int64(state.creating_at),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))
+
+    async def offer(self, patient: str, study_instance_uid: str, offers: Mapping[str, int]) -> None:
+        """Say which elements a study offers, each with the sequence of the change that it comes from."""
+        row = {"PartitionKey": patient, "RowKey": OFFER + study_instance_uid, "Offers": json.dumps(dict(offers))}
+        await self._table.upsert(row)
+
+    async def withdraw(self, patient: str, study_instance_uid: str) -> None:
+        """The study offers nothing to this Patient any more."""
+        await self._table.delete(patient, OFFER + study_instance_uid)
+
+    async def offer_of(self, patient: str, study_instance_uid: str) -> dict[str, int] | None:
+        """What one study offers; None when it has no row."""
+        found = await self._table.get(patient, OFFER + study_instance_uid)
+        return self._offers(patient, found[0]) if found else None
+
+    async def offers(self, patient: str) -> dict[str, dict[str, int]]:
+        """What every study offers, by Study Instance UID."""
+        return {
+            str(row["RowKey"]).removeprefix(OFFER): self._offers(patient, row)
+            async for row in self._table.rows(patient)
+            if str(row["RowKey"]).startswith(OFFER)
+        }
+
+    def _offers(self, patient: str, row: Entity) -> dict[str, int]:
+        with read_from(self._table.name, patient):
+            return {str(name): int(sequence) for name, sequence in json.loads(row.get("Offers") or "{}").items()}

@@ -2,13 +2,13 @@
 
 The Patient's own state row remembers the change its demographics came from. It is advanced under its ETag after the
 Patient was written, so of two workers one finds that it was overtaken and runs again. When that change is gone (its
-instance deleted, its study moved to another Patient), the Patient's other studies are looked at again. And a study that
-may have written over the newest change before it found itself overtaken sends the study of that change once more.
+instance deleted, its study moved to another Patient), the next provider is asked (`shared.sync.providers`). And a study
+that may have written over the newest change before it found itself overtaken sends the study of that change once more.
 """
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.dicom.values import Attributes
@@ -20,19 +20,26 @@ from shared.mapping.patient import PatientRules, demographics, lay_patient
 from shared.model import REFUSED_ELEMENT, Finding, PatientState, Told, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.others import OtherStudies
+from shared.sync.providers import reassign
 from shared.sync.replica import check_shown
 from shared.sync.writers import LAST_S
 
 
 @dataclass(frozen=True, slots=True)
 class PatientPlan:
-    """What to do about a study's Patient: the entry to write, if any, and the state to save once it is written."""
+    """What to do about a study's Patient: the entry to write, if any, and the state to save once it is written.
+
+    offers: sequence of each element that the study offers. withdraws: it provided an element that it no longer offers,
+    or offers of an older change only.
+    """
 
     key: str
     target: str
     entry: Entry | None
     state: PatientState
     state_changes: bool
+    offers: Mapping[str, int] = field(default_factory=dict)
+    withdraws: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +92,11 @@ def plan_patient(
         creation = Entry.create(identity, lay_patient(None, identity, ours))
         told = dict.fromkeys(ours, speaker.change)
         is_ours = "birthDate" in ours
-        state_now = replace(state, told=told, birth_date_is_ours=is_ours, is_open=False, creating_at=0)
-        return PatientPlan(identity.key, creation.target, creation, state_now, state_changes=True)
+        state_now = replace(
+            state, told=told, birth_date_is_ours=is_ours, open_by=(), is_known=state.etag is None, creating_at=0
+        )
+        offers = dict.fromkeys(ours, speaker.change.sequence)
+        return PatientPlan(identity.key, creation.target, creation, state_now, state_changes=True, offers=offers)
     if not rules.demographics_follow:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
     # a creator may have died before it could say that the birth date is ours
@@ -100,10 +110,11 @@ def plan_patient(
     laid = lay_patient(stored, identity, said)
     entry = None if same_content(laid, stored) else Entry.update(laid, stored)
     is_ours = birth_date_is_ours and "birthDate" in laid
-    is_open = state.is_open or opens
-    state_now = replace(state, told=told, birth_date_is_ours=is_ours, is_open=is_open, creating_at=0)
-    changes = entry is not None or state_now.is_open or state_now != state
-    return PatientPlan(identity.key, reference(stored), entry, state_now, state_changes=changes)
+    withdraws = opens or speaker.change.study_instance_uid in state.open_by
+    state_now = replace(state, told=told, birth_date_is_ours=is_ours, creating_at=0)
+    changes = entry is not None or withdraws or state_now != state
+    offers = dict.fromkeys(ours, speaker.change.sequence)
+    return PatientPlan(identity.key, reference(stored), entry, state_now, changes, offers, withdraws)
 
 
 async def announce_creation(states: PatientStateStore, plan: PatientPlan | None) -> PatientPlan | None:
@@ -120,35 +131,20 @@ async def announce_creation(states: PatientStateStore, plan: PatientPlan | None)
 async def save_state(
     states: PatientStateStore, plan: PatientPlan, written: Written | None, others: OtherStudies
 ) -> None:
-    """Remember the change that was written. While it is open who has the word, the other studies are asked.
+    """Remember the change that was written. A study that provided what it no longer offers asks the next provider.
 
     A study that left the Patient alone, because of a newer change, looks whether that change still counts: whoever took
-    it back may have asked the other studies before this one was linked.
+    it back may have asked the next provider before this study offered anything.
     """
     if not plan.state_changes:
         if (await states.get(plan.key)).etag != plan.state.etag:
             raise VersionConflict("the Patient's demographics come from another change meanwhile")
         return
     state = replace(plan.state, written=written) if written and plan.entry else plan.state
-    saved = await states.save(plan.key, state)
-    if saved.is_open:
-        await others.of_patient(plan.target)
-        await states.save(plan.key, replace(saved, is_open=False))
-
-
-async def let_go(
-    states: PatientStateStore, patient: str, study_instance_uid: str, subject: str, others: OtherStudies
-) -> None:
-    """A study leaves this Patient, whose reference is `subject`. If its demographics came from that study, the others
-    have to speak for it. Done before the study is written: afterwards nobody would know where it came from.
-    """
-    state = await states.get(patient)
-    left = {name: one for name, one in state.told.items() if one.study_instance_uid != study_instance_uid}
-    if left == state.told:
-        return
-    saved = await states.save(patient, replace(state, told=left, is_open=True))
-    await others.of_patient(subject)
-    await states.save(patient, replace(saved, is_open=False))
+    if plan.withdraws:
+        await reassign(states, plan.key, state, plan.target, others)
+    else:
+        await states.save(plan.key, state)
 
 
 async def give_word_back(states: PatientStateStore, patient: str, others: OtherStudies) -> None:

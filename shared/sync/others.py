@@ -1,7 +1,7 @@
 """Send studies through the queue once more, when a Patient's demographics have to be decided anew."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
@@ -30,10 +30,15 @@ class OtherStudies:
         self._queue = queue
         self._change = change
 
-    async def of_patient(self, patient: str) -> None:
-        """All that are linked to this `Patient/id`."""
+    @property
+    def study_instance_uid(self) -> str:
+        """Of the study that the message is about."""
+        return self._change.study.study_instance_uid
+
+    async def of_patient(self, patient: str, known: Collection[str] = ()) -> None:
+        """All that are linked to this `Patient/id`, but for those already known."""
         for study in await self._fhir.studies_of(patient):
-            for uid in _study_uids(study):
+            for uid in _study_uids(study) - set(known):
                 await self.study(uid)
 
     async def this_one_later(self) -> None:

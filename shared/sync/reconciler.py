@@ -29,10 +29,11 @@ from shared.sync import findings, marks, refusals, writers
 from shared.sync.attempt import Attempt, GoesAlone, Result, Stores
 from shared.sync.claiming import Claims, claiming
 from shared.sync.damage import next_try
-from shared.sync.demographics import announce_creation, give_word_back, let_go, save_state, subject_of
+from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at, needs_whole, seen_at
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
+from shared.sync.providers import leave
 from shared.sync.replica import check_shown, newest, written_by
 from shared.sync.rules import Rules
 from shared.sync.side_by_side import both
@@ -41,8 +42,6 @@ from shared.sync.twins import give_way
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
-# of the writes of one message
-MOST_REFUSALS = 20
 
 
 class Reconciler:
@@ -67,7 +66,7 @@ class Reconciler:
             while reruns < RERUNS:
                 refused = len(attempt.refused)
                 try:
-                    return await self._pass(attempt)
+                    return await self._pass(attempt, is_rerun=bool(attempt.refusals or reruns))
                 except VersionConflict:
                     self._planner.forget()
                     if await give_way(self._fhir, attempt.created, self._others(change)):
@@ -76,17 +75,21 @@ class Reconciler:
                     # some servers name one refused element at a time
                     reruns += len(attempt.refused) == refused
                     await asyncio.sleep(RERUN_WAIT_S * max(1, reruns) * random.random())
-            return await self._pass(attempt, is_last=True)
+            return await self._pass(attempt, is_rerun=True, is_last=True)
 
-    async def _pass(self, attempt: Attempt, *, is_last: bool = False) -> Result:
+    async def is_superseded(self, change: StudyChange) -> bool:
+        """Whether a later pass has done the work of a message. Reads the study state and nothing else."""
+        state = await self._stores.studies.get(change.study)
+        return not _earlier(state, change) and await self._is_overtaken(change, state)
+
+    async def _pass(self, attempt: Attempt, *, is_rerun: bool = False, is_last: bool = False) -> Result:
         change, outcomes = attempt.change, attempt.outcomes
         state = await self._stores.studies.get(change.study)
         if state.fatal_poll and change.part >= 0 and change.poll <= state.fatal_poll:
             return Result(Outcome.PARKED)  # the attempt that failed saw all that this message lists
         if state.fatal_poll and not change.alone:
             raise GoesAlone
-        settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
-        earlier = writers.expected(state.writers, change, settled_before)
+        earlier = _earlier(state, change)
         if not earlier and await self._is_overtaken(change, state):
             return Result(outcomes[0] if outcomes else Outcome.OVERTAKEN)
         async with claiming(self._fhir, self._stores.claims) as claims:
@@ -118,6 +121,10 @@ class Reconciler:
                     self._announce(attempt, state, look, plan), announce_creation(self._stores.patients, plan.patient)
                 )
                 plan = replace(plan, patient=patient)
+                if patient is not None and (
+                    is_rerun or earlier or (patient.key, patient.offers) != (state.patient, state.offers)
+                ):
+                    await self._offer(change, patient)
                 await self._leave_patients(change, state, earlier, stored, plan)
             await self._write(attempt, claims, plan, is_last=is_last)
             if plan.entries:
@@ -177,7 +184,7 @@ class Reconciler:
         except (Rejected, VersionConflict) as error:
             if isinstance(error, VersionConflict) and not is_last:
                 raise
-            if isinstance(error, Rejected) and _is_news(attempt, plan, error, is_last=is_last):
+            if isinstance(error, Rejected) and refusals.is_news(attempt, plan, error, is_last=is_last):
                 raise VersionConflict(f"{error}: to be read and tried once more") from None
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await claims.transact(plan.without_observations)
@@ -200,8 +207,12 @@ class Reconciler:
         now = plan.patient.key if plan.patient is not None else stays
         others = self._others(change)
         for patient in {state.patient, *(writer.patient for writer in earlier)} - {"", now}:
-            uid = change.study.study_instance_uid
-            await let_go(self._stores.patients, patient, uid, subject_of(stored), others)
+            await leave(self._stores.patients, patient, subject_of(stored), others)
+
+    async def _offer(self, change: StudyChange, patient: PatientPlan) -> None:
+        """Before the Patient is written, so that who looks for the next provider finds this study, too."""
+        if self._rules.patient.demographics_follow:
+            await self._stores.patients.offer(patient.key, change.study.study_instance_uid, patient.offers)
 
     def _others(self, change: StudyChange) -> OtherStudies:
         return OtherStudies(self._fhir, self._stores.studies, self._queue, change)
@@ -210,7 +221,7 @@ class Reconciler:
         self, attempt: Attempt, state: StudyState, earlier: list[Writer], look: Look, plan: Plan
     ) -> None:
         """Everything that must be remembered, the study state last."""
-        change, patient = attempt.change, state.patient
+        change, patient, offers = attempt.change, state.patient, state.offers
         unmended = writers.unmended(earlier)
         for written_to in {writer.patient for writer in unmended} - {""}:
             await give_word_back(self._stores.patients, written_to, self._others(change))
@@ -218,10 +229,10 @@ class Reconciler:
             # another delivery of this message may still write what it saw before
             await self._others(change).this_one_later()
         if plan.patient is not None:
-            patient = plan.patient.key
+            patient, offers = plan.patient.key, plan.patient.offers
             await save_state(self._stores.patients, plan.patient, attempt.written.get("Patient"), self._others(change))
         elif plan.outcome is Outcome.REMOVED:
-            patient = ""
+            patient, offers = "", {}
         left = await self._record(change, state, look, plan)
         is_whole = look.truth.is_whole
         if state.parked and is_whole:
@@ -233,6 +244,7 @@ class Reconciler:
             full_poll=max(state.full_poll, change.poll) if is_whole and not look.truth.hidden else state.full_poll,
             writers=writers.confirmed(state.writers, attempt.name, unmended, time.time()),
             patient=patient,
+            offers=offers,
             written=newest(state.written, attempt.written),
             has_records=left,
             parked=state.parked and not is_whole,
@@ -256,22 +268,15 @@ class Reconciler:
         )
 
 
+def _earlier(state: StudyState, change: StudyChange) -> list[Writer]:
+    """Announced writes that a pass for this message has to look after."""
+    settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
+    return writers.expected(state.writers, change, settled_before)
+
+
 def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     """Instances of ours in an ImagingStudy that may be dose reports."""
     return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
-
-
-def _is_news(attempt: Attempt, plan: Plan, error: Rejected, *, is_last: bool) -> bool:
-    """Whether another pass may end otherwise: the first refusal may be of something that was read, or remembered, and
-    is gone; later ones may name further elements. After the last pass of a delivery only the first refusal is worth
-    another delivery.
-    """
-    attempt.refusals.append(error)
-    if len(attempt.refusals) == 1:
-        return True
-    named = refusals.may_be_left_out(plan.entries, error.elements) - attempt.refused
-    attempt.refused.update(named)
-    return bool(named) and not is_last and len(attempt.refusals) < MOST_REFUSALS
 
 
 def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
@@ -279,6 +284,9 @@ def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
     patient = plan.patient
     return bool(
         plan.entries
-        or (patient is not None and (patient.state_changes or patient.key != state.patient))
+        or (
+            patient is not None
+            and (patient.state_changes or (patient.key, patient.offers) != (state.patient, state.offers))
+        )
         or (not state.has_records and (plan.findings or look.failed))
     )

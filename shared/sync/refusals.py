@@ -3,13 +3,17 @@
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from shared.errors import Rejected
 from shared.fhir.bundle import Entry
 from shared.fhir.refusal import keys_in, optional_elements, path_of, without
 from shared.mapping.optional import OPTIONAL
 from shared.model import REFUSED_ELEMENT, Finding, InstanceKey, Outcome, StudyChange, StudyState
+from shared.sync.attempt import Attempt
 from shared.sync.look import Look
 from shared.sync.plan import Plan
 
+# of the writes of one message
+MOST_REFUSALS = 20
 # more would not fit their column; what is forgotten is refused once more
 MOST_REMEMBERED = 50
 
@@ -30,6 +34,19 @@ def remember(state: StudyState, change: StudyChange, refused: Collection[str]) -
     """The state with the elements that the study was written without."""
     kept = tuple(sorted(refused)[:MOST_REMEMBERED])
     return replace(state, refused=kept, refused_at=max(change.poll, state.refused_at) if kept else 0)
+
+
+def is_news(attempt: Attempt, plan: Plan, error: Rejected, *, is_last: bool) -> bool:
+    """Whether another pass may end otherwise: the first refusal may be of something that was read, or remembered, and
+    is gone; later ones may name further elements. After the last pass of a delivery only the first refusal is worth
+    another delivery.
+    """
+    attempt.refusals.append(error)
+    if len(attempt.refusals) == 1:
+        return True
+    named = may_be_left_out(plan.entries, error.elements) - attempt.refused
+    attempt.refused.update(named)
+    return bool(named) and not is_last and len(attempt.refusals) < MOST_REFUSALS
 
 
 def leave_out(plan: Plan, refused: Collection[str], look: Look) -> Plan:

@@ -4,6 +4,7 @@ A message that is delivered again was in a process that ended: it is not worked 
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -110,11 +111,22 @@ class Runner:
 
     async def _work(self, change: StudyChange, *, has_raised: bool) -> Result:
         if change.alone and self._has_process:
-            return await self._alone.run(change)
+            return await self._work_alone(change)
         try:
             return await self._try(change, has_raised=has_raised)
         except GoesAlone:
             return await self._alone.run(change)
+
+    async def _work_alone(self, change: StudyChange) -> Result:
+        """In a process of its own, unless a later pass has done this work: of the messages that were under way in a
+        host that ended many are such, and each process takes seconds.
+        """
+        with contextlib.suppress(SyncError):
+            if await self._reconciler.is_superseded(change):
+                await self._aside.clear_retries(change)
+                event("study_synced", logging.INFO, **_fields_of(change), outcome=Outcome.OVERTAKEN)
+                return Result(Outcome.OVERTAKEN)
+        return await self._alone.run(change)
 
     async def _try(self, change: StudyChange, *, has_raised: bool) -> Result:
         started = time.monotonic()

@@ -150,16 +150,16 @@ async def test_a_conflict_while_leaving_a_patient(stack, fresh_projection, monke
     await stack.drain()
     await stack.delete(study_uid(2))
     m = await polled(stack)
-    orig = reconciler.let_go
+    orig = reconciler.leave
     done = []
 
-    async def let_go(*a):
+    async def leave(*a):
         if not done:
             done.append(1)
             raise VersionConflict("lost")
         return await orig(*a)
 
-    monkeypatch.setattr(reconciler, "let_go", let_go)
+    monkeypatch.setattr(reconciler, "leave", leave)
     await stack.run(*m)
     await stack.drain()
     await assert_in_step(stack, fresh_projection)
@@ -212,7 +212,7 @@ async def test_the_word_taken_while_it_is_open(stack, fresh_projection, monkeypa
     await stack.drain()
     await inst(stack, 1, 1, 2)  # A steps back to 1
     ma = await polled(stack)
-    kill_once(monkeypatch, OtherStudies, "of_patient")
+    kill_once(monkeypatch, OtherStudies, "study")
     await killed(stack, ma)
     await stack.run(*mb)
     await stack.run(*ma)
@@ -436,7 +436,7 @@ async def test_the_word_left_open_by_a_crash(stack, fresh_projection, monkeypatc
     await stack.drain()
     await inst(stack, 1, 1, 2)
     ma = await polled(stack)
-    kill_once(monkeypatch, OtherStudies, "of_patient")
+    kill_once(monkeypatch, OtherStudies, "study")
     await killed(stack, ma)
     await stack.run(*ma)
     await stack.drain()
@@ -454,7 +454,7 @@ async def test_the_word_taken_while_a_study_leaves(stack, fresh_projection, monk
     await stack.delete(study_uid(1))
     ma = await polled(stack)
     # killed before DELETE is not the point: only look_again is lost
-    kill_once(monkeypatch, OtherStudies, "of_patient")
+    kill_once(monkeypatch, OtherStudies, "study")
     await killed(stack, ma)
     await stack.run(*mb)
     await stack.run(*ma)

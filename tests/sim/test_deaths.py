@@ -36,6 +36,7 @@ class World:
         self.most_at_once = self.under_way = 0
         self._endings = list(endings)
         self.reconcile = reconcile or self._synced
+        self.superseded = False
         loop = asyncio.get_running_loop()
         self.runner = Runner(
             self,
@@ -48,6 +49,9 @@ class World:
             limit_s=LIMIT_S,
             work_alone=self._work,
         )
+
+    async def is_superseded(self, _):
+        return self.superseded
 
     async def _synced(self, _):
         return Result(Outcome.CREATED)
@@ -92,6 +96,15 @@ def virtually(test):
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__
     return run
+
+
+@virtually
+async def test_a_message_whose_work_was_done_meanwhile_needs_no_process():
+    world = World()
+    await world.runner.run(CHANGE.to_json(), 2)
+    world.superseded = True
+    assert await world.until_quiet() == 1
+    assert (world.alone, world.codes(), world.codes(ErrorTable.TRANSIENT_RETRY)) == ([], [], [])
 
 
 @virtually

@@ -1,0 +1,160 @@
+"""What is tried: archives of a few studies, what happens to them, and how many workers there are."""
+
+import json
+from dataclasses import dataclass
+
+from shared.model import DEFAULT_PARTITION, InstanceKey, StudyKey
+from tests.builders import series_uid, sop_uid, study_uid
+from tests.flow.life import linked
+from tests.schedules.world import ALL_GUARDS, Guards, World
+from tests.stack import normalised
+from tests.unit.datasets import dataset
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def study(number):
+    return StudyKey(DEFAULT_PARTITION, study_uid(number))
+
+
+def instance(number, place=1):
+    return InstanceKey(series_uid(number, 1), sop_uid(number, 1, place))
+
+
+def content(number, place=1, **attributes):
+    key = instance(number, place)
+    values = {
+        "StudyInstanceUID": study_uid(number),
+        "SeriesInstanceUID": key.series_instance_uid,
+        "SOPInstanceUID": key.sop_instance_uid,
+        "SOPClassUID": CT,
+        "PatientID": "A",
+        "PatientName": {"Alphabetic": f"Name{number}"},
+        "Modality": "CT",
+        "InstanceNumber": place,
+        "StudyDescription": f"d{number}.{place}",
+    }
+    return dataset(**(values | attributes))
+
+
+def stored(number, place=1, **attributes):
+    """The instance is stored, or replaced by one that says something else."""
+
+    def step(world):
+        world.sequence += 1
+        world.dicom.put(study(number), instance(number, place), content(number, place, **attributes))
+        world.newest[study(number), instance(number, place)] = world.sequence
+        world.change(study(number), {instance(number, place): world.sequence})
+
+    return step
+
+
+def deleted(number, place=1):
+    """The instance is deleted."""
+
+    def step(world):
+        world.sequence += 1
+        world.dicom.take_away(study(number), instance(number, place))
+        world.change(study(number), {instance(number, place): world.sequence})
+
+    return step
+
+
+def looked_at(number):
+    """Somebody asks for a whole read of the study."""
+
+    def step(world):
+        world.change(study(number), {})
+
+    return step
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`begun`: stored and synced before anything is tried. `at_once`: happened before the first worker looks. `steps`:
+    happen in this order, each at any moment.
+    """
+
+    name: str
+    begun: tuple = ()
+    at_once: tuple = ()
+    steps: tuple = ()
+    workers: int = 2
+    faults: int = 1
+    most_messages: int = 40
+    guards: Guards = ALL_GUARDS
+
+    def begin(self, world):
+        """Bring a new world to where schedules begin."""
+        if self.begun:
+            if self.name not in _BEGUN:
+                _BEGUN[self.name] = _run(self.begun).saved()
+            world.restore(_BEGUN[self.name])
+        for step in self.at_once:
+            step(world)
+
+    def wrong(self, world):
+        """What is wrong at the end of a schedule; empty when nothing is."""
+        if world.queue.poison:
+            return "a message is poison"
+        if self.name not in _EXPECTED:
+            _EXPECTED[self.name] = _content(_projection(self))
+        found, expected = _content(world), _EXPECTED[self.name]
+        if found != expected:
+            return f"FHIR says {json.dumps(found)}\nand should say {json.dumps(expected)}"
+        return ""
+
+    def unbounded(self, world):
+        """What has no end; empty when everything has."""
+        return "messages without end" if world.queue.sent > self.most_messages else ""
+
+
+_BEGUN = {}
+_EXPECTED = {}
+
+
+def _content(world):
+    return linked(normalised(list(world.fhir.resources.values())))
+
+
+def _run(steps):
+    """A world in which one worker did these steps, one after the other, and nothing went wrong."""
+    world = World(Scenario("plain", workers=1, faults=0))
+    for step in steps:
+        step(world)
+        _drain(world)
+    return world
+
+
+def _drain(world):
+    while choices := world.choices():
+        world.apply(choices[0])
+
+
+def _projection(scenario):
+    """What an app that starts from nothing makes of the archive as it is in the end."""
+    world = World(Scenario("plain", workers=1, faults=0))
+    for step in (*scenario.begun, *scenario.at_once, *scenario.steps):
+        step(world)
+    world.queue.waiting.clear()
+    for one in dict.fromkeys(one for one, _ in world.dicom.instances):
+        world.change(one, {key: world.newest[one, key] for other, key in world.dicom.instances if other == one})
+        _drain(world)
+    return world
+
+
+NEW_PATIENT = Scenario("two new studies of one new patient", at_once=(stored(1), stored(2)))
+ONE_STUDY = Scenario("two changes of one new study", at_once=(stored(1), stored(1, 2)))
+DELETED = Scenario(
+    "the newest of three studies of a patient goes", begun=(stored(1), stored(2), stored(3)), steps=(deleted(3),)
+)
+RELINKED = Scenario(
+    "a study gets another patient while one of its old patient changes",
+    begun=(stored(1), stored(2)),
+    at_once=(stored(2, PatientID="B"),),
+    steps=(stored(1, 2),),
+)
+REMOVED = Scenario(
+    "a study goes while an image of it comes", begun=(stored(1),), steps=(stored(1, 2), deleted(1), deleted(1, 2))
+)
+ALL = (NEW_PATIENT, ONE_STUDY, DELETED, RELINKED, REMOVED)
