@@ -25,7 +25,9 @@ TREE = {
 
 def _classes():
     return {
-        name: value for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.SyncError)
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.SyncError)
     }
 
 
