@@ -77,7 +77,9 @@ def _side(item):
     if CONTRACTS not in item.path.parents or not hasattr(item, "callspec"):
         return None
     sides = {"microsoft": True, "func": True, "stand-in": False}
-    return next((sides[value] for value in item.callspec.params.values() if value in sides), None)
+    return next(
+        (sides[value] for value in item.callspec.params.values() if isinstance(value, str) and value in sides), None
+    )
 
 
 def pytest_terminal_summary(terminalreporter, config):
