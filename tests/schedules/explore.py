@@ -48,13 +48,14 @@ def walk(scenario, seed):
     choose = Random(seed)
     with without_chance():
         world = World(scenario)
-        while choices := world.choices():
-            faults = [one for one in choices if one[0] not in PLAIN]
-            plain = [one for one in choices if one[0] in PLAIN]
-            world.apply(choose.choice(faults if faults and choose.random() < FAULT_PART else plain or faults))
-        wrong = scenario.wrong(world)
-        world.close()
-    return world, wrong
+        try:
+            while choices := world.choices():
+                faults = [one for one in choices if one[0] not in PLAIN]
+                plain = [one for one in choices if one[0] in PLAIN]
+                world.apply(choose.choice(faults if faults and choose.random() < FAULT_PART else plain or faults))
+            return world, scenario.wrong(world)
+        finally:
+            world.close()
 
 
 class _Search:

@@ -144,8 +144,8 @@ class MemoryDicom(Rows):
         del seen_at
         return await self._world.step("dicom.study", lambda: self._of(study) or None, writes=False)
 
-    async def instance_metadata(self, study, key, seen_at):
-        del seen_at
+    async def instance_metadata(self, study, key, seen_at, *, is_repeated=True):
+        del seen_at, is_repeated
         found = await self._world.step("dicom.instance", lambda: self.instances.get((study, key)), writes=False)
         return None if found is None else [found]
 

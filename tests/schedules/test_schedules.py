@@ -19,14 +19,13 @@ def test_schedules_by_chance(scenario):
         assert wrong == "", f"seed {seed}"
 
 
-@pytest.mark.parametrize("guard", ["etag", "if_match"])
-def test_a_guard_that_is_taken_away_is_noticed(guard):
-    """A search that cannot fail shows nothing."""
-    guards = Guards(**{guard: False})
+def test_a_guard_that_is_taken_away_is_noticed():
+    """Without the ETag of the state rows. A search that cannot fail shows nothing."""
+    guards = Guards(etag=False)
     wrong = (
         (scenario.name, seed)
         for seed in range(WALKS)
         for scenario in ALL
-        if walk(replace(scenario, name=f"{scenario.name} without {guard}", guards=guards, faults=seed % 3), seed)[1]
+        if walk(replace(scenario, name=f"{scenario.name} without ETag", guards=guards, faults=seed % 3), seed)[1]
     )
     assert next(wrong, None), "some schedule"

@@ -296,11 +296,12 @@ class World:
         waiting = self._abandoned + [(worker.task, worker.calls) for worker in self.workers if worker.task]
         for _, calls in waiting:
             for call in calls.values():
-                call.future.set_exception(Over())
+                if not call.future.done():
+                    call.future.set_exception(Over())
         self.loop.run_until_idle()
         for task, _ in waiting:
-            assert task.done()
-            task.exception()
+            if task.done() and not task.cancelled():
+                task.exception()
 
 
 @contextlib.contextmanager
