@@ -7,7 +7,7 @@ CHAOS ?=
 SCHEDULES ?=
 QUICK ?=
 HAPI ?=
-ON_HAPI := tests/hapi tests/contract $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
+ON_HAPI := tests/hapi tests/contract/fhir_server $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
 	tests/hosts
 REAL ?=
 ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py parked.py dose.py laws.py twins.py)

@@ -1,5 +1,6 @@
 """A study in a process of its own, on the real parts of the stack."""
 
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 
 from shared.errors import Raised
 from shared.model import StudyChange
+from shared.storage import creation_claim
 from shared.sync.others import look_again
 from tests.builders import make_instance, study_uid
 from tests.hosts.real_host import SITE
@@ -29,6 +31,11 @@ def fatal(monkeypatch, tmp_path):
         monkeypatch.setenv("FATAL", f'{{"{study_uid(1)}": "{how}"}}' if how else "{}")
 
     return say
+
+
+async def claims_end():
+    """Those of a process that ended are left to expire."""
+    await asyncio.sleep(creation_claim.EXPIRES_AFTER.total_seconds() + 0.5)
 
 
 async def test_it_writes_what_a_worker_writes_and_says_so_here(stack, fresh_projection, caplog):
@@ -54,6 +61,7 @@ async def test_a_study_that_ended_its_process_goes_alone_until_it_succeeds(stack
     [later] = await changes(stack)
     assert await stack.run(later.to_json()) == ["parked"]
     fatal(None)
+    await claims_end()
     await stack.store(make_instance(1, 1, 3))
     assert (await stack.drain()) == {"created": 1}
     assert await stack.rows(FAILED) == []
@@ -68,6 +76,7 @@ async def test_it_can_be_retried_by_hand(stack, fatal):
     fatal("exit")
     await stack.run(replace(change, alone=True).to_json())
     fatal(None)
+    await claims_end()
     assert await stack.run(look_again(change.study, 0).to_json()) == ["created"]
     assert await stack.rows(FAILED) == []
 
