@@ -62,13 +62,13 @@ class Stack:
 
     # DICOM
 
-    async def store(self, *datasets, version="v2"):
+    async def store(self, *datasets, version="v2", partition=None):
         parts = b"".join(
             b"--%s\r\nContent-Type: application/dicom\r\n\r\n%s\r\n" % (BOUNDARY.encode(), part10(dataset))
             for dataset in datasets
         )
         answer = await self.http.post(
-            f"{self.dicom}/{version}/studies",
+            f"{self.dicom}/{version}{_below(partition)}/studies",
             content=parts + b"--%s--" % BOUNDARY.encode(),
             headers={
                 "Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}',
@@ -77,13 +77,13 @@ class Stack:
         )
         assert answer.status_code in (200, 202), (answer.status_code, answer.text)
 
-    async def delete(self, path):
-        answer = await self.http.delete(f"{self.dicom}/v2/studies/{path}")
+    async def delete(self, path, partition=None):
+        answer = await self.http.delete(f"{self.dicom}/v2{_below(partition)}/studies/{path}")
         assert answer.status_code == 204, answer.text
 
-    async def bulk_update(self, study, **dataset):
+    async def bulk_update(self, study, partition=None, **dataset):
         body = {"studyInstanceUids": [study], "changeDataset": dataset}
-        answer = await self.http.post(f"{self.dicom}/v2/studies/$bulkUpdate", json=body)
+        answer = await self.http.post(f"{self.dicom}/v2{_below(partition)}/studies/$bulkUpdate", json=body)
         assert answer.status_code == 202, answer.text
         operation = answer.json()["href"]
         for _ in range(100):
@@ -191,6 +191,10 @@ class Stack:
 
     async def forget(self, table):
         await self.tables.delete_table(self.name + table)
+
+
+def _below(partition):
+    return f"/partitions/{partition}" if partition else ""
 
 
 def normalised(resources):

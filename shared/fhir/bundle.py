@@ -138,6 +138,20 @@ def check_answer(entries: Sequence[Entry], answer: Any) -> list[Answer]:
     return [_checked(entry, response) for entry, response in zip(entries, answers, strict=False)]
 
 
+def check_unchanged(entries: Iterable[Entry], found: Iterable[Resource]) -> None:
+    """Raise VersionConflict unless each resource that these entries delete is `found` in the version that was read."""
+    versions = {reference(resource): _version_of(resource) for resource in found}
+    for entry in entries:
+        if entry.before is None or versions.get(entry.url, "") != _version_of(entry.before):
+            raise VersionConflict(f"somebody else changed the {entry.resource_type} that was to be deleted")
+
+
+def _version_of(resource: Mapping[str, Any]) -> str | None:
+    """`meta.versionId`; None where a server keeps no versions."""
+    meta = resource.get("meta")
+    return meta.get("versionId") if isinstance(meta, Mapping) else None
+
+
 def _fits(entries: Sequence[Entry]) -> bool:
     if any(entry.url == CREATED_ALONE for entry in entries[:-1]):
         return False

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
-from shared.fhir.bundle import Answer, Entry, bundles, check_answer, resolved, transaction
+from shared.fhir.bundle import Answer, Entry, bundles, check_answer, check_unchanged, resolved, transaction
 from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
 from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
@@ -83,6 +83,7 @@ class FhirClient:
         created: dict[str, str] = {}
         for bundle in bundles(entries):
             some = [resolved(entry, created) for entry in bundle]
+            await self._check_deletes(some)
             # a refused bundle that was throttled was not carried out; what any other failure left behind has to be read
             # first, and so has what became of the other entries where one failed alone
             answer = check_answer(some, await repeated(partial(self._transact, some), Throttled))
@@ -90,6 +91,19 @@ class FhirClient:
             created |= {entry.full_url: one.reference for entry, one in answered if entry.full_url}
             answers += answer
         return answers
+
+    async def _check_deletes(self, entries: Sequence[Entry]) -> None:
+        """Raise VersionConflict where a resource to be deleted is not what was read any more: no server guards deletes
+        within a transaction, so what somebody else added meanwhile would go too.
+        """
+        deletes = [entry for entry in entries if entry.method == "DELETE"]
+        by_type: dict[str, list[Entry]] = {}
+        for entry in deletes:
+            by_type.setdefault(entry.resource_type, []).append(entry)
+        for resource_type, some in by_type.items():
+            for part in (some[place : place + MOST_VALUES] for place in range(0, len(some), MOST_VALUES)):
+                ids = ",".join(entry.url.partition("/")[2] for entry in part)
+                check_unchanged(part, await self._search(resource_type, (("_id", ids),)))
 
     async def _transact(self, entries: Sequence[Entry]) -> Any:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)

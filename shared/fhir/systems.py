@@ -50,3 +50,5 @@ SERIAL_NUMBER = "SNO"
 PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 # https://hl7.org/fhir/R4/extension-data-absent-reason.html
 DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+# extension of this app: a source of an ImagingStudy, of a series or an instance in it; see shared/mapping/sources.py
+SOURCE = "urn:dicom-fhir-sync:source"

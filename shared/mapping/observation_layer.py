@@ -57,17 +57,17 @@ class StoredObservations:
         return [*self.ours.values(), *self.surplus, *self.of_dicom_cast]
 
 
-def sorted_out(resources: Iterable[Resource], source: str, *, with_dicom_cast: bool) -> StoredObservations:
+def sorted_out(resources: Iterable[Resource], sources: Collection[str], *, with_dicom_cast: bool) -> StoredObservations:
     """The Observations that carry the identifier of a study, by whose they are; those of others are left out.
 
-    Ours have `meta.source`, since others may write by the same guide. with_dicom_cast: the study is one that DICOM Cast
-    may have written.
+    Ours have one of `sources` as `meta.source`, since others may write by the same guide. with_dicom_cast: the study is
+    one that DICOM Cast may have written.
     """
     ours: dict[Key, Resource] = {}
     surplus, of_dicom_cast = [], []
     for resource in sorted(resources, key=lambda one: str(one["id"])):
         key = _key_of(resource)
-        if key is not None and source_of(resource) == source:
+        if key is not None and source_of(resource) in sources:
             if key in ours:
                 surplus.append(resource)
             ours.setdefault(key, resource)

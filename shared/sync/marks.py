@@ -14,6 +14,7 @@ from shared.model import InstanceKey
 SERIES_BYTES = 4
 INSTANCE_BYTES = 8
 STUDY = b""
+UNKNOWN = -1  # of an instance that was never there
 Marks = Mapping[bytes, int]
 
 
@@ -53,7 +54,7 @@ def merge(
     merged = dict(marks)
     for key in unknown:
         name = digest(key)
-        known = merged.get(name, -1)
+        known = merged.get(name, UNKNOWN)
         merged[name] = _mark(max(sequence_of(known), listed.get(key, 0)), there=is_there(known))
     for keys, are_there in ((there, True), (gone, False)):
         for key in keys:

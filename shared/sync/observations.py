@@ -19,6 +19,7 @@ from shared.mapping.observation_layer import (
     sorted_out,
     taken_over,
 )
+from shared.mapping.sources import handed_over
 from shared.model import Finding, Written
 from shared.sync.claiming import Claims
 from shared.sync.replica import check_shown
@@ -47,10 +48,12 @@ class ObservationsOf:
         stored: Resource | None,
         source: str,
         written: Written | None,
+        others: Collection[str] = (),
     ) -> None:
         self._claims = claims
         self._study = study
         self._source = source
+        self._sources = frozenset((source, *others))
         self._written = written
         self._may_be_of_dicom_cast = stored is None or source_of(stored) == source
 
@@ -74,12 +77,14 @@ class ObservationsOf:
         """They follow their study to another Patient."""
         return _relinks((await self._stored()).everything, links)
 
-    async def plan_removal(self, unread: Collection[str]) -> list[Entry]:
-        """No report of ours is left."""
+    async def plan_removal(self, unread: Collection[str], heir: str = "") -> list[Entry]:
+        """No report of ours is left. heir: the source that what stays is from now on, where it was ours."""
         stored = await self._stored()
         kept = _kept(stored, unread)
         gone = [one for key, one in stored.ours.items() if key not in kept]
-        return _deletes([*gone, *stored.surplus, *(() if unread else stored.of_dicom_cast)])
+        inherited = [stored.ours[key] for key in kept if heir and source_of(stored.ours[key]) == self._source]
+        updates = [Entry.update(handed_over(one, heir), one) for one in inherited]
+        return [*updates, *_deletes([*gone, *stored.surplus, *(() if unread else stored.of_dicom_cast)])]
 
     async def _stored(self) -> StoredObservations:
         identity = by_identifier(OBSERVATION, self._study.system, self._study.value)
@@ -88,7 +93,7 @@ class ObservationsOf:
         return self._sorted_out(found)
 
     def _sorted_out(self, resources: Iterable[Resource]) -> StoredObservations:
-        return sorted_out(resources, self._source, with_dicom_cast=self._may_be_of_dicom_cast)
+        return sorted_out(resources, self._sources, with_dicom_cast=self._may_be_of_dicom_cast)
 
 
 def _plan(

@@ -53,6 +53,21 @@ class OtherStudies:
             for study in await self._states.partitions_of(study_instance_uid):
                 await self._queue.send(look_again(study, self._change.poll))
 
+    async def other_partitions(self) -> None:
+        """The study itself, in every other data partition that it was written for: what it has there may have been
+        taken out, or is to be provided by that one from now on.
+        """
+        for study in await self._elsewhere():
+            await self._queue.send(look_again(study, self._change.poll))
+
+    async def patients_elsewhere(self) -> set[str]:
+        """The Patients that the study has in other data partitions."""
+        return {(await self._states.get(study)).patient for study in await self._elsewhere()}
+
+    async def _elsewhere(self) -> list[StudyKey]:
+        found = await self._states.partitions_of(self.study_instance_uid)
+        return [study for study in found if study != self._change.study]
+
 
 def _study_uids(study: Resource) -> set[str]:
     return {

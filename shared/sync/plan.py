@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from shared.dicom.values import Attributes
+from shared.dicom.values import Attributes, Dataset
 from shared.fhir.bundle import Entry
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.fhir.ownership import same_content, source_of
@@ -14,6 +14,7 @@ from shared.mapping.dicom_cast import mend_dicom_cast
 from shared.mapping.dose.observations import DoseContent, map_reports
 from shared.mapping.observation_layer import DoseLinks
 from shared.mapping.patient import patient_identity
+from shared.mapping.sources import Shared, handed_over
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
     Laid,
@@ -28,9 +29,11 @@ from shared.mapping.study_layer import (
 )
 from shared.model import Finding, InstanceKey, Outcome, PatientState, StudyKey, Told, Written
 from shared.storage.patient_state import PatientStateStore
+from shared.storage.study_state import StudyStateStore
 from shared.sync import marks
 from shared.sync.claiming import Claims
 from shared.sync.demographics import PatientPlan, Speaker, plan_patient, subject_of
+from shared.sync.holders import Known, represented, shared_by
 from shared.sync.look import Look
 from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
 from shared.sync.rules import Rules
@@ -43,7 +46,8 @@ from shared.sync.view import View
 class Plan:
     """Entries to carry out in this order, what the study then was, the Patient it belongs to, and what was found.
 
-    devices: what the Devices are referred to as; endpoint: the same of the Endpoint.
+    devices: what the Devices are referred to as; endpoint: the same of the Endpoint. gives_up: whether the source
+    has instances no more, which others may have.
     """
 
     outcome: Outcome
@@ -52,6 +56,7 @@ class Plan:
     findings: Mapping[InstanceKey, Collection[Finding]] = field(default_factory=dict)
     devices: Mapping[Equipment, str] = field(default_factory=dict)
     endpoint: str = ""
+    gives_up: bool = False
 
     @property
     def without_observations(self) -> list[Entry]:
@@ -72,16 +77,20 @@ class Linked:
 class Stored:
     """The study as FHIR has it.
 
-    written: what was last written of it, by resource type. adopted: written when nothing was remembered yet. is_new:
-    never written by anybody. is_unsure: an earlier attempt may have written the study and not its Observations.
+    known: what is remembered of it. written: what was last written of it, by resource type. is_new: never written by
+    anybody. is_unsure: an earlier attempt may have written the study and not its Observations.
     """
 
-    study: StudyKey
+    known: Known
     resource: Resource | None
     written: Mapping[str, Written]
-    adopted: bool
     is_new: bool
     is_unsure: bool
+
+    @property
+    def study(self) -> StudyKey:
+        """Its key."""
+        return self.known.study
 
     @property
     def may_have_observations(self) -> bool:
@@ -92,7 +101,8 @@ class Stored:
 class Planner:
     """Remembers the Endpoint and the Devices; everything else is read for each plan."""
 
-    def __init__(self, patients: PatientStateStore, rules: Rules) -> None:
+    def __init__(self, studies: StudyStateStore, patients: PatientStateStore, rules: Rules) -> None:
+        self._studies = studies
         self._patients = patients
         self._rules = rules
         self._shared = SharedResources(rules.dicom_endpoint)
@@ -109,21 +119,33 @@ class Planner:
 
     async def plan(self, claims: Claims, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
         """What to write. Nothing is written here. refused: elements that the FHIR server refuses."""
-        view, resource = look.view, stored.resource
-        if not view.content.series and (resource is None or not self._concerns(resource, view)):
+        resource, service = stored.resource, self._rules.source
+        if not look.view.content.series and (resource is None or not self._concerns(resource, look.view)):
             return await self._leftovers(claims, stored)
+        shared = await shared_by(self._studies, claims, service, stored.known, resource, look.view)
+        plan = await self._plan(claims, stored, look, shared, refused)
+        return replace(plan, gives_up=shared.gives_up if shared else resource is not None and bool(look.view.gone))
+
+    async def _plan(
+        self, claims: Claims, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]
+    ) -> Plan:
+        resource = stored.resource
+        view, reports = represented(look, shared)
         found: list[Finding] = []
-        dose = self._dose(stored.study, look)
+        dose = self._dose(stored.study, reports)
         linked = await self._linked(claims, stored.study, view, dose, found, refused)
         links, devices, patient = linked.links, linked.links.devices, linked.patient
         laid = lay_study(self._base(stored), view.content, view.gone, links, self._rules.default_zone)
         if laid.resource is None or not any(marks.is_there(mark) for mark in view.marks.values()):
-            return await self._removal(claims, stored, laid.resource, links)
+            return await self._removal(claims, stored, laid.resource, links, shared)
+        if shared is not None:
+            laid = replace(laid, resource=shared.marked(laid.resource, links.endpoint))
+        assert laid.resource is not None  # noqa: S101 - what is there is listed
         study = _study_entry(stored.study, resource, laid.resource)
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
         dose_links = DoseLinks(self._rules.source, target, subject_of(laid.resource), devices)
-        unread = {key.sop_instance_uid for key in reports_of(laid.resource) - set(look.reports or ())}
-        observations = await self._observations(claims, stored, dose, unread, dose_links)
+        unread = {key.sop_instance_uid for key in reports_of(laid.resource) - set(reports or ())}
+        observations = await self._observations(claims, stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
         findings = _all_findings(laid, look, found, observations)
@@ -161,7 +183,7 @@ class Planner:
         """Nothing to do for the study; an earlier attempt may have removed it and not its Observations."""
         if stored.resource is not None or not stored.is_unsure:
             return Plan(Outcome.UNCHANGED)
-        entries = await self._observations_of(claims, stored).plan_removal(())
+        entries = await self._observations_of(claims, stored, None).plan_removal(())
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
     def _concerns(self, stored: Resource, view: View) -> bool:
@@ -171,19 +193,30 @@ class Planner:
     def _base(self, stored: Stored) -> Resource:
         if stored.resource is None:
             return new_study(study_identity(stored.study.study_instance_uid), self._rules.source)
-        return mend_dicom_cast(stored.resource) if stored.adopted else stored.resource
+        return mend_dicom_cast(stored.resource) if stored.known.adopted else stored.resource
 
-    async def _removal(self, claims: Claims, stored: Stored, rest: Resource | None, links: Links) -> Plan:
-        """No instance of ours is left: what we created goes, of what holds something of others only our part."""
-        resource = stored.resource
+    async def _removal(
+        self, claims: Claims, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None
+    ) -> Plan:
+        """No instance of ours is left: what we created goes, of what holds something of others only our part. What
+        another source of ours or of an app like this one has stays as it is, and is that one's from now on.
+        """
+        resource, service = stored.resource, self._rules.source
         if resource is None:
             return Plan(Outcome.UNCHANGED)
+        left = shared.without_source if shared else None
+        heirs = left.services if left and rest else []
+        heir = heirs[0] if heirs and service not in heirs else ""
         unread = {key.sop_instance_uid for key in reports_of(rest)}
-        observations = self._observations_of(claims, stored)
-        entries = await observations.plan_removal(unread) if stored.may_have_observations else []
-        if rest is None and source_of(resource) == self._rules.source:
+        observations = self._observations_of(claims, stored, shared)
+        entries = await observations.plan_removal(unread, heir) if stored.may_have_observations else []
+        if rest is None and source_of(resource) == service:
             return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
-        rest = without_our_part(rest or without_series(resource), links.endpoint)
+        if not heirs or rest is None:
+            rest = without_our_part(rest or without_series(resource), links.endpoint)
+        elif heir and source_of(rest) == service:
+            rest = handed_over(rest, heir)
+        rest = left.marked(rest, links.endpoint) if left else rest
         entries += [] if same_content(rest, resource) else [Entry.update(rest, resource)]
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
@@ -196,17 +229,23 @@ class Planner:
     async def _state_of(self, patient: ByIdentifier | None) -> PatientState:
         return await self._patients.get(patient.key) if patient else PatientState()
 
-    def _dose(self, study: StudyKey, look: Look) -> DoseContent | None:
+    def _dose(self, study: StudyKey, reports: Mapping[InstanceKey, Dataset] | None) -> DoseContent | None:
         """What the reports say; None where nothing about them changed or nobody asks."""
-        if look.reports is None or not self._rules.generate_observations:
+        if reports is None or not self._rules.generate_observations:
             return None
         rules, uid = self._rules, study.study_instance_uid
-        return map_reports(look.reports.values(), uid, rules.default_zone, with_events=rules.generate_events)
+        return map_reports(reports.values(), uid, rules.default_zone, with_events=rules.generate_events)
 
     async def _observations(
-        self, claims: Claims, stored: Stored, dose: DoseContent | None, unread: Collection[str], links: DoseLinks
+        self,
+        claims: Claims,
+        stored: Stored,
+        dose: DoseContent | None,
+        unread: Collection[str],
+        links: DoseLinks,
+        shared: Shared | None,
     ) -> ObservationPlan:
-        observations = self._observations_of(claims, stored)
+        observations = self._observations_of(claims, stored, shared)
         if dose is not None and (dose.observations or stored.may_have_observations):
             return await observations.plan(dose, unread, links, is_new=stored.is_new)
         moved = stored.resource is not None and subject_of(stored.resource) != links.subject
@@ -214,9 +253,10 @@ class Planner:
             return ObservationPlan(await observations.plan_relink(links))
         return ObservationPlan()
 
-    def _observations_of(self, claims: Claims, stored: Stored) -> ObservationsOf:
-        identity = study_identity(stored.study.study_instance_uid)
-        return ObservationsOf(claims, identity, stored.resource, self._rules.source, stored.written.get(OBSERVATION))
+    def _observations_of(self, claims: Claims, stored: Stored, shared: Shared | None) -> ObservationsOf:
+        identity, written = study_identity(stored.study.study_instance_uid), stored.written.get(OBSERVATION)
+        others = shared.others if shared else ()
+        return ObservationsOf(claims, identity, stored.resource, self._rules.source, written, others)
 
 
 def _equipment(view: View, dose: DoseContent | None) -> list[Equipment]:

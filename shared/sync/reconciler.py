@@ -30,6 +30,7 @@ from shared.sync.attempt import Attempt, GoesAlone, Result, Stores
 from shared.sync.claiming import Claims, claiming
 from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
+from shared.sync.holders import Known
 from shared.sync.look import Look, Memory, look_at, needs_whole, seen_at
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
@@ -53,7 +54,7 @@ class Reconciler:
         self._stores = stores
         self._queue = queue
         self._rules = rules
-        self._planner = Planner(stores.patients, rules)
+        self._planner = Planner(stores.studies, stores.patients, rules)
         # an optimisation only: of two passes of one process over one study, one would have to run again
         self._locks: WeakValueDictionary[StudyKey, asyncio.Lock] = WeakValueDictionary()
 
@@ -109,7 +110,8 @@ class Reconciler:
             look = await look_at(self._dicom, change, memory, self._rules, whole)
             is_new = stored is None and state.etag is None
             is_unsure = bool(earlier) or state.parked
-            now = Stored(change.study, stored, written, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
+            known = Known(change.study, state.marks, adopted)
+            now = Stored(known, stored, written, is_new=is_new, is_unsure=is_unsure)
             attempt.refused.update(refusals.remembered(state, change))
             plan = await self._planner.plan(claims, now, look, attempt.refused)
             plan = refusals.leave_out(plan, attempt.refused, look)
@@ -206,7 +208,8 @@ class Reconciler:
         stays = state.patient if plan.outcome is not Outcome.REMOVED else ""
         now = plan.patient.key if plan.patient is not None else stays
         others = self._others(change)
-        for patient in {state.patient, *(writer.patient for writer in earlier)} - {"", now}:
+        left = {state.patient, *(writer.patient for writer in earlier)} - {"", now}
+        for patient in left - await others.patients_elsewhere() if left else ():
             await leave(self._stores.patients, patient, subject_of(stored), others)
 
     async def _offer(self, change: StudyChange, patient: PatientPlan) -> None:
@@ -222,6 +225,8 @@ class Reconciler:
     ) -> None:
         """Everything that must be remembered, the study state last."""
         change, patient, offers = attempt.change, state.patient, state.offers
+        if plan.gives_up or earlier:
+            await self._others(change).other_partitions()
         unmended = writers.unmended(earlier)
         for written_to in {writer.patient for writer in unmended} - {""}:
             await give_word_back(self._stores.patients, written_to, self._others(change))
