@@ -170,6 +170,13 @@ ADVICE = {
         "meant looks the same. Set the right character set (`ISO_IR 192`, say) in the object and store it again; the "
         "update brings it in.",
     ),
+    "no-partition-system": Advice(
+        "parked",
+        "The study is in a data partition for which no system of patient identifiers is named, and PatientID 1001 of "
+        "one partition can be another person than that of the next. Name the system of each partition in "
+        "`Patient__PartitionSystemIds` (the same one for partitions that share their patients), then release the "
+        "studies. What FHIR has of them stays until then.",
+    ),
     "several-identities": Advice(
         "recorded",
         "The instance is not in FHIR: its PatientID, or the issuer where that is the identifier system, has several "

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.errors import Misconfigured
@@ -17,8 +17,12 @@ from shared.settings.authentication import Authentication
 from shared.settings.hosting import DEFAULT_QUEUE_NAME, POLL_INTERVAL, SCHEDULE
 from shared.settings.section import Boolean, Section, TimeSpan, Url, matching, problem_of
 from shared.settings.source import AppSettings, app_settings
-from shared.text_forms import check_secure, schedule_for
+from shared.text_forms import check_secure, parse_partition_systems, schedule_for
 
+PartitionSystems = Annotated[
+    dict[str, str],
+    BeforeValidator(lambda value: parse_partition_systems(value) if isinstance(value, str) else value),
+]
 ZONE_OFFSET = re.compile(r"[+-]((0\d|1[0-3]):?[0-5]\d|14:?00)", re.ASCII)
 
 
@@ -119,6 +123,7 @@ class PatientSettings(Section):
 
     patient_system_id: str = ""
     is_issuer_id_used: Boolean = False
+    partition_system_ids: PartitionSystems = Field(default_factory=dict)
     demographics: Annotated[Demographics, BeforeValidator(lambda value: Demographics.of(str(value)))] = (
         Demographics.SYNC
     )

@@ -1,6 +1,7 @@
 """Pure: the text forms of settings, as .NET reads them: time spans, booleans, URLs; and timer schedules."""
 
 import ipaddress
+import json
 import re
 from datetime import timedelta
 from typing import Any
@@ -35,6 +36,30 @@ def parse_boolean(value: Any) -> Any:
     if str(value).strip().lower() not in ("true", "false"):
         raise ValueError("must be true or false")
     return str(value).strip().lower() == "true"
+
+
+def parse_partition_systems(text: str) -> dict[str, str]:
+    """A JSON object: the system of patient identifiers of each data partition, whose names ignore case; ValueError for
+    anything else. The names are answered in lower case.
+    """
+    wrong = ValueError('must be a JSON object of data partitions and systems, such as {"clinic-a": "urn:oid:1.2.3"}')
+    try:
+        pairs = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        raise wrong from None
+    if not isinstance(pairs, _Pairs):
+        raise wrong
+    for name, system in pairs:
+        if not all(isinstance(part, str) and re.fullmatch(r"\S+", part) for part in (name, system)):
+            raise wrong
+    found = {name.lower(): system for name, system in pairs}
+    if len(found) < len(pairs):
+        raise ValueError("must name each data partition once")
+    return found
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """Members of a JSON object."""
 
 
 def parse_url(value: Any) -> Any:

@@ -206,8 +206,9 @@ def normalised(resources):
 
 
 def _name(resource):
-    identifiers = resource.get("identifier", [{}])
-    return f"{resource['resourceType']} {identifiers[0].get('value') or resource.get('name')}"
+    identifier = resource.get("identifier", [{}])[0]
+    system = f"{identifier['system']}|" if resource["resourceType"] == "Patient" and "system" in identifier else ""
+    return f"{resource['resourceType']} {system}{identifier.get('value') or resource.get('name')}"
 
 
 def _bare(resource):

@@ -5,16 +5,18 @@ Patient that carries them would be found, and merged, as somebody else.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.dicom.values import Attributes, PersonName
+from shared.errors import PermanentError
 from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier
 from shared.fhir.ownership import lay_shared, overlay, put
 from shared.fhir.systems import NAME_REPRESENTATION
 from shared.mapping.identifier_type import identifier_type
 from shared.mapping.issuer import assigner
 from shared.mapping.table import Element, Row
+from shared.model import DEFAULT_PARTITION
 
 GENDERS = {"M": "male", "F": "female", "O": "other"}  # PS3.3 C.7.1.1
 REPRESENTATIONS = {"Ideographic": "IDE", "Phonetic": "SYL"}  # PS3.5 6.2.1.2, ISO 21090
@@ -25,20 +27,42 @@ IDENTIFIER_PARTS = ("type", "assigner")
 
 @dataclass(frozen=True, slots=True)
 class PatientRules:
-    """The Patient settings: which system identifies, and whether demographics follow DICOM after creation."""
+    """The Patient settings: which system identifies, and whether demographics follow DICOM after creation.
+
+    partition_systems: system of each data partition that has one of its own, by its name in lower case.
+    """
 
     system: str = ""
     issuer_is_system: bool = False
     demographics_follow: bool = True
+    partition_systems: Mapping[str, str] = field(default_factory=dict)
 
 
-def patient_identity(attributes: Attributes, rules: PatientRules) -> ByIdentifier | None:
-    """Who it is: PatientID in the configured system or that of its issuer; None without PatientID."""
+def patient_identity(
+    attributes: Attributes, rules: PatientRules, partition: str = DEFAULT_PARTITION
+) -> ByIdentifier | None:
+    """Who it is: PatientID in the configured system or that of its issuer; None without PatientID.
+
+    Raises PermanentError where a data partition has no system: the same PatientID in two can be two persons.
+    """
     patient_id = attributes.text("PatientID")
     if patient_id is None:
         return None
-    issuer = attributes.text("IssuerOfPatientID") or ""
-    return by_identifier("Patient", issuer if rules.issuer_is_system else rules.system, patient_id)
+    return by_identifier("Patient", _system(attributes, rules, partition), patient_id)
+
+
+def _system(attributes: Attributes, rules: PatientRules, partition: str) -> str:
+    issuer = (attributes.text("IssuerOfPatientID") or "") if rules.issuer_is_system else ""
+    system = issuer or rules.partition_systems.get(partition.lower())
+    if system is not None:
+        return system
+    if partition != DEFAULT_PARTITION:
+        raise PermanentError(
+            f"nothing says whose patient identifiers those of data partition {partition} are: "
+            "name their system in Patient__PartitionSystemIds",
+            code="no-partition-system",
+        )
+    return "" if rules.issuer_is_system else rules.system
 
 
 def lay_patient(stored: Resource | None, identity: ByIdentifier, ours: Mapping[str, Any]) -> Resource:
@@ -120,7 +144,8 @@ PATIENT_ROWS = (
         "PatientID, IssuerOfPatientID, IssuerOfPatientIDQualifiersSequence > IdentifierTypeCode, UniversalEntityID, "
         "UniversalEntityIDType",
         "PS3.3 C.7.1.1, 10.18",
-        note="required; the system by the Patient settings; the issuer as assigner, its qualifiers as type",
+        note="required; the system by the Patient settings, that of the data partition; the issuer as assigner, its "
+        "qualifiers as type",
         is_shared=True,
     ),
     Row(

@@ -161,7 +161,8 @@ class Planner:
         refused: Collection[str],
     ) -> Linked:
         speaker = self._speaker(study, view, found, refused)
-        identity = patient_identity(speaker.attributes, self._rules.patient) if speaker else None
+        patient_rules = self._rules.patient
+        identity = patient_identity(speaker.attributes, patient_rules, study.partition_name) if speaker else None
         state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint(claims))
         wanted = _equipment(view, dose)
         known = self._shared.known(wanted)
@@ -174,7 +175,7 @@ class Planner:
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if speaker is not None and identity is not None:
-            patient = plan_patient(identity, state, there.get(identity), searched_at, speaker, self._rules.patient)
+            patient = plan_patient(identity, state, there.get(identity), searched_at, speaker, patient_rules)
         of_patient = [patient.entry] if patient and patient.entry else []
         links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])

@@ -1,0 +1,292 @@
+"""One study in several data partitions: each gives up its own only, in whatever order that is noticed."""
+
+import asyncio
+import itertools
+import random
+
+import pytest
+
+from tests.builders import make_instance, series_uid, sop_uid, study_uid
+from tests.conftest import FIRST_START_S, _empty, _part, _parts
+from tests.flow.life import assert_nothing_left, differences, linked, twins
+from tests.flow.test_interleavings import kill_once, killed, rec
+from tests.stack import Stack
+
+ONE, TWO = "clinic-a", "clinic-b"
+SYSTEMS = {"Patient__PartitionSystemIds": '{"clinic-a": "urn:clinic:a", "Clinic-B": "urn:clinic:b"}'}
+STUDY = study_uid(1)
+FAILED = "FhirFailToStoreExceptionTable"
+
+
+def instance(series=1, number=1, **attributes):
+    return make_instance(1, series, number, **attributes)
+
+
+def listed(study):
+    return sorted((row["uid"], one["uid"]) for row in study["series"] for one in row["instance"])
+
+
+def uids(*places):
+    return sorted((series_uid(1, series), sop_uid(1, series, number)) for series, number in places)
+
+
+@pytest.fixture(scope="session")
+def partitioned_service(request):
+    """The DICOM service under test, with data partitions."""
+    command = _parts(request.config).dicom.command
+    admin = ("--admin",) if command == "dicom-server" else ()
+    return _part(request, command, "--port", "0", "--partitions", *admin, timeout_s=FIRST_START_S).urls["url"]
+
+
+@pytest.fixture
+async def stack(monkeypatch, azurite, partitioned_service, fhir_server):
+    monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
+    monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.02)
+    for name, value in SYSTEMS.items():
+        monkeypatch.setenv(name, value)
+    _empty(partitioned_service, fhir_server)
+    stack = Stack(monkeypatch, azurite, partitioned_service, fhir_server)
+    yield stack
+    await stack.close()
+
+
+@pytest.fixture
+async def in_step(stack, monkeypatch, azurite, second_fhir_server):
+    """That FHIR equals what an app that starts from nothing makes of all partitions."""
+    made = []
+
+    async def check():
+        _empty_fhir(second_fhir_server)
+        made.append(Stack(monkeypatch, azurite, stack.dicom, second_fhir_server))
+        await made[-1].drain()
+        assert differences(linked(await stack.content()), linked(await made[-1].content())) == []
+        assert await twins(stack) == []
+        await assert_nothing_left(stack)
+
+    yield check
+    for one in made:
+        await one.close()
+
+
+def _empty_fhir(url):
+    import httpx
+
+    httpx.post(url.split("/fhir")[0] + "/_dev/reset", trust_env=False, timeout=120).raise_for_status()
+
+
+@pytest.mark.parametrize("first", [ONE, TWO])
+@pytest.mark.parametrize("are_noticed", ["each by itself", "together", "the delete first"])
+async def test_a_study_that_moves_stays(stack, in_step, first, are_noticed):
+    """Stored in another partition, then deleted in the one before."""
+    second = TWO if first == ONE else ONE
+    both = [instance(1, number) for number in (1, 2)]
+    await stack.store(*both, partition=first)
+    await stack.drain()
+    await stack.store(*both, partition=second)
+    if are_noticed == "each by itself":
+        await stack.drain()
+    await stack.delete(STUDY, partition=first)
+    if are_noticed == "the delete first":
+        await stack.poll()
+        texts = await stack.messages()
+        await stack.run(*sorted(texts, key=lambda text: first not in text))
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert listed(study) == uids((1, 1), (1, 2))
+    assert study["description"] == "CT head"
+    await in_step()
+    await stack.delete(STUDY, partition=second)
+    await stack.drain()
+    assert await stack.resources("ImagingStudy") == []
+    await in_step()
+
+
+@pytest.mark.parametrize("deleted", [ONE, TWO])
+async def test_different_series_in_each(stack, in_step, deleted):
+    await stack.store(instance(1, 1), instance(1, 2), partition=ONE)
+    await stack.store(instance(2, 1, StudyDescription="other", AccessionNumber="B"), partition=TWO)
+    await stack.drain()
+    assert listed(await stack.one("ImagingStudy")) == uids((1, 1), (1, 2), (2, 1))
+    await in_step()
+    await stack.delete(STUDY, partition=deleted)
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert listed(study) == (uids((2, 1)) if deleted == ONE else uids((1, 1), (1, 2)))
+    assert study["description"] == ("other" if deleted == ONE else "CT head")
+    await in_step()
+
+
+@pytest.mark.parametrize("deleted", [ONE, TWO])
+async def test_one_of_the_instances_that_both_have_is_deleted_in_one(stack, in_step, deleted):
+    for partition in (ONE, TWO):
+        await stack.store(*(instance(1, number, StudyDescription=partition) for number in (1, 2, 3)), partition=partition)
+    await stack.drain()
+    await stack.delete(f"{STUDY}/series/{series_uid(1, 1)}/instances/{sop_uid(1, 1, 2)}", partition=deleted)
+    await stack.drain()
+    assert listed(await stack.one("ImagingStudy")) == uids((1, 1), (1, 2), (1, 3))
+    await in_step()
+    await stack.delete(
+        f"{STUDY}/series/{series_uid(1, 1)}/instances/{sop_uid(1, 1, 2)}", partition=TWO if deleted == ONE else ONE
+    )
+    await stack.drain()
+    assert listed(await stack.one("ImagingStudy")) == uids((1, 1), (1, 3))
+    await in_step()
+
+
+@pytest.mark.parametrize("place", ["_announce", "_write", "_confirm"])
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("leaving", [ONE, TWO])
+async def test_a_crash_in_the_middle_of_a_move(stack, in_step, monkeypatch, place, before, leaving):
+    staying = TWO if leaving == ONE else ONE
+    await stack.store(instance(1, 1), instance(1, 2, StudyDescription="first"), partition=leaving)
+    await stack.drain()
+    await stack.store(instance(1, 1), instance(1, 2, StudyDescription="second"), partition=staying)
+    await stack.drain()
+    await stack.delete(STUDY, partition=leaving)
+    await stack.poll()
+    texts = await stack.messages()
+    kill_once(monkeypatch, rec(stack), place, before=before)
+    await killed(stack, texts)
+    await stack.run(*texts)
+    await stack.drain()
+    assert (await stack.one("ImagingStudy"))["description"] == "second"
+    await in_step()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_any_order_of_events_of_two_partitions(stack, in_step, seed):
+    choose = random.Random(500 + seed)
+    alive = {ONE: set(), TWO: set()}
+    delayed = []
+    workers = [stack.app, stack.new_app(), stack.new_app()]
+    for _ in range(14):
+        await _change_something(stack, choose, alive)
+        if choose.random() < 0.6:
+            await stack.poll()
+            delayed += await stack.messages()
+            choose.shuffle(delayed)
+            now, delayed = delayed[: len(delayed) // 2], delayed[len(delayed) // 2 :]
+            now += choose.choices(now, k=len(now) // 2) if now else []
+            await asyncio.gather(*(stack.run(*now[place::3], app=app) for place, app in enumerate(workers)))
+    await stack.run(*delayed)
+    await stack.drain()
+    await in_step()
+
+
+async def _change_something(stack, choose, alive):
+    partition = choose.choice((ONE, TWO))
+    there = alive[partition]
+    kind = choose.choices(("store", "instance", "series", "study", "update"), (7, 2, 1, 2, 2))[0]
+    if kind == "store" or not there:
+        new = {(choose.randint(1, 2), choose.randint(1, 6)) for _ in range(choose.randint(1, 4))} - there
+        described = {"StudyDescription": choose.choice(("one", "two", None)), "SeriesDescription": f"in {partition}"}
+        if new:
+            await stack.store(*(instance(*place, **described) for place in sorted(new)), partition=partition)
+        there |= new
+        return
+    series, number = choose.choice(sorted(there))
+    if kind == "update":
+        text = {"vr": "LO", "Value": [f"corrected {choose.randint(1, 4)}"]}
+        patient = {"vr": "LO", "Value": [choose.choice(("MRN-0001", "MRN-0002"))]}
+        await stack.bulk_update(STUDY, partition, **{"00081030": text, "00100020": patient})
+        return
+    path = {
+        "study": STUDY,
+        "series": f"{STUDY}/series/{series_uid(1, series)}",
+        "instance": f"{STUDY}/series/{series_uid(1, series)}/instances/{sop_uid(1, series, number)}",
+    }[kind]
+    await stack.delete(path, partition)
+    depth = {"study": 0, "series": 1, "instance": 2}[kind]
+    alive[partition] -= {place for place in there if place[:depth] == (series, number)[:depth]}
+
+
+async def test_a_partition_deletes_while_the_other_stores(stack, in_step, monkeypatch):
+    """The other one's write comes between the last look of the first at FHIR and its delete."""
+    await stack.store(instance(1, 1), partition=ONE)
+    await stack.drain()
+    await stack.store(instance(1, 1), partition=TWO)
+    await stack.poll()
+    stored = await stack.messages()
+    await stack.delete(STUDY, partition=ONE)
+    await stack.poll()
+    deleted = await stack.messages()
+    other, fhir = stack.new_app(), stack.app.fhir
+    transact, done = fhir._transact, []
+
+    async def late(entries):
+        if any(entry.method == "DELETE" for entry in entries) and not done:
+            done.append(await stack.run(*stored, app=other))
+        return await transact(entries)
+
+    monkeypatch.setattr(fhir, "_transact", late)
+    await stack.run(*deleted)
+    assert done
+    await stack.drain()
+    assert listed(await stack.one("ImagingStudy")) == uids((1, 1))
+    await in_step()
+
+
+async def test_the_same_patient_id_in_two_partitions_is_two_persons(stack, in_step):
+    await stack.store(make_instance(1, PatientID="1001", PatientName="Lund^Bo"), partition=ONE)
+    await stack.store(make_instance(2, PatientID="1001", PatientName="Okafor^Chi"), partition=TWO)
+    await stack.drain()
+    found = {
+        (one["identifier"][0]["system"], one["identifier"][0]["value"], one["name"][0]["family"])
+        for one in await stack.resources("Patient")
+    }
+    assert found == {("urn:clinic:a", "1001", "Lund"), ("urn:clinic:b", "1001", "Okafor")}
+    await in_step()
+
+
+async def test_a_partition_without_a_system_is_not_guessed(stack):
+    await stack.store(make_instance(1, PatientID="1001"), partition="clinic-c")
+    await stack.store(make_instance(2, PatientID="1001"), partition="Microsoft.Default")
+    await stack.drain()
+    assert [one["identifier"] for one in await stack.resources("Patient")] == [[{"value": "1001"}]]
+    assert len(await stack.resources("ImagingStudy")) == 1
+    (row,) = await stack.rows(FAILED)
+    assert (row["StudyUid"], row["Exception"].split(":")[0]) == (STUDY, "no-partition-system")
+    stack.app = stack.new_app(Patient__PartitionSystemIds='{"clinic-c": "urn:clinic:c"}')
+    await stack.store(make_instance(1, 1, 2, PatientID="1001"), partition="clinic-c")
+    await stack.drain()
+    systems = [one["identifier"][0].get("system") for one in await stack.resources("Patient")]
+    assert sorted(map(str, systems)) == ["None", "urn:clinic:c"]
+    await assert_nothing_left(stack)
+
+
+async def test_studies_of_before_lose_nothing(stack, in_step):
+    """Versions of this app before named no sources: the marks of each partition tell."""
+    await stack.store(instance(1, 1), instance(1, 2), instance(2, 1), partition=ONE)
+    await stack.store(instance(1, 2), instance(3, 1), partition=TWO)
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    await stack.put(_without_sources(study))
+    await stack.delete(STUDY, partition=ONE)
+    await stack.drain()
+    assert listed(await stack.one("ImagingStudy")) == uids((1, 2), (3, 1))
+    await in_step()
+
+
+def _without_sources(element):
+    if isinstance(element, list):
+        return [_without_sources(one) for one in element]
+    if not isinstance(element, dict):
+        return element
+    kept = {name: _without_sources(value) for name, value in element.items() if name != "extension"}
+    others = [row for row in element.get("extension", []) if row["url"] != "urn:dicom-fhir-sync:source"]
+    return kept | ({"extension": others} if others else {})
+
+
+async def test_the_default_partition_names_no_source(stack, in_step):
+    await stack.store(instance(1, 1), instance(2, 1), partition="Microsoft.Default")
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert study == _without_sources(study)
+    await in_step()
+    await stack.store(instance(1, 1), partition=ONE)
+    await stack.drain()
+    await in_step()
+    await stack.delete(STUDY, partition="Microsoft.Default")
+    await stack.drain()
+    assert listed(await stack.one("ImagingStudy")) == uids((1, 1))
+    await in_step()
