@@ -1,9 +1,9 @@
 """One study in several data partitions: each gives up its own only, in whatever order that is noticed."""
 
 import asyncio
-import itertools
 import random
 
+import httpx
 import pytest
 
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
@@ -69,8 +69,6 @@ async def in_step(stack, monkeypatch, azurite, second_fhir_server):
 
 
 def _empty_fhir(url):
-    import httpx
-
     httpx.post(url.split("/fhir")[0] + "/_dev/reset", trust_env=False, timeout=120).raise_for_status()
 
 
@@ -119,7 +117,9 @@ async def test_different_series_in_each(stack, in_step, deleted):
 @pytest.mark.parametrize("deleted", [ONE, TWO])
 async def test_one_of_the_instances_that_both_have_is_deleted_in_one(stack, in_step, deleted):
     for partition in (ONE, TWO):
-        await stack.store(*(instance(1, number, StudyDescription=partition) for number in (1, 2, 3)), partition=partition)
+        await stack.store(
+            *(instance(1, number, StudyDescription=partition) for number in (1, 2, 3)), partition=partition
+        )
     await stack.drain()
     await stack.delete(f"{STUDY}/series/{series_uid(1, 1)}/instances/{sop_uid(1, 1, 2)}", partition=deleted)
     await stack.drain()

@@ -258,6 +258,8 @@ def _family(resource):
 
 
 def _says(resource, name, value):
+    if name == "_id":
+        return resource["id"] in value.split(",")
     if name == "identifier":
         return any(_has_identifier(resource, part) for part in SPLIT.split(value))
     if name == "patient":

@@ -1,0 +1,112 @@
+"""One study in two DICOM services, each with an app of its own, on one FHIR server."""
+
+import httpx
+import pytest
+
+from tests.builders import make_instance, series_uid, sop_uid, study_uid
+from tests.conftest import _empty, _part
+from tests.flow.life import assert_nothing_left, twins
+from tests.flow.test_dose import report
+from tests.stack import Stack
+from tests.unit.dose.reports import STUDY as DOSE_STUDY
+from tests.unit.dose.reports import ct_report
+
+STUDY = study_uid(1)
+
+
+@pytest.fixture(scope="session")
+def second_service(request):
+    return _part(request, "dicom", "--port", "0").urls["url"]
+
+
+@pytest.fixture(params=["the first lets go first", "the second lets go first"])
+async def services(request, monkeypatch, azurite, dicom_service, second_service, fhir_server):
+    """Two stacks on one FHIR server: the one that lets go of the study first, and the other."""
+    monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
+    monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.02)
+    _empty(dicom_service, fhir_server)
+    httpx.post(f"{second_service}/_dev/reset", trust_env=False).raise_for_status()
+    made = [Stack(monkeypatch, azurite, url, fhir_server) for url in (dicom_service, second_service)]
+    yield made if request.param.startswith("the first") else made[::-1]
+    for stack in made:
+        await stack.close()
+
+
+def listed(study):
+    return sorted((row["uid"], one["uid"]) for row in study["series"] for one in row["instance"])
+
+
+def uids(*places):
+    return sorted((series_uid(1, series), sop_uid(1, series, number)) for series, number in places)
+
+
+async def both_have(services, *datasets, first=0):
+    for stack in (services[first], services[1 - first]):
+        await stack.store(*datasets)
+        await stack.drain()
+
+
+@pytest.mark.parametrize("creator", [0, 1])
+async def test_the_same_study_stays_until_both_have_let_go(services, creator):
+    leaving, staying = services
+    await both_have(services, make_instance(1, 1, 1), make_instance(1, 1, 2), first=creator)
+    await leaving.delete(STUDY)
+    await leaving.drain()
+    study = await staying.one("ImagingStudy")
+    assert (listed(study), study["description"]) == (uids((1, 1), (1, 2)), "CT head")
+    assert study["meta"]["source"].split("#")[0] == staying.dicom + "/"
+    (endpoint,) = [one for one in await staying.resources("Endpoint") if one["address"] == staying.dicom + "/"]
+    reference = [{"reference": f"Endpoint/{endpoint['id']}"}]
+    assert [study["endpoint"], study["series"][0]["endpoint"]] == [reference, reference]
+    assert "extension" not in study
+    await staying.delete(STUDY)
+    await staying.drain()
+    assert await staying.resources("ImagingStudy") == []
+    for stack in services:
+        await assert_nothing_left(stack)
+
+
+async def test_each_takes_back_only_its_own(services):
+    leaving, staying = services
+    await leaving.store(make_instance(1, 1, 1), make_instance(1, 1, 2), make_instance(1, 2, 1))
+    await leaving.drain()
+    await staying.store(make_instance(1, 1, 2), make_instance(1, 1, 3), make_instance(1, 3, 1))
+    await staying.drain()
+    await leaving.delete(f"{STUDY}/series/{series_uid(1, 1)}")
+    await leaving.drain()
+    assert listed(await staying.one("ImagingStudy")) == uids((1, 2), (1, 3), (2, 1), (3, 1))
+    await leaving.delete(STUDY)
+    await leaving.drain()
+    study = await staying.one("ImagingStudy")
+    assert listed(study) == uids((1, 2), (1, 3), (3, 1))
+    assert study["description"] == "CT head"
+
+
+async def test_a_dose_report_of_both_has_one_observation_until_both_have_let_go(services):
+    leaving, staying = services
+    await both_have(services, report(ct_report((1, 2))))
+    assert await twins(staying) == []
+    before = len(await staying.resources("Observation"))
+    await leaving.delete(DOSE_STUDY)
+    await leaving.drain()
+    found = await staying.resources("Observation")
+    assert len(found) == before > 0
+    assert {one["meta"]["source"].split("#")[0] for one in found} == {staying.dicom + "/"}
+    await staying.delete(DOSE_STUDY)
+    await staying.drain()
+    assert await staying.resources("Observation") == []
+
+
+async def test_studies_of_before_keep_the_series_of_the_other_service(services):
+    """Versions of this app before named no sources: the Endpoint at the series tells."""
+    leaving, staying = services
+    await staying.store(make_instance(1, 1, 1))
+    await staying.drain()
+    await leaving.store(make_instance(1, 2, 1))
+    await leaving.drain()
+    study = await staying.one("ImagingStudy")
+    series = [{name: value for name, value in row.items() if name != "extension"} for row in study["series"]]
+    await staying.put({name: value for name, value in study.items() if name != "extension"} | {"series": series})
+    await leaving.delete(STUDY)
+    await leaving.drain()
+    assert listed(await staying.one("ImagingStudy")) == uids((1, 1))
