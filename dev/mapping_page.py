@@ -31,7 +31,9 @@ Other Patient IDs are left out: they say which further numbers a person has some
 that carries them would be found, and merged, as somebody else.
 
 Identity is never guessed: an instance whose PatientID has several values, or characters that the DICOM service could not read
-by Specific Character Set, is not in FHIR. So with IssuerOfPatientID where `Patient__IsIssuerIdUsed` makes it the system.
+by Specific Character Set, is not in FHIR. So with IssuerOfPatientID where `Patient__IsIssuerIdUsed` makes it the system. A study
+in a data partition whose system `Patient__PartitionSystemIds` does not name is set aside: PatientID 1001 of two partitions can
+be two persons.
 """
 
 STUDY = """`status` is `available`; `modality` is the set of the series' modalities; `numberOfSeries`, `numberOfInstances` and
@@ -44,6 +46,14 @@ the date, since not every FHIR server takes it.
 
 When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`),
 otherwise only our part of it is taken out.
+
+**One study, several sources.** A source is one data partition of one DICOM service. What is stored in several of them has one
+ImagingStudy, and an instance stays in it until no source has it. Without marks everything belongs to the default partition of
+the service in `meta.source`; otherwise extensions `urn:dicom-fhir-sync:source` name the sources: of the study, and of a series or an
+instance where they are others than those of what contains it. A source is written as the URL of the service, with `#` and the
+partition's name for any but `Microsoft.Default`. Of several partitions that have the study, a series or an instance, the first by
+name provides its values; of several services, the last that wrote. `endpoint` and `series.endpoint` list the services that have
+something there, and `meta.source` passes to another service when the one named there has nothing more.
 """
 
 CODES = """### Codes
