@@ -5,7 +5,7 @@ import re
 import pytest
 
 from shared.errors import Unavailable, VersionConflict
-from shared.fhir.bundle import Entry, check_answer, reference, transaction
+from shared.fhir.bundle import Entry, check_answer, check_unchanged, reference, transaction
 from shared.fhir.identifiers import by_identifier
 
 IDENTITY = by_identifier("Patient", "urn:x", "MRN1")
@@ -196,3 +196,10 @@ def test_answer_that_is_not_that_of_a_transaction(answer):
 def test_a_resource_of_an_answer_that_cannot_be_it_is_not_referred_to(odd):
     answer = _answer(_entry("201", odd, location="Patient/p1/_history/1"))
     assert [one.reference for one in check_answer([CREATE], answer)] == ["Patient/p1"]
+
+
+def test_a_delete_is_of_the_version_that_was_read():
+    check_unchanged([Entry.delete(STORED)], [STORED])
+    for found in ([], [STORED | {"meta": {"versionId": "8"}}]):
+        with pytest.raises(VersionConflict):
+            check_unchanged([Entry.delete(STORED)], found)

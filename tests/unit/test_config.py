@@ -59,6 +59,19 @@ def test_endpoints(load, settings):
     assert (loaded.dicom_web.endpoint, loaded.fhir.endpoint) == (DICOM, FHIR)
 
 
+SYSTEMS = {"a-1": "urn:a", "b": "urn:b"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "[]", '"a"', '{"a": 1}', '{"a": ""}', '{"a b": "urn:a"}', '{"a": "urn:a", "A": "urn:b"}', "[" * 100_000],
+)
+def test_systems_of_partitions_that_are_wrong(load, text):
+    (problem,) = _problems(load, NEEDED | {"Patient__PartitionSystemIds": text})
+    assert problem.startswith("Patient__PartitionSystemIds must ")
+    assert "urn:a" not in problem
+
+
 def test_defaults_are_those_of_dicom_cast(load):
     loaded = load(Settings, NEEDED)
     features = loaded.dicom_cast.features
@@ -110,6 +123,7 @@ def _at(settings, path):
         ("Patient__IsIssuerIdUsed", "True", "patient.is_issuer_id_used", True),
         ("Patient__Demographics", "CreateOnly", "patient.demographics", Demographics.CREATE_ONLY),
         ("Patient__Demographics", "sync", "patient.demographics", Demographics.SYNC),
+        ("Patient__PartitionSystemIds", '{"A-1": "urn:a", "b": "urn:b"}', "patient.partition_system_ids", SYSTEMS),
         ("RetryConfiguration__TotalRetryDuration", "7.00:00:00", "retry_configuration.total_retry_duration", None),
         ("TableStore__TableNamePrefix", "cast", "table_store.table_name_prefix", "cast"),
         ("STUDY_QUEUE_NAME", "studies-2", "study_queue_name", "studies-2"),
@@ -234,6 +248,7 @@ def test_everything_that_is_wrong_is_named_at_once_and_never_by_value(load):
         "Fhir__Endpoint",
         "Patient__Demographics",
         "Patient__IsIssuerIdUsed",
+        "Patient__PartitionSystemIds",
         "RetryConfiguration__TotalRetryDuration",
         "STUDY_QUEUE_NAME",
         "TableStore__TableNamePrefix",

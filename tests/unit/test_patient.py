@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 
 from shared.dicom.values import Attributes
+from shared.errors import PermanentError
 from shared.fhir.identifiers import by_identifier
 from shared.fhir.validation import check_valid
 from shared.mapping.patient import PatientRules, demographics, lay_patient, patient_identity
@@ -24,7 +25,7 @@ IDENTITY = by_identifier("Patient", "urn:x", "MRN-0001")
             {"PatientID": "MRN-0001", "IssuerOfPatientID": "clinic"},
             PatientRules("urn:x"),
             ("urn:x", "MRN-0001"),
-            id="issuer not asked for",
+            id="no issuer asked",
         ),
         pytest.param(
             {"PatientID": "MRN-0001", "IssuerOfPatientID": "clinic"},
@@ -205,3 +206,37 @@ def test_identifier_type_is_a_code_where_the_table_has_it(code, kind):
     patient = lay_patient(None, IDENTITY, demographics(read))
     assert patient["identifier"][0]["type"] == {"id": "dicom-type", **kind}
     check_valid(patient)
+
+
+PARTITIONS = {"clinic-a": "urn:a", "microsoft.default": "urn:d"}
+
+
+@pytest.mark.parametrize(
+    ("partition", "rules", "system"),
+    [
+        pytest.param("Microsoft.Default", PatientRules("urn:x"), "urn:x", id="default partition"),
+        pytest.param("Microsoft.Default", PatientRules("urn:x", partition_systems=PARTITIONS), "urn:d", id="named"),
+        pytest.param("Clinic-A", PatientRules("urn:x", partition_systems=PARTITIONS), "urn:a", id="any case"),
+        pytest.param("clinic-b", PatientRules("urn:x", partition_systems=PARTITIONS), None, id="not named"),
+        pytest.param("clinic-b", PatientRules("urn:x"), None, id="none is named"),
+        pytest.param("clinic-b", PatientRules(issuer_is_system=True), "urn:issuer", id="the issuer says"),
+        pytest.param("clinic-a", PatientRules("urn:x", partition_systems=PARTITIONS), "urn:a", id="no issuer asked"),
+    ],
+)
+def test_the_system_of_a_data_partition(partition, rules, system):
+    said = Attributes(dataset(PatientID="1001", IssuerOfPatientID="urn:issuer"))
+    if system is None:
+        with pytest.raises(PermanentError, match="Patient__PartitionSystemIds") as raised:
+            patient_identity(said, rules, partition)
+        assert raised.value.code == "no-partition-system"
+        assert "1001" not in str(raised.value)
+    else:
+        assert patient_identity(said, rules, partition).system == system
+
+
+def test_an_issuer_that_is_missing_is_not_guessed_in_a_partition():
+    rules = PatientRules("urn:x", issuer_is_system=True)
+    with pytest.raises(PermanentError):
+        patient_identity(Attributes(dataset(PatientID="1001")), rules, "clinic-b")
+    named = PatientRules("urn:x", issuer_is_system=True, partition_systems=PARTITIONS)
+    assert patient_identity(Attributes(dataset(PatientID="1001")), named, "clinic-a").system == "urn:a"
