@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from shared.model import DEFAULT_PARTITION, InstanceKey, StudyKey
 from tests.builders import series_uid, sop_uid, study_uid
 from tests.flow.life import linked
-from tests.schedules.world import ALL_GUARDS, Guards, World
+from tests.schedules.world import ALL_GUARDS, PARTITION, Guards, World
 from tests.stack import normalised
 from tests.unit.datasets import dataset
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
-def study(number):
-    return StudyKey(DEFAULT_PARTITION, study_uid(number))
+def study(number, partition=DEFAULT_PARTITION):
+    return StudyKey(partition, study_uid(number))
 
 
 def instance(number, place=1):
@@ -37,25 +37,27 @@ def content(number, place=1, **attributes):
     return dataset(**(values | attributes))
 
 
-def stored(number, place=1, **attributes):
+def stored(number, place=1, partition=DEFAULT_PARTITION, **attributes):
     """The instance is stored, or replaced by one that says something else."""
+    key = study(number, partition)
 
     def step(world):
         world.sequence += 1
-        world.dicom.put(study(number), instance(number, place), content(number, place, **attributes))
-        world.newest[study(number), instance(number, place)] = world.sequence
-        world.change(study(number), {instance(number, place): world.sequence})
+        world.dicom.put(key, instance(number, place), content(number, place, **attributes))
+        world.newest[key, instance(number, place)] = world.sequence
+        world.change(key, {instance(number, place): world.sequence})
 
     return step
 
 
-def deleted(number, place=1):
+def deleted(number, place=1, partition=DEFAULT_PARTITION):
     """The instance is deleted."""
+    key = study(number, partition)
 
     def step(world):
         world.sequence += 1
-        world.dicom.take_away(study(number), instance(number, place))
-        world.change(study(number), {instance(number, place): world.sequence})
+        world.dicom.take_away(key, instance(number, place))
+        world.change(key, {instance(number, place): world.sequence})
 
     return step
 
@@ -157,4 +159,14 @@ RELINKED = Scenario(
 REMOVED = Scenario(
     "a study goes while an image of it comes", begun=(stored(1),), steps=(stored(1, 2), deleted(1), deleted(1, 2))
 )
-ALL = (NEW_PATIENT, ONE_STUDY, DELETED, RELINKED, REMOVED)
+MOVED = Scenario(
+    "a study moves to another data partition",
+    begun=(stored(1),),
+    at_once=(stored(1, partition=PARTITION, StudyDescription="moved"), deleted(1)),
+)
+LET_GO = Scenario(
+    "two data partitions give up one of two images that both have",
+    begun=(stored(1), stored(1, 2), stored(1, partition=PARTITION), stored(1, 2, partition=PARTITION)),
+    at_once=(deleted(1), deleted(1, partition=PARTITION)),
+)
+ALL = (NEW_PATIENT, ONE_STUDY, DELETED, RELINKED, REMOVED, MOVED, LET_GO)

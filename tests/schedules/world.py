@@ -25,6 +25,7 @@ from tests.schedules.loop import SteppedLoop
 from tests.schedules.services import MemoryDicom, MemoryFhir, MemoryQueue, MemoryTable, digest
 
 START_S = 1_600_000_000.0
+PARTITION = "other"
 ENDPOINT = "http://dicom.example.org"
 MOST_DELIVERIES = 5
 VISIBLE_AGAIN_S = 60.0  # after a worker died
@@ -108,7 +109,7 @@ class World:
         records = ErrorRecords(tables)
         claims = CreationClaimStore(self._table("Claims"), lambda: datetime.fromtimestamp(self.loop.now_s, UTC))
         stores = Stores(states, PatientStateStore(self._table("Patients")), claims, records)
-        rules = Rules(ENDPOINT, PatientRules("urn:mrn"))
+        rules = Rules(ENDPOINT, PatientRules("urn:mrn", partition_systems={PARTITION: "urn:mrn"}))
         reconciler = Reconciler(self.dicom, self.fhir, stores, self.queue, rules)
         worker.runner = Runner(
             reconciler,
