@@ -98,6 +98,7 @@ class World:
         for worker in self.workers:
             self._start(worker)
         scenario.begin(self)
+        CURRENT[:] = [self]  # not the world in which it began
 
     def _start(self, worker):
         worker.life += 1
