@@ -4,7 +4,7 @@
     ├── TransientError(retry_after_s)   look again later
     │   ├── Throttled                   429: the server asks for less
     │   ├── Unavailable                 408, 5xx, timeouts, broken or unreadable answers
-    │   └── VersionConflict             409, 412, a lost claim or ETag: read again, run again
+    │   └── VersionConflict             409, 412, a lost ETag: read again, run again
     ├── PermanentError                  this study cannot be written as it is: park it
     │   ├── InvalidStudy                DICOM lacks what FHIR needs
     │   ├── AmbiguousMatch              several resources carry one identity

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   OperationOutcomeError,
   badRequest,
+  created,
   getResourceTypes,
   getStatus,
   indexSearchParameterBundle,
@@ -35,7 +36,6 @@ const router = new FhirRouter();
 const stats = new Stats();
 const faults = new Faults();
 let repository;
-let statement;
 
 /** Requests wait for one another: a transaction sees nobody else's half-done work and nobody sees its own. */
 let last = Promise.resolve();
@@ -53,11 +53,25 @@ async function carryOut(request) {
       if (failed) {
         throw new OperationOutcomeError(failed);
       }
-      return [outcome, resource];
+      return tellCreated(request, outcome, resource);
     });
   } catch (error) {
     return [normalizeOperationOutcome(error)];
   }
+}
+
+/** The router answers every update with 200. */
+function tellCreated(request, outcome, resource) {
+  const isNew = ({ method }, one) => method === "PUT" && repository.created.has(`${one?.resourceType}/${one?.id}`);
+  if (!isTransaction(request)) {
+    return [isNew(request, resource) ? created : outcome, resource];
+  }
+  resource.entry?.forEach((entry, place) => {
+    if (isNew(request.body.entry[place].request, entry.resource)) {
+      entry.response.status = "201";
+    }
+  });
+  return [outcome, resource];
 }
 
 const isTransaction = ({ body }) => body?.resourceType === "Bundle" && body.type === "transaction";
@@ -67,7 +81,8 @@ const entryOutcomes = (bundle) => (bundle?.entry ?? []).map(({ response }) => re
 /** [status, headers, body] of a FHIR request. */
 async function fhir(method, path, headers, route, body) {
   if (route.kind === "metadata") {
-    return [200, {}, statement];
+    const version = dependencies["@medplum/fhir-router"];
+    return [200, {}, capabilityStatement(version, repository.base, repository.updateCreates)];
   }
   if (body instanceof Error) {
     return answer([badRequest(`Malformed body: ${body.message}`)]);
@@ -105,8 +120,12 @@ function development(method, path, body) {
       return [200, {}, repository.all()];
     case "POST /_dev/reset":
       repository.clear();
+      repository.updateCreates = false;
       stats.reset();
       faults.replace([]);
+      return [200, {}, {}];
+    case "POST /_dev/settings":
+      repository.updateCreates = body?.update_creates === true;
       return [200, {}, {}];
     case "POST /_dev/faults":
       if (!Array.isArray(body)) {
@@ -204,7 +223,6 @@ function start(port, folder) {
   server.listen(port, "127.0.0.1", () => {
     const { port: listening } = server.address();
     repository.base = `http://127.0.0.1:${listening}${ROOT}`;
-    statement = JSON.stringify(capabilityStatement(dependencies["@medplum/fhir-router"], repository.base));
     console.log(JSON.stringify({ port: listening }));
   });
 }

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from shared.dicom.values import Attributes
 from shared.fhir.bundle import Entry
-from shared.fhir.identifiers import ByIdentifier, Identity, Resource
+from shared.fhir.client import FhirClient
+from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import same_content, source_of
 from shared.fhir.refusal import path_of
 from shared.mapping.device import Equipment, device_identity
@@ -29,7 +30,6 @@ from shared.mapping.study_layer import (
 from shared.model import Finding, InstanceKey, Outcome, PatientState, StudyKey, Told, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync import marks
-from shared.sync.claiming import Claims
 from shared.sync.demographics import PatientPlan, Speaker, plan_patient, subject_of
 from shared.sync.look import Look
 from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
@@ -92,10 +92,11 @@ class Stored:
 class Planner:
     """Remembers the Endpoint and the Devices; everything else is read for each plan."""
 
-    def __init__(self, patients: PatientStateStore, rules: Rules) -> None:
+    def __init__(self, fhir: FhirClient, patients: PatientStateStore, rules: Rules) -> None:
+        self._fhir = fhir
         self._patients = patients
         self._rules = rules
-        self._shared = SharedResources(rules.dicom_endpoint)
+        self._shared = SharedResources(fhir, rules.dicom_endpoint)
 
     def forget(self) -> None:
         """Look for everything again: a write was refused, something may be gone."""
@@ -107,23 +108,23 @@ class Planner:
         created = {entry.full_url: reference for entry, reference in answered if entry.full_url}
         self._shared.learn(plan.devices, plan.endpoint, created)
 
-    async def plan(self, claims: Claims, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
+    async def plan(self, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
         """What to write. Nothing is written here. refused: elements that the FHIR server refuses."""
         view, resource = look.view, stored.resource
         if not view.content.series and (resource is None or not self._concerns(resource, view)):
-            return await self._leftovers(claims, stored)
+            return await self._leftovers(stored)
         found: list[Finding] = []
         dose = self._dose(stored.study, look)
-        linked = await self._linked(claims, stored.study, view, dose, found, refused)
+        linked = await self._linked(stored.study, view, dose, found, refused)
         links, devices, patient = linked.links, linked.links.devices, linked.patient
         laid = lay_study(self._base(stored), view.content, view.gone, links, self._rules.default_zone)
         if laid.resource is None or not any(marks.is_there(mark) for mark in view.marks.values()):
-            return await self._removal(claims, stored, laid.resource, links)
+            return await self._removal(stored, laid.resource, links)
         study = _study_entry(stored.study, resource, laid.resource)
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
         dose_links = DoseLinks(self._rules.source, target, subject_of(laid.resource), devices)
         unread = {key.sop_instance_uid for key in reports_of(laid.resource) - set(look.reports or ())}
-        observations = await self._observations(claims, stored, dose, unread, dose_links)
+        observations = await self._observations(stored, dose, unread, dose_links)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
         findings = _all_findings(laid, look, found, observations)
@@ -131,7 +132,6 @@ class Planner:
 
     async def _linked(
         self,
-        claims: Claims,
         study: StudyKey,
         view: View,
         dose: DoseContent | None,
@@ -140,28 +140,28 @@ class Planner:
     ) -> Linked:
         speaker = self._speaker(study, view, found, refused)
         identity = patient_identity(speaker.attributes, self._rules.patient) if speaker else None
-        state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint(claims))
+        state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint())
         wanted = _equipment(view, dose)
         known = self._shared.known(wanted)
         unknown = {one: device_identity(one) for one in wanted if one not in known}
-        # where even the Endpoint is missing, the server knows no Device
-        there = {} if entries else await self._shared.look_for(claims, unknown)
-        sought: dict[Identity, bool] = {one: True for one in unknown.values() if one not in there}
-        searched_at = time.time()  # of the Patient; Devices can be waited for
-        there |= await claims.find_each(sought | ({identity: state.etag is None} if identity else {}))
+        searched_at = time.time()
+        there, person = await both(self._shared.look_for(unknown), self._person(identity))
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if speaker is not None and identity is not None:
-            patient = plan_patient(identity, state, there.get(identity), searched_at, speaker, self._rules.patient)
+            patient = plan_patient(identity, state, person, searched_at, speaker, self._rules.patient)
         of_patient = [patient.entry] if patient and patient.entry else []
         links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])
 
-    async def _leftovers(self, claims: Claims, stored: Stored) -> Plan:
+    async def _person(self, identity: ByIdentifier | None) -> Resource | None:
+        return await self._fhir.find(identity) if identity else None
+
+    async def _leftovers(self, stored: Stored) -> Plan:
         """Nothing to do for the study; an earlier attempt may have removed it and not its Observations."""
         if stored.resource is not None or not stored.is_unsure:
             return Plan(Outcome.UNCHANGED)
-        entries = await self._observations_of(claims, stored).plan_removal(())
+        entries = await self._observations_of(stored).plan_removal(())
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
     def _concerns(self, stored: Resource, view: View) -> bool:
@@ -173,13 +173,13 @@ class Planner:
             return new_study(study_identity(stored.study.study_instance_uid), self._rules.source)
         return mend_dicom_cast(stored.resource) if stored.adopted else stored.resource
 
-    async def _removal(self, claims: Claims, stored: Stored, rest: Resource | None, links: Links) -> Plan:
+    async def _removal(self, stored: Stored, rest: Resource | None, links: Links) -> Plan:
         """No instance of ours is left: what we created goes, of what holds something of others only our part."""
         resource = stored.resource
         if resource is None:
             return Plan(Outcome.UNCHANGED)
         unread = {key.sop_instance_uid for key in reports_of(rest)}
-        observations = self._observations_of(claims, stored)
+        observations = self._observations_of(stored)
         entries = await observations.plan_removal(unread) if stored.may_have_observations else []
         if rest is None and source_of(resource) == self._rules.source:
             return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
@@ -204,9 +204,9 @@ class Planner:
         return map_reports(look.reports.values(), uid, rules.default_zone, with_events=rules.generate_events)
 
     async def _observations(
-        self, claims: Claims, stored: Stored, dose: DoseContent | None, unread: Collection[str], links: DoseLinks
+        self, stored: Stored, dose: DoseContent | None, unread: Collection[str], links: DoseLinks
     ) -> ObservationPlan:
-        observations = self._observations_of(claims, stored)
+        observations = self._observations_of(stored)
         if dose is not None and (dose.observations or stored.may_have_observations):
             return await observations.plan(dose, unread, links, is_new=stored.is_new)
         moved = stored.resource is not None and subject_of(stored.resource) != links.subject
@@ -214,9 +214,11 @@ class Planner:
             return ObservationPlan(await observations.plan_relink(links))
         return ObservationPlan()
 
-    def _observations_of(self, claims: Claims, stored: Stored) -> ObservationsOf:
+    def _observations_of(self, stored: Stored) -> ObservationsOf:
         identity = study_identity(stored.study.study_instance_uid)
-        return ObservationsOf(claims, identity, stored.resource, self._rules.source, stored.written.get(OBSERVATION))
+        return ObservationsOf(
+            self._fhir, identity, stored.resource, self._rules.source, stored.written.get(OBSERVATION)
+        )
 
 
 def _equipment(view: View, dose: DoseContent | None) -> list[Equipment]:

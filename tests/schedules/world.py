@@ -10,10 +10,11 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from shared.storage.creation_claim import CreationClaimStore
+
 from shared.errors import Unavailable, VersionConflict
 from shared.mapping.patient import PatientRules
 from shared.model import StudyChange
-from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
