@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from shared.fhir.id_key import KEY_REFERENCE
 from shared.model import DEFAULT_PARTITION, InstanceKey, StudyKey
 from tests.builders import series_uid, sop_uid, study_uid
 from tests.flow.life import linked
@@ -60,6 +61,16 @@ def deleted(number, place=1):
     return step
 
 
+def edited(resource_type, **elements):
+    """Somebody else adds something to the resource of this type, once it is there."""
+
+    def step(world):
+        world.fhir.edit(resource_type, **elements)
+
+    step.is_possible = lambda world: world.fhir.has(resource_type)
+    return step
+
+
 def looked_at(number):
     """Somebody asks for a whole read of the study."""
 
@@ -72,7 +83,8 @@ def looked_at(number):
 @dataclass(frozen=True)
 class Scenario:
     """`begun`: stored and synced before anything is tried. `at_once`: happened before the first worker looks. `steps`:
-    happen in this order, each at any moment.
+    happen in this order, each at any moment. client_ids: whether clients choose ids. is_new: nobody has asked the FHIR
+    server for the key of ids before.
     """
 
     name: str
@@ -83,12 +95,17 @@ class Scenario:
     faults: int = 1
     most_messages: int = 40
     guards: Guards = ALL_GUARDS
+    client_ids: bool = True
+    can_fail: bool = True
+    is_new: bool = False
 
     def begin(self, world):
         """Bring a new world to where schedules begin."""
+        if self.client_ids and not self.is_new and not self.begun:
+            world.fhir.knows_key()
         if self.begun:
             if self.name not in _BEGUN:
-                _BEGUN[self.name] = _run(self.begun).saved()
+                _BEGUN[self.name] = _run(self).saved()
             world.restore(_BEGUN[self.name])
         for step in self.at_once:
             step(world)
@@ -114,13 +131,13 @@ _EXPECTED = {}
 
 
 def _content(world):
-    return linked(normalised(list(world.fhir.resources.values())))
+    return linked(normalised([one for name, one in world.fhir.resources.items() if name != KEY_REFERENCE]))
 
 
-def _run(steps):
-    """A world in which one worker did these steps, one after the other, and nothing went wrong."""
-    world = World(Scenario("plain", workers=1, faults=0))
-    for step in steps:
+def _run(scenario):
+    """A world in which one worker did what was begun, one step after the other, and nothing went wrong."""
+    world = World(Scenario("plain", workers=1, faults=0, client_ids=scenario.client_ids))
+    for step in scenario.begun:
         step(world)
         _drain(world)
     return world
@@ -134,15 +151,21 @@ def _drain(world):
 def _projection(scenario):
     """What an app that starts from nothing makes of the archive as it is in the end."""
     world = World(Scenario("plain", workers=1, faults=0))
-    for step in (*scenario.begun, *scenario.at_once, *scenario.steps):
-        step(world)
+    steps = (*scenario.begun, *scenario.at_once, *scenario.steps)
+    edits = [step for step in steps if hasattr(step, "is_possible")]
+    for step in steps:
+        if step not in edits:
+            step(world)
     world.queue.waiting.clear()
     for one in dict.fromkeys(one for one, _ in world.dicom.instances):
         world.change(one, {key: world.newest[one, key] for other, key in world.dicom.instances if other == one})
         _drain(world)
+    for step in edits:
+        step(world)
     return world
 
 
+PHONE = [{"system": "phone", "value": "1"}]
 NEW_PATIENT = Scenario("two new studies of one new patient", at_once=(stored(1), stored(2)))
 ONE_STUDY = Scenario("two changes of one new study", at_once=(stored(1), stored(1, 2)))
 DELETED = Scenario(
@@ -157,4 +180,37 @@ RELINKED = Scenario(
 REMOVED = Scenario(
     "a study goes while an image of it comes", begun=(stored(1),), steps=(stored(1, 2), deleted(1), deleted(1, 2))
 )
-ALL = (NEW_PATIENT, ONE_STUDY, DELETED, RELINKED, REMOVED)
+EDITED = Scenario(
+    "somebody edits a patient whose study is corrected",
+    begun=(stored(1),),
+    at_once=(stored(1, PatientName={"Alphabetic": "Other"}),),
+    steps=(edited("Patient", telecom=PHONE),),
+)
+# a crash between an overwriting creation and its undoing takes away what somebody wrote in the moment before
+NEW_AND_EDITED = Scenario(
+    "somebody edits a patient that two new studies create",
+    at_once=(stored(1), stored(2)),
+    steps=(edited("Patient", telecom=PHONE),),
+    can_fail=False,
+)
+NEW_SERVER = Scenario(
+    "two new studies, and the first that writes to this server", at_once=(stored(1), stored(2)), is_new=True
+)
+IDS_OF_SERVER = Scenario(
+    "two new studies, where the server chooses ids", at_once=(stored(1), stored(2)), client_ids=False
+)
+THREE = Scenario(
+    "three workers and three new studies of one new patient", at_once=(stored(1), stored(2), stored(3)), workers=3
+)
+ALL = (
+    NEW_PATIENT,
+    ONE_STUDY,
+    DELETED,
+    RELINKED,
+    REMOVED,
+    EDITED,
+    NEW_AND_EDITED,
+    NEW_SERVER,
+    IDS_OF_SERVER,
+    THREE,
+)
