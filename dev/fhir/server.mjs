@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   OperationOutcomeError,
+  allOk,
   badRequest,
   created,
   getResourceTypes,
@@ -27,6 +28,7 @@ import { capabilityStatement } from "./metadata.mjs";
 import { TransactionalRepository } from "./repository.mjs";
 import { routeOf } from "./route.mjs";
 
+const MOST_UPDATES = 50;
 const ROOT = "/fhir/R4";
 const FHIR_JSON = "application/fhir+json; charset=utf-8";
 const HTML = "<!doctype html><title>Gateway</title><h1>This is not FHIR</h1>";
@@ -48,7 +50,7 @@ function alone(work) {
 async function carryOut(request) {
   try {
     return await repository.withTransaction(async () => {
-      const [outcome, resource] = await router.handleRequest(request, repository);
+      const [outcome, resource] = await handled(request);
       const failed = [outcome, ...(isTransaction(request) ? entryOutcomes(resource) : [])].find((each) => !isOk(each));
       if (failed) {
         throw new OperationOutcomeError(failed);
@@ -58,6 +60,24 @@ async function carryOut(request) {
   } catch (error) {
     return [normalizeOperationOutcome(error)];
   }
+}
+
+/** Medplum's router takes 50 updates at most; where updates create, as on other servers, so many are a part of all. */
+async function handled(request) {
+  if (!repository.updateCreates || !isTransaction(request)) {
+    return router.handleRequest(request, repository);
+  }
+  const { entry = [] } = request.body;
+  let all;
+  for (let place = 0; place === 0 || place < entry.length; place += MOST_UPDATES) {
+    const body = { ...request.body, entry: entry.slice(place, place + MOST_UPDATES) };
+    const [outcome, bundle] = await router.handleRequest({ ...request, body }, repository);
+    if (!isOk(outcome)) {
+      return [outcome];
+    }
+    all = all ? { ...all, entry: [...all.entry, ...bundle.entry] } : bundle;
+  }
+  return [allOk, all];
 }
 
 /** The router answers every update with 200. */

@@ -14,7 +14,8 @@ STATUS = re.compile(r"\d{3}")
 CREATED = 201
 ENTRY_STATUSES = range(200, 300)
 GONE = (404, 410)
-# Medplum takes no more where one of them is a conditional create, and no more updates than that in one bundle
+# Medplum takes no more where one of them is a conditional create, and no more updates than that in one bundle. It has
+# no creations by update, so these count as entries only
 MOST_WITH_CONDITION = 8
 MOST_UPDATES = 50
 MOST_ENTRIES = 200
@@ -181,7 +182,7 @@ def _fits(entries: Sequence[Entry]) -> bool:
     if any(entry.url == CREATED_ALONE for entry in entries[:-1]):
         return False
     most = MOST_WITH_CONDITION if any(entry.if_none_exist for entry in entries) else MOST_ENTRIES
-    return len(entries) <= most and sum(entry.method == "PUT" for entry in entries) <= MOST_UPDATES
+    return len(entries) <= most and sum(entry.if_match is not None for entry in entries) <= MOST_UPDATES
 
 
 def _resolved(value: Any, references: Mapping[str, str]) -> Any:

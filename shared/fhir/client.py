@@ -38,7 +38,7 @@ FHIR_VERSION = "4.0"
 SEARCH_COUNT = 100
 MOST_VALUES = 50  # identifiers that one search asks for
 GONE = (404, 410)
-NOT_KEPT = (*GONE, 405, 501)  # what a server answers that keeps no former versions
+NOT_KEPT = (*GONE, 405, 501)  # of a history: nothing was there, or no versions are kept
 
 
 class FhirClient:
@@ -134,11 +134,11 @@ class FhirClient:
         return found
 
     async def history(self, target: str) -> list[Resource | None]:
-        """The versions of a `Type/id`, newest first, a deletion as None; where no others are kept the present one."""
+        """The versions of a `Type/id`, newest first, a deletion as None; none where the server keeps no history."""
         path = f"{target}/_history?_count={SEARCH_COUNT}"
         found = await repeated(partial(self._answer, "GET", path, None, {}, NOT_KEPT))
         if found is None:
-            return [one for one in await self.read_each([target]) if one is not None]
+            return []
         pages = self._pages(found, target.partition("/")[0], {})
         return [version_in(entry) async for page in pages for entry in mappings(page, "entry")]
 

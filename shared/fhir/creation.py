@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from shared.errors import Rejected, VersionConflict
+from shared.errors import Overwritten, Rejected, VersionConflict
 from shared.fhir.bundle import Answer, Entry, bundles, if_match, resolved
 from shared.fhir.capabilities import Capabilities
 from shared.fhir.id_key import DEVICE, KEY_REFERENCE, IdKey, id_of, key_in
@@ -42,7 +42,7 @@ class Creation:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._key = IdKey(server.history, server.put)
+        self._key = IdKey(server.history, server.read_each, server.put)
         # there under their ids, though a search did not find them
         self._hidden: set[Identity] = set()
 
@@ -89,11 +89,11 @@ class Creation:
         return hits + [there for one, there in zip(missing, found, strict=True) if there and one.matches(there)]
 
     async def check_first(self, entries: Sequence[Entry], answers: Sequence[Answer]) -> None:
-        """Raise VersionConflict unless all that one bundle created was new; what it overwrote is put back before.
+        """Raise Overwritten unless all that one bundle created was new; what it overwrote is put back before.
 
-        An id whose resource was deleted is free, though servers answer as if something was overwritten. Where somebody
-        has written since, or the server keeps no versions, nothing can be put back; whoever announced a write looks
-        at its study again in any case (`shared.sync.writers`).
+        An id whose resource was deleted is free, though servers answer as if something was overwritten. Nothing can be
+        put back where somebody has written since, or the server keeps no versions; and where just the same was there,
+        servers make no version, and what is put back is the one before. So the study has to be looked at in any case.
         """
         late = [(entry, answer) for entry, answer in zip(entries, answers, strict=True) if answer.is_late]
         before = [await self._before(answer) for _, answer in late]
@@ -108,7 +108,7 @@ class Creation:
                 await self._server.write(bundle)
         for (entry, _), versions in zip(late, before, strict=True):
             if versions != [None]:
-                raise VersionConflict(f"somebody else created the {entry.resource_type} first")
+                raise Overwritten(f"somebody else created the {entry.resource_type} first")
 
     async def _before(self, answer: Answer) -> list[Resource | None]:
         """The version before the one that an answer tells, None for a deletion; empty where there is none."""

@@ -25,6 +25,7 @@ KEY_BYTES = 32
 TRIES = 5
 
 History = Callable[[str], Awaitable[list[Resource | None]]]
+ReadEach = Callable[[Sequence[str]], Awaitable[list[Resource | None]]]
 Put = Callable[[Resource, str], Awaitable[None]]
 
 
@@ -47,8 +48,9 @@ def key_in(device: Resource | None) -> str | None:
 class IdKey:
     """Reads the key once; makes it where there is none."""
 
-    def __init__(self, history: History, put: Put) -> None:
+    def __init__(self, history: History, read_each: ReadEach, put: Put) -> None:
         self._history = history
+        self._read_each = read_each
         self._put = put
         self._key: str | None = None
         self._asking: SingleFlight[str] = SingleFlight()
@@ -66,8 +68,8 @@ class IdKey:
     async def _find(self) -> str:
         for _ in range(TRIES):
             versions = await self._history(KEY_REFERENCE)
-            now = versions[0] if versions else None
-            if (key := _first(versions)) is not None and key_in(now) == key:
+            (now,) = versions[:1] or await self._read_each([KEY_REFERENCE])
+            if (key := _first(versions or [now])) is not None and key_in(now) == key:
                 return key
             with suppress(VersionConflict):
                 await self._put(_device(now, key or secrets.token_hex(KEY_BYTES)), version_of(now or {}))

@@ -15,7 +15,7 @@ from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from shared.dicom.client import DicomClient
-from shared.errors import Rejected, Unavailable, VersionConflict
+from shared.errors import Overwritten, Rejected, Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
@@ -25,6 +25,7 @@ from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
 from shared.storage.study_queue import StudyQueue
 from shared.sync import findings, marks, refusals, writers
+from shared.sync.announcing import announce, announce_late
 from shared.sync.attempt import Attempt, GoesAlone, Result, Stores
 from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
@@ -108,7 +109,8 @@ class Reconciler:
                 check_valid(entry.resource, entry.before)
         if _changes_something(state, look, plan):
             state, patient = await both(
-                self._announce(attempt, state, look, plan), announce_creation(self._stores.patients, plan.patient)
+                announce(self._stores.studies, attempt, state, look, plan),
+                announce_creation(self._stores.patients, plan.patient),
             )
             plan = replace(plan, patient=patient)
             if patient is not None and (
@@ -151,17 +153,6 @@ class Reconciler:
         written_for = await self._stores.studies.partitions_of(change.study.study_instance_uid)
         return set(written_for) <= {change.study}
 
-    async def _announce(self, attempt: Attempt, state: StudyState, look: Look, plan: Plan) -> StudyState:
-        patient = plan.patient.key if plan.patient is not None and plan.patient.entry is not None else ""
-        writer = Writer(attempt.change.message_id, attempt.name, int(time.time()), patient)
-        announced = replace(
-            state,
-            marks=marks.announce(state.marks, look.truth.instances),
-            writers=writers.announced(state.writers, writer),
-            has_records=state.has_records or bool(plan.findings or look.failed),
-        )
-        return await self._stores.studies.save(attempt.change.study, announced)
-
     async def _write(self, attempt: Attempt, plan: Plan, *, is_last: bool) -> None:
         """Carry the plan out. While the outcome is not known the server may go on, and would overwrite what is written
         too soon.
@@ -174,14 +165,17 @@ class Reconciler:
             raise
 
     async def _carry_out(self, attempt: Attempt, plan: Plan, *, is_last: bool) -> None:
-        """What the server refuses is read and tried once more, then without what it names.
-        Where it goes on refusing because of an Observation, the study is written without; so it is where one cannot be
-        deleted because others refer to it, which some servers answer with a conflict.
+        """What the server refuses is read and tried once more, then without what it names. Where it goes on refusing
+        because of an Observation, the study is written without; so it is where one cannot be deleted because others
+        refer to it, which some servers answer with a conflict.
         """
         if not plan.entries:
             return
         try:
             answers = await self._fhir.transact(plan.entries)
+        except Overwritten:
+            await announce_late(self._stores.studies, attempt, plan)
+            raise
         except (Rejected, VersionConflict) as error:
             if isinstance(error, VersionConflict) and not is_last:
                 raise
