@@ -114,9 +114,7 @@ class Scenario:
         """What is wrong at the end of a schedule; empty when nothing is."""
         if world.queue.poison:
             return "a message is poison"
-        if self.name not in _EXPECTED:
-            _EXPECTED[self.name] = _content(_projection(self))
-        found, expected = _content(world), _EXPECTED[self.name]
+        found, expected = _content(world), self.expected()
         if found != expected:
             return f"FHIR says {json.dumps(found)}\nand should say {json.dumps(expected)}"
         return ""
@@ -125,9 +123,23 @@ class Scenario:
         """What has no end; empty when everything has."""
         return "messages without end" if world.queue.sent > self.most_messages else ""
 
+    def expected(self):
+        """The content at the end of every schedule."""
+        if self.name not in _EXPECTED:
+            _EXPECTED[self.name] = _content(_projection(self))
+        return _EXPECTED[self.name]
+
 
 _BEGUN = {}
 _EXPECTED = {}
+
+
+def know(scenario, other):
+    """What begins and ends the first of them does so for the other, too, in which something will be taken away."""
+    _EXPECTED[other.name] = scenario.expected()
+    if scenario.begun:
+        World(scenario)
+        _BEGUN[other.name] = _BEGUN[scenario.name]
 
 
 def _content(world):
@@ -180,6 +192,9 @@ RELINKED = Scenario(
 REMOVED = Scenario(
     "a study goes while an image of it comes", begun=(stored(1),), steps=(stored(1, 2), deleted(1), deleted(1, 2))
 )
+CORRECTED = Scenario(
+    "an image is corrected twice", begun=(stored(1),), at_once=(stored(1, StudyDescription="x"),), steps=(stored(1),)
+)
 EDITED = Scenario(
     "somebody edits a patient whose study is corrected",
     begun=(stored(1),),
@@ -208,6 +223,7 @@ ALL = (
     DELETED,
     RELINKED,
     REMOVED,
+    CORRECTED,
     EDITED,
     NEW_AND_EDITED,
     NEW_SERVER,
