@@ -38,14 +38,15 @@ def content(number, place=1, **attributes):
     return dataset(**(values | attributes))
 
 
-def stored(number, place=1, **attributes):
-    """The instance is stored, or replaced by one that says something else."""
+def stored(number, place=1, *, late=False, **attributes):
+    """The instance is stored, or replaced by one that says something else. late: the feed shows it after later ones."""
 
     def step(world):
-        world.sequence += 1
+        world.sequence += 2
+        sequence = world.sequence - 3 if late else world.sequence
         world.dicom.put(study(number), instance(number, place), content(number, place, **attributes))
-        world.newest[study(number), instance(number, place)] = world.sequence
-        world.change(study(number), {instance(number, place): world.sequence})
+        world.newest[study(number), instance(number, place)] = sequence
+        world.change(study(number), {instance(number, place): sequence})
 
     return step
 
@@ -54,7 +55,7 @@ def deleted(number, place=1):
     """The instance is deleted."""
 
     def step(world):
-        world.sequence += 1
+        world.sequence += 2
         world.dicom.take_away(study(number), instance(number, place))
         world.change(study(number), {instance(number, place): world.sequence})
 
@@ -84,7 +85,7 @@ def looked_at(number):
 class Scenario:
     """`begun`: stored and synced before anything is tried. `at_once`: happened before the first worker looks. `steps`:
     happen in this order, each at any moment. client_ids: whether clients choose ids. is_new: nobody has asked the FHIR
-    server for the key of ids before.
+    server for the key of ids before. apps: with tables and a queue of their own, each has its workers and studies.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Scenario:
     client_ids: bool = True
     can_fail: bool = True
     is_new: bool = False
+    apps: int = 1
 
     def begin(self, world):
         """Bring a new world to where schedules begin."""
@@ -192,8 +194,17 @@ RELINKED = Scenario(
 REMOVED = Scenario(
     "a study goes while an image of it comes", begun=(stored(1),), steps=(stored(1, 2), deleted(1), deleted(1, 2))
 )
-CORRECTED = Scenario(
-    "an image is corrected twice", begun=(stored(1),), at_once=(stored(1, StudyDescription="x"),), steps=(stored(1),)
+SHOWN_LATE = Scenario(
+    "the feed shows a change behind a later one",
+    begun=(stored(1), stored(1, 2)),
+    at_once=(stored(1, late=True, InstanceNumber=7),),
+)
+CORRECTED = Scenario("a new study is corrected", at_once=(stored(1),), steps=(stored(1, StudyDescription="corrected"),))
+TWO_APPS = Scenario(
+    "two apps, and new studies of one new patient",
+    at_once=(stored(1, PatientName={}), stored(2, PatientSex="M")),
+    apps=2,
+    can_fail=False,
 )
 EDITED = Scenario(
     "somebody edits a patient whose study is corrected",
@@ -201,7 +212,8 @@ EDITED = Scenario(
     at_once=(stored(1, PatientName={"Alphabetic": "Other"}),),
     steps=(edited("Patient", telecom=PHONE),),
 )
-# a crash between an overwriting creation and its undoing takes away what somebody wrote in the moment before
+# where nothing fails: a crash between an overwriting creation and its undoing takes away what others wrote in the moment
+# before (docs/decisions.md, "Ids are made of identities")
 NEW_AND_EDITED = Scenario(
     "somebody edits a patient that two new studies create",
     at_once=(stored(1), stored(2)),
@@ -223,7 +235,9 @@ ALL = (
     DELETED,
     RELINKED,
     REMOVED,
+    SHOWN_LATE,
     CORRECTED,
+    TWO_APPS,
     EDITED,
     NEW_AND_EDITED,
     NEW_SERVER,

@@ -12,6 +12,7 @@ import re
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
+from typing import NamedTuple
 
 from shared.errors import VersionConflict
 from shared.fhir.bundle import Entry
@@ -165,6 +166,13 @@ class MemoryDicom(Rows):
         return [dataset for (one, _), dataset in self.instances.items() if one == study]
 
 
+class Late(NamedTuple):
+    """A transaction that may be carried out after its sender was told that it failed; `what` stands for it."""
+
+    what: str
+    act: object
+
+
 class MemoryFhir(FhirClient, Rows):
     """A FHIR server under the app's own client. Where clients choose ids it is as Microsoft's: what a transaction of
     several entries creates by update, somebody else having created it since the transaction began, is a conflict; what
@@ -215,11 +223,12 @@ class MemoryFhir(FhirClient, Rows):
         new = [entry.url for entry in sent if entry.method == "PUT" and entry.identity]
         begun = None
         if new:
-            begun = await self._world.step("fhir.begin", lambda: [self._version(one) for one in new], writes=False)
-        what = digest([entry.to_json() for entry in sent])
-        versions = dict(zip(new, begun or [], strict=True))
-        commit = partial(self._commit, sent, versions)
-        return copied(await self._world.step("fhir.commit", commit, conflicts=True, what=what))
+            late = Late(digest([entry.to_json() for entry in sent]), partial(self._commit, sent, {}))
+            begin = partial(self._versions, new)
+            begun = await self._world.step("fhir.begin", begin, writes=False, late=late)
+        commit = partial(self._commit, sent, dict(zip(new, begun or [], strict=True)))
+        late = Late(digest([entry.to_json() for entry in sent] + [begun]), commit)
+        return copied(await self._world.step("fhir.commit", commit, conflicts=True, late=late))
 
     def _matches(self, entry):
         return [one["id"] for one in self._found(entry.url, entry.identity.criteria)]
@@ -248,6 +257,9 @@ class MemoryFhir(FhirClient, Rows):
     def _version(self, reference):
         one = self.resources.get(reference)
         return f'W/"{one["meta"]["versionId"]}"' if one else None
+
+    def _versions(self, references):
+        return [self._version(one) for one in references]
 
     def _new_id(self, entry):
         name = digest([entry.url, entry.if_none_exist or entry.resource.get("identifier")])

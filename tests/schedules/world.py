@@ -60,7 +60,7 @@ class Call:
     future: object
     writes: bool
     conflicts: bool
-    what: str = ""
+    late: object = None
 
 
 @dataclass
@@ -84,6 +84,7 @@ class World:
     def __init__(self, scenario):
         CURRENT[:] = [self]
         self.guards = scenario.guards
+        self._apps = scenario.apps
         self.loop = SteppedLoop(START_S)
         self.queue = MemoryQueue(self)
         self.dicom = MemoryDicom(self)
@@ -108,10 +109,11 @@ class World:
         worker.counter = itertools.count()
         worker.seen, worker.calls = set(), {}
         worker.message = worker.task = None
-        tables = {name: self._table(name) for name in ErrorTable}
-        states = StudyStateStore(self._table("Studies"))
+        prefix = f"{self._app_of(worker)}." if self._apps > 1 else ""
+        tables = {name: self._table(prefix + name) for name in ErrorTable}
+        states = StudyStateStore(self._table(prefix + "Studies"))
         records = ErrorRecords(tables)
-        stores = Stores(states, PatientStateStore(self._table("Patients")), records)
+        stores = Stores(states, PatientStateStore(self._table(prefix + "Patients")), records)
         rules = Rules(ENDPOINT, PatientRules("urn:mrn"))
         worker.fhir = self.fhir.for_worker()
         reconciler = Reconciler(self.dicom, worker.fhir, stores, self.queue, rules)
@@ -129,12 +131,12 @@ class World:
 
     # the calls of the workers
 
-    async def step(self, label, act, *, writes=True, conflicts=False, what=""):
+    async def step(self, label, act, *, writes=True, conflicts=False, late=None):
         if self.is_over:
             raise Over
         worker = WORKER.get()
         number = next(worker.counter)
-        call = Call(worker, number, label, act, self.loop.create_future(), writes, conflicts, what)
+        call = Call(worker, number, label, act, self.loop.create_future(), writes, conflicts, late)
         worker.calls[number] = call
         return await call.future
 
@@ -146,13 +148,13 @@ class World:
         fresh = set()
         for worker in self.workers:
             if worker.message is None:
-                state = self._known_by(worker)
+                state = (self._app_of(worker), self._known_by(worker))
                 if state not in fresh:  # of workers that know the same, one is enough
                     fresh.add(state)
                     texts = {
                         text: index
                         for index, (at_s, text, _) in reversed(list(enumerate(self.queue.waiting)))
-                        if at_s <= self.loop.now_s
+                        if at_s <= self.loop.now_s and self._is_for(worker, text)
                     }
                     found += [("deliver", worker.name, text) for text in sorted(texts)]
             for number in sorted(worker.calls):
@@ -166,6 +168,14 @@ class World:
             found.append(("wait", "clock", ""))
         return found + [("late", "server", number) for number in range(len(self.late))]
 
+    def _app_of(self, worker):
+        """Workers of different apps have tables and a queue of their own."""
+        return int(worker.name[1:]) % self._apps
+
+    def _is_for(self, worker, text):
+        study_instance_uid = StudyChange.from_json(text).study.study_instance_uid
+        return int(study_instance_uid.rpartition(".")[2]) % self._apps == self._app_of(worker)
+
     def _faults_of(self, call):
         yield "crash-before"
         if call.writes:
@@ -173,6 +183,7 @@ class World:
             yield "answer-lost"
         if call.conflicts:
             yield "conflict"
+        if call.late:
             yield "goes-on"
 
     def apply(self, choice):
@@ -215,7 +226,7 @@ class World:
         if kind == "conflict":
             error = VersionConflict("somebody else")
         elif kind == "goes-on":
-            self.late.append((self.loop.now_s + LONGEST_TRANSACTION_S, call.what, call.act))
+            self.late.append((self.loop.now_s + LONGEST_TRANSACTION_S, *call.late))
             error = Unavailable("a gateway lost patience")
         elif kind != "crash-before":
             try:
