@@ -212,8 +212,8 @@ EDITED = Scenario(
     at_once=(stored(1, PatientName={"Alphabetic": "Other"}),),
     steps=(edited("Patient", telecom=PHONE),),
 )
-# where nothing fails: a crash between an overwriting creation and its undoing takes away what others wrote in the moment
-# before (docs/decisions.md, "Ids are made of identities")
+# here nothing fails: a crash between an overwriting creation and its undoing takes away what others wrote in the moment
+# before, see docs/decisions.md
 NEW_AND_EDITED = Scenario(
     "somebody edits a patient that two new studies create",
     at_once=(stored(1), stored(2)),
