@@ -66,6 +66,9 @@ correspondence, otherwise the text stands alone. A code of an unknown scheme sta
 DEVICE = """One for each equipment that can be told from others: by manufacturer and serial number, or by a Device UID. What distinguishes
 it is part of its identity (an identifier `urn:uuid:` made of all of these), so a Device never changes, and a study of last
 year keeps the software that made it. It is the performer of series and the device of dose Observations.
+
+Where the FHIR server lets clients choose ids there is one Device more, `Device/dicom-fhir-sync`, which is no equipment: the app keeps
+the key there that the ids of new resources are made with (docs/design.md, "New resources").
 """
 
 DOSE = """Dose reports are documents titled DCM 113701 or 113500. Each has one Observation, the summary, known by the SOP Instance UID;

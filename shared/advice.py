@@ -39,11 +39,6 @@ ADVICE = {
         "its end) or was larger than 256 MiB. Nothing, unless it lasts: then look at the load of the server.",
     ),
     "transient": Advice("deferred", "Another passing failure. Nothing, unless it lasts: the line says more."),
-    "claimed": Advice(
-        "deferred",
-        "Another worker is creating the same resource, or died at it, or its request went unanswered: its "
-        "claim expires after three minutes. Nothing: the study is tried again.",
-    ),
     "version-conflict": Advice(
         "deferred", "Somebody else keeps changing the same resources. Nothing, unless it lasts."
     ),

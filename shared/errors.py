@@ -4,7 +4,8 @@
     ├── TransientError(retry_after_s)   look again later
     │   ├── Throttled                   429: the server asks for less
     │   ├── Unavailable                 408, 5xx, timeouts, broken or unreadable answers
-    │   └── VersionConflict             409, 412, a lost claim or ETag: read again, run again
+    │   └── VersionConflict             409, 412, a lost ETag: read again, run again
+    │       └── Overwritten             a creation came late: look after what was there, too
     ├── PermanentError                  this study cannot be written as it is: park it
     │   ├── InvalidStudy                DICOM lacks what FHIR needs
     │   ├── AmbiguousMatch              several resources carry one identity
@@ -69,6 +70,10 @@ class VersionConflict(TransientError):
     """Somebody else wrote first; what was read is stale."""
 
     code = "version-conflict"
+
+
+class Overwritten(VersionConflict):
+    """A resource that was to be created was there by then. What it said may be lost."""
 
 
 class PermanentError(SyncError):

@@ -27,7 +27,7 @@ from shared.mapping.patient import PatientRules
 from shared.retry import repeated
 from shared.settings.authentication import Authentication
 from shared.settings.hosting import Limits, StorageAccount
-from shared.storage import checkpoint, creation_claim, patient_state, study_state
+from shared.storage import checkpoint, patient_state, study_state
 from shared.storage.calls import CLIENT_OPTIONS
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_queue import ENCODE_POLICY, StudyQueue
@@ -112,7 +112,6 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
     stores = Stores(
         study_state.StudyStateStore(table(study_state.TABLE_NAME)),
         patient_state.PatientStateStore(table(patient_state.TABLE_NAME)),
-        creation_claim.CreationClaimStore(table(creation_claim.TABLE_NAME), _now),
         records,
     )
     reconciler = Reconciler(dicom, fhir, stores, queue, _rules(settings))

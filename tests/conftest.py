@@ -4,7 +4,6 @@
 `--dicom microsoft` and `--host func` put Microsoft's own programs in the places of all three (`make test-microsoft`).
 """
 
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -137,6 +136,26 @@ def second_fhir_server(request):
     return _part(request, "fhir", "--port", "0").urls["url"]
 
 
+@pytest.fixture
+def client_ids():
+    """Whether the local FHIR server lets clients choose ids, as the others do; modules say otherwise."""
+    return False
+
+
+@pytest.fixture
+def emptied(request, dicom_service, fhir_server, client_ids):
+    """Empty both servers under test."""
+
+    def empty():
+        _empty(dicom_service, fhir_server)
+        if _parts(request.config).fhir.command == "fhir":
+            httpx.post(
+                fhir_server.split("/fhir")[0] + "/_dev/settings", json={"update_creates": client_ids}, trust_env=False
+            ).raise_for_status()
+
+    return empty
+
+
 def _empty(dicom, *fhir_servers):
     httpx.post(f"{dicom}/_dev/reset", trust_env=False, verify=False, timeout=120).raise_for_status()
     for url in fhir_servers:
@@ -144,12 +163,12 @@ def _empty(dicom, *fhir_servers):
 
 
 @pytest.fixture
-async def stack(request, monkeypatch, azurite, dicom_service, fhir_server):
-    # whoever died is waited for; the servers here answer within milliseconds, not minutes
-    monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=2))
+async def stack(request, monkeypatch, azurite, dicom_service, fhir_server, emptied):
+    # what is under way is waited for; the servers here answer within milliseconds, not minutes
+    monkeypatch.setattr("shared.sync.writers.SETTLED_AFTER_S", 2)
     monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
     monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.02)
-    _empty(dicom_service, fhir_server)
+    emptied()
     stack = Stack(monkeypatch, azurite, dicom_service, fhir_server)
     stack.host_command = _parts(request.config).host.command
     yield stack
@@ -176,13 +195,13 @@ async def fresh_projection(monkeypatch, azurite, dicom_service, second_fhir_serv
 
 
 @pytest.fixture
-async def new_stack(monkeypatch, azurite, dicom_service, fhir_server):
+async def new_stack(monkeypatch, azurite, dicom_service, fhir_server, emptied):
     """An app on emptied servers, as often as it is asked for."""
     stacks = []
     monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
 
     def made():
-        _empty(dicom_service, fhir_server)
+        emptied()
         stacks.append(Stack(monkeypatch, azurite, dicom_service, fhir_server))
         return stacks[-1]
 

@@ -206,7 +206,14 @@ def test_nothing_imports_the_composition_root_but_the_worker():
 def test_client_knows_http_and_the_pure_files_of_its_folder(name):
     folder = name.rpartition(".")[0]
     own = {found for found in PURE if _within(found, [folder])}
+    # how resources are created is decided beside the client, over its requests
+    own |= {"shared.fhir.creation"} if folder == "shared.fhir" else set()
     assert _ours(name) - own - ROOTS - {"shared.http", "shared.retry", "shared.single_flight"} == set()
+
+
+def test_what_decides_how_resources_are_created_knows_no_http():
+    for name in ("shared.fhir.creation", "shared.fhir.id_key"):
+        assert _imports(name).isdisjoint({"httpx", "shared.http", "shared.fhir.client"})
 
 
 def test_only_mapping_and_sync_know_dicom_and_fhir():

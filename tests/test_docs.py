@@ -21,7 +21,7 @@ from shared.advice import ADVICE
 from shared.config import Settings
 from shared.model import REFUSED_ELEMENT
 from shared.settings.hosting import StorageAccount
-from shared.storage import checkpoint, creation_claim, patient_state, study_state
+from shared.storage import checkpoint, patient_state, study_state
 from shared.storage.error_records import ErrorTable
 from shared.sync.cases import CODE_OF_DICOM_CAST
 
@@ -131,7 +131,7 @@ def test_every_event_is_documented():
 
 
 def test_every_table_is_documented():
-    ours = {module.TABLE_NAME for module in (checkpoint, creation_claim, patient_state, study_state)}
+    ours = {module.TABLE_NAME for module in (checkpoint, patient_state, study_state)}
     heading = "## What the tables hold"
     tables = {name for name in ticked(rows("operations.md", heading)) if name.endswith("Table")}
     assert tables == ours | set(ErrorTable)

@@ -4,7 +4,8 @@ import { getResourceTypes, getSearchParameters } from "@medplum/core";
 const INTERACTIONS = ["create", "read", "vread", "update", "patch", "delete", "history-instance", "search-type"];
 const codes = (values) => values.map((code) => ({ code }));
 
-export function capabilityStatement(version, base) {
+export function capabilityStatement(version, base, updateCreate) {
+  const resources = getResourceTypes().map((type) => resource(type, updateCreate));
   return {
     resourceType: "CapabilityStatement",
     status: "active",
@@ -16,12 +17,12 @@ export function capabilityStatement(version, base) {
     format: ["application/fhir+json", "json"],
     patchFormat: ["application/json-patch+json"],
     rest: [
-      { mode: "server", interaction: codes(["transaction", "batch"]), resource: getResourceTypes().map(resource) },
+      { mode: "server", interaction: codes(["transaction", "batch"]), resource: resources },
     ],
   };
 }
 
-function resource(type) {
+function resource(type, updateCreate) {
   const parameters = Object.values(getSearchParameters(type) ?? {});
   const searchParam = parameters.map((each) => ({ name: each.code, type: each.type }));
   return {
@@ -29,7 +30,7 @@ function resource(type) {
     interaction: codes(INTERACTIONS),
     versioning: "versioned-update",
     readHistory: true,
-    updateCreate: false,
+    updateCreate,
     conditionalCreate: true,
     conditionalUpdate: true,
     conditionalDelete: "single",

@@ -25,6 +25,10 @@ const HISTORY_LIMIT = 50;
 
 export class TransactionalRepository extends MemoryRepository {
   base = "";
+  /** Whether an update of an unknown id creates it, as on Microsoft's server and HAPI. On Medplum's it does not. */
+  updateCreates = false;
+  /** `Type/id` of what the open transaction created so. */
+  created = new Set();
   #index = new SearchIndex();
   #journal;
   #undo; // the open transaction: prior states of what it touched, oldest first
@@ -56,7 +60,11 @@ export class TransactionalRepository extends MemoryRepository {
   async updateResource(resource, options) {
     const { current, history } = this.#state(resource.resourceType, resource.id);
     if (!current && !history) {
-      throw new OperationOutcomeError(notFound);
+      if (!this.updateCreates || options?.ifMatch) {
+        throw new OperationOutcomeError(notFound);
+      }
+      this.created.add(`${resource.resourceType}/${resource.id}`);
+      return deepClone(this.createResourceSync(resource, { assignedId: true }, false));
     }
     const stale = options?.ifMatch && current?.meta.versionId !== options.ifMatch;
     if (current && !stale && unchanged(current, resource)) {
@@ -92,6 +100,7 @@ export class TransactionalRepository extends MemoryRepository {
       return callback(this);
     }
     this.#undo = [];
+    this.created.clear();
     try {
       const result = await callback(this);
       this.#commit();

@@ -9,7 +9,9 @@ import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   OperationOutcomeError,
+  allOk,
   badRequest,
+  created,
   getResourceTypes,
   getStatus,
   indexSearchParameterBundle,
@@ -26,6 +28,7 @@ import { capabilityStatement } from "./metadata.mjs";
 import { TransactionalRepository } from "./repository.mjs";
 import { routeOf } from "./route.mjs";
 
+const MOST_UPDATES = 50;
 const ROOT = "/fhir/R4";
 const FHIR_JSON = "application/fhir+json; charset=utf-8";
 const HTML = "<!doctype html><title>Gateway</title><h1>This is not FHIR</h1>";
@@ -35,7 +38,6 @@ const router = new FhirRouter();
 const stats = new Stats();
 const faults = new Faults();
 let repository;
-let statement;
 
 /** Requests wait for one another: a transaction sees nobody else's half-done work and nobody sees its own. */
 let last = Promise.resolve();
@@ -48,16 +50,48 @@ function alone(work) {
 async function carryOut(request) {
   try {
     return await repository.withTransaction(async () => {
-      const [outcome, resource] = await router.handleRequest(request, repository);
+      const [outcome, resource] = await handled(request);
       const failed = [outcome, ...(isTransaction(request) ? entryOutcomes(resource) : [])].find((each) => !isOk(each));
       if (failed) {
         throw new OperationOutcomeError(failed);
       }
-      return [outcome, resource];
+      return tellCreated(request, outcome, resource);
     });
   } catch (error) {
     return [normalizeOperationOutcome(error)];
   }
+}
+
+/** Medplum's router takes 50 updates at most; where updates create, as on other servers, so many are a part of all. */
+async function handled(request) {
+  if (!repository.updateCreates || !isTransaction(request)) {
+    return router.handleRequest(request, repository);
+  }
+  const { entry = [] } = request.body;
+  let all;
+  for (let place = 0; place === 0 || place < entry.length; place += MOST_UPDATES) {
+    const body = { ...request.body, entry: entry.slice(place, place + MOST_UPDATES) };
+    const [outcome, bundle] = await router.handleRequest({ ...request, body }, repository);
+    if (!isOk(outcome)) {
+      return [outcome];
+    }
+    all = all ? { ...all, entry: [...all.entry, ...bundle.entry] } : bundle;
+  }
+  return [allOk, all];
+}
+
+/** The router answers every update with 200. */
+function tellCreated(request, outcome, resource) {
+  const isNew = ({ method }, one) => method === "PUT" && repository.created.has(`${one?.resourceType}/${one?.id}`);
+  if (!isTransaction(request)) {
+    return [isNew(request, resource) ? created : outcome, resource];
+  }
+  resource.entry?.forEach((entry, place) => {
+    if (isNew(request.body.entry[place].request, entry.resource)) {
+      entry.response.status = "201";
+    }
+  });
+  return [outcome, resource];
 }
 
 const isTransaction = ({ body }) => body?.resourceType === "Bundle" && body.type === "transaction";
@@ -67,7 +101,8 @@ const entryOutcomes = (bundle) => (bundle?.entry ?? []).map(({ response }) => re
 /** [status, headers, body] of a FHIR request. */
 async function fhir(method, path, headers, route, body) {
   if (route.kind === "metadata") {
-    return [200, {}, statement];
+    const version = dependencies["@medplum/fhir-router"];
+    return [200, {}, capabilityStatement(version, repository.base, repository.updateCreates)];
   }
   if (body instanceof Error) {
     return answer([badRequest(`Malformed body: ${body.message}`)]);
@@ -105,8 +140,12 @@ function development(method, path, body) {
       return [200, {}, repository.all()];
     case "POST /_dev/reset":
       repository.clear();
+      repository.updateCreates = false;
       stats.reset();
       faults.replace([]);
+      return [200, {}, {}];
+    case "POST /_dev/settings":
+      repository.updateCreates = body?.update_creates === true;
       return [200, {}, {}];
     case "POST /_dev/faults":
       if (!Array.isArray(body)) {
@@ -204,7 +243,6 @@ function start(port, folder) {
   server.listen(port, "127.0.0.1", () => {
     const { port: listening } = server.address();
     repository.base = `http://127.0.0.1:${listening}${ROOT}`;
-    statement = JSON.stringify(capabilityStatement(dependencies["@medplum/fhir-router"], repository.base));
     console.log(JSON.stringify({ port: listening }));
   });
 }

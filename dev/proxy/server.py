@@ -44,6 +44,7 @@ class Proxy:
         self._port = port
         self.gate = gate
         self.rules = Rules()
+        self._late: set[asyncio.Task[None]] = set()
         self.microsoft = Microsoft(self._path.rstrip("/"), self._upstream)
         self._resources = contextlib.AsyncExitStack()
 
@@ -145,9 +146,19 @@ class Proxy:
             case "html":
                 return web.Response(status=rule.status, body=HTML_PAGE, content_type="text/html")
             case _:
-                if rule.carried_out:
+                if rule.late_s is not None:
+                    task = asyncio.create_task(self._carry_out_later(call, rule.late_s))
+                    self._late.add(task)
+                    task.add_done_callback(self._late.discard)
+                elif rule.carried_out:
                     await self._carry_out(call)
                 return _refusal(rule)
+
+    async def _carry_out_later(self, call: Call, seconds: float) -> None:
+        """The service goes on though its answer is not waited for."""
+        await asyncio.sleep(seconds)
+        with contextlib.suppress(aiohttp.ClientError):
+            await self._carry_out(call)
 
     async def _carry_out(self, call: Call) -> Answer:
         """Who may not pass is told so by the service, behind all faults of the way to it."""

@@ -1,7 +1,7 @@
-"""The FHIR server: search, transaction, and once per worker whether it is one that this app can work with."""
+"""The FHIR server: search, read, write, and once per worker whether it is one that this app can work with."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -9,8 +9,23 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
-from shared.fhir.bundle import Answer, Entry, bundles, check_answer, check_unchanged, resolved, transaction
+from shared.fhir.bundle import (
+    MOST_ENTRIES,
+    Answer,
+    Entry,
+    batch,
+    bundles,
+    check_answer,
+    check_unchanged,
+    if_match,
+    reference,
+    resolved,
+    resources_read,
+    transaction,
+    version_in,
+)
 from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
+from shared.fhir.creation import Creation
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
 from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
@@ -24,6 +39,7 @@ FHIR_VERSION = "4.0"
 SEARCH_COUNT = 100
 MOST_VALUES = 50  # identifiers that one search asks for
 GONE = (404, 410)
+NOT_KEPT = (*GONE, 405, 501)  # of a history: nothing was there, or no versions are kept
 
 
 class FhirClient:
@@ -33,6 +49,13 @@ class FhirClient:
         self._client = client
         self._capabilities: Capabilities | None = None
         self._asking: SingleFlight[Capabilities] = SingleFlight()
+        self._creation = Creation(self)
+
+    async def capabilities(self) -> Capabilities:
+        """What the server offers; Misconfigured unless this app can work with it. Asked once."""
+        await self.check_capable()
+        assert self._capabilities is not None  # noqa: S101 - asked just now
+        return self._capabilities
 
     async def check_capable(self) -> None:
         """Raise Misconfigured unless this is a FHIR R4 server with transactions. Asked once."""
@@ -61,7 +84,8 @@ class FhirClient:
     async def find_all(self, identity: Identity) -> list[Resource]:
         """Every resource with this identity; that there are several is a defect of somebody."""
         hits = await self._search(identity.resource_type, identity.criteria)
-        return list({hit["id"]: hit for hit in hits if identity.matches(hit)}.values())
+        found = list({hit["id"]: hit for hit in hits if identity.matches(hit)}.values())
+        return await self._creation.with_hidden([identity], found)
 
     async def find_any(self, identities: Sequence[ByIdentifier]) -> list[Resource]:
         """Every resource that has one of these identities, which are of one type."""
@@ -69,7 +93,8 @@ class FhirClient:
         for some in (identities[place : place + MOST_VALUES] for place in range(0, len(identities), MOST_VALUES)):
             hits += await self._search(some[0].resource_type, any_of(some))
         found = {hit["id"]: hit for hit in hits}  # pages shift while others write
-        return [hit for hit in found.values() if any(identity.matches(hit) for identity in identities)]
+        matching = [hit for hit in found.values() if any(identity.matches(hit) for identity in identities)]
+        return await self._creation.with_hidden(identities, matching)
 
     async def studies_of(self, patient: str) -> list[Resource]:
         """ImagingStudy resources whose subject is this `Patient/id`."""
@@ -78,15 +103,17 @@ class FhirClient:
         return [hit for hit, named in subjects if isinstance(named, Mapping) and named.get("reference") == patient]
 
     async def transact(self, entries: Sequence[Entry]) -> list[Answer]:
-        """Carry out all entries, in order; what became of each. Those of one bundle all or none."""
+        """Carry out all entries, in order; what became of each. Those of one bundle all or none.
+
+        Raises VersionConflict when a resource to create is there by now, or was changed since it was read.
+        """
         answers: list[Answer] = []
         created: dict[str, str] = {}
-        for bundle in bundles(entries):
+        for bundle in bundles(await self._creation.prepared(entries)):
             some = [resolved(entry, created) for entry in bundle]
             await self._check_deletes(some)
-            # a refused bundle that was throttled was not carried out; what any other failure left behind has to be read
-            # first, and so has what became of the other entries where one failed alone
-            answer = check_answer(some, await repeated(partial(self._transact, some), Throttled))
+            answer = await self.write(some)
+            await self._creation.check_first(some, answer)
             answered = zip(some, answer, strict=True)
             created |= {entry.full_url: one.reference for entry, one in answered if entry.full_url}
             answers += answer
@@ -104,6 +131,39 @@ class FhirClient:
             for part in (some[place : place + MOST_VALUES] for place in range(0, len(some), MOST_VALUES)):
                 ids = ",".join(entry.url.partition("/")[2] for entry in part)
                 check_unchanged(part, await self._search(resource_type, (("_id", ids),)))
+
+    async def write(self, entries: Sequence[Entry]) -> list[Answer]:
+        """Carry out one bundle as it is."""
+        # a refused bundle that was throttled was not carried out; what any other failure left behind has to be read
+        # first, and so has what became of the other entries where one failed alone
+        return check_answer(entries, await repeated(partial(self._transact, entries), Throttled))
+
+    async def read_each(self, references: Sequence[str]) -> list[Resource | None]:
+        """What is under each `Type/id`, not by a search; None where nothing is, or was deleted."""
+        found: list[Resource | None] = []
+        for place in range(0, len(references), MOST_ENTRIES):
+            some = references[place : place + MOST_ENTRIES]
+            body = json.dumps(batch(some))
+            answer = await repeated(partial(self._read, "POST", "", body, {"Content-Type": FHIR_JSON}))
+            found += resources_read(some, answer)
+        return found
+
+    async def history(self, target: str) -> list[Resource | None]:
+        """The versions of a `Type/id`, newest first, a deletion as None; none where the server keeps no history."""
+        path = f"{target}/_history?_count={SEARCH_COUNT}"
+        found = await repeated(partial(self._answer, "GET", path, None, {}, NOT_KEPT))
+        if found is None:
+            return []
+        pages = self._pages(found, target.partition("/")[0], {})
+        return [version_in(entry) async for page in pages for entry in mappings(page, "entry")]
+
+    async def put(self, resource: Resource, version: str) -> None:
+        """Update a resource; `version` is the one that must be there, empty for any or none."""
+        body = json.dumps(resource, separators=(",", ":"), ensure_ascii=False)
+        headers = {"Content-Type": FHIR_JSON} | ({"If-Match": if_match(version)} if version else {})
+        response = await send(self._client, SERVICE, self._request("PUT", reference(resource), body, headers))
+        if not response.is_success:
+            raise self._refusal(response, [])
 
     async def _transact(self, entries: Sequence[Entry]) -> Any:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
@@ -123,18 +183,40 @@ class FhirClient:
         form = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
         body = urlencode([*criteria, ("_count", str(SEARCH_COUNT))])
         found = await repeated(partial(self._read, "POST", f"{resource_type}/_search", body, form))
-        hits = _hits(found, resource_type)
+        return [hit async for page in self._pages(found, resource_type, headers) for hit in _hits(page, resource_type)]
+
+    async def _pages(self, found: Resource, resource_type: str, headers: Mapping[str, str]) -> AsyncIterator[Resource]:
+        """A page, and those that come after it."""
+        yield found
         seen: set[str] = set()
         while (path := self._next_page(found, resource_type)) is not None:
             if path in seen:
                 raise Unavailable(f"{SERVICE} answered a search whose pages lead in a circle")
             seen.add(path)
             found = await repeated(partial(self._read, "GET", path, None, headers))
-            hits += _hits(found, resource_type)
-        return hits
+            yield found
 
     async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
+        found = await self._answer(method, path, body, headers)
+        assert found is not None  # noqa: S101 - no status stands for nothing
+        return found
+
+    async def _answer(
+        self, method: str, path: str, body: str | None, headers: Mapping[str, str], nothing: Collection[int] = ()
+    ) -> Resource | None:
+        """What a request that only reads is answered; None for a status that says that there is nothing."""
+        try:
+            return await self._read_answer(method, path, body, headers, nothing)
+        except Unavailable as error:
+            error.outcome_unknown = False  # nothing was to become of it
+            raise
+
+    async def _read_answer(
+        self, method: str, path: str, body: str | None, headers: Mapping[str, str], nothing: Collection[int]
+    ) -> Resource | None:
         response = await send(self._client, SERVICE, self._request(method, path, body, headers))
+        if response.status_code in nothing and read_outcome(response.content) is not None:
+            return None
         if not response.is_success:
             raise _transient(response, issues_of(read_outcome(response.content))) or error_for_read(SERVICE, response)
         resource = json_of(SERVICE, response)
@@ -173,6 +255,8 @@ class FhirClient:
         if response.status_code in GONE and outcome is not None:
             return VersionConflict(f"{SERVICE} no longer has a resource that was read")
         error = error_for(SERVICE, response)
+        if isinstance(error, Unavailable) and outcome is None:  # of a gateway: the server may go on
+            error.outcome_unknown = True
         if not isinstance(error, Rejected):
             return error
         if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:

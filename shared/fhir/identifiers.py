@@ -25,7 +25,7 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """A digest that stands for the identity in table keys."""
+        """A digest that stands for the identity."""
         return sha256(f"{self.resource_type}?{self.if_none_exist}".encode()).hexdigest()
 
     def matches(self, resource: Mapping[str, Any]) -> bool:
@@ -47,6 +47,22 @@ class ByIdentifier(Identity):
             (identifier.get("system") or "") == self.system and identifier.get("value") == self.value
             for identifier in (rows if isinstance(rows, list) else ())
             if isinstance(identifier, Mapping)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ByCode(Identity):
+    """A resource with this code and all of these identifiers; each is a system and a value."""
+
+    code: tuple[str, str]
+    identifiers: tuple[tuple[str, str], ...]
+
+    def matches(self, resource: Mapping[str, Any]) -> bool:
+        """Exact code and identifiers."""
+        concept = resource.get("code")
+        codings = concept.get("coding") if isinstance(concept, Mapping) else None
+        return self.code in _pairs(codings, "code") and set(self.identifiers) <= set(
+            _pairs(resource.get("identifier"), "value")
         )
 
 
@@ -73,6 +89,13 @@ def by_identifier(resource_type: str, system: str, value: str) -> ByIdentifier:
     return ByIdentifier(resource_type, (("identifier", f"{_escape(system)}|{_escape(value)}"),), system, value)
 
 
+def by_code(resource_type: str, code: tuple[str, str], *identifiers: tuple[str, str]) -> ByCode:
+    """Identity by a code and several identifiers."""
+    said = [("identifier", f"{_escape(system)}|{_escape(value)}") for system, value in identifiers]
+    criteria = (("code", f"{_escape(code[0])}|{_escape(code[1])}"), *said)
+    return ByCode(resource_type, criteria, code, identifiers)
+
+
 def any_of(identities: Sequence[ByIdentifier]) -> tuple[tuple[str, str], ...]:
     """Criteria that match each of these, of one type: values joined by a comma (R4, search.html#combining)."""
     return (("identifier", ",".join(value for identity in identities for _, value in identity.criteria)),)
@@ -83,6 +106,12 @@ def endpoint_by_name(name: str, system: str, code: str) -> EndpointByName:
     # HAPI 8.8 refuses a conditional create whose criteria begin with a modifier
     criteria = (("connection-type", f"{_escape(system)}|{_escape(code)}"), ("name:exact", _escape(name)))
     return EndpointByName("Endpoint", criteria, name, system, code)
+
+
+def _pairs(rows: Any, name: str) -> list[tuple[str, str]]:
+    """System and this element of each row of a list, whatever a server put there."""
+    found = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return [(str(row.get("system") or ""), str(row.get(name))) for row in found]
 
 
 def _escape(text: str) -> str:

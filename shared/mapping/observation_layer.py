@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.fhir.identifiers import Resource
+from shared.fhir.identifiers import ByIdentifier, Identity, Resource, by_code
 from shared.fhir.ownership import Element, lay_shared, overlay, put, replace_owned, source_of
 from shared.fhir.systems import ACCESSION_ID, DICOM_IDENTIFIER_TYPE, DICOM_UID, IDENTIFIER_TYPE
 from shared.mapping.device import Equipment
 from shared.mapping.dose.codes import EVENT_VALUES, NUCLEAR_TOTALS, PROCEDURE_REPORTED, X_RAY_TOTALS
-from shared.mapping.dose.observations import EVENT, SUMMARY, DoseObservation
+from shared.mapping.dose.observations import EVENT, EVENT_CODE, SUMMARY, SUMMARY_CODE, DoseObservation
 from shared.mapping.table import Row
 
 COMPONENT_CODES = frozenset(
@@ -74,6 +74,15 @@ def sorted_out(resources: Iterable[Resource], sources: Collection[str], *, with_
         elif key is None and with_dicom_cast and _is_of_dicom_cast(resource):
             of_dicom_cast.append(resource)
     return StoredObservations(ours, surplus, of_dicom_cast)
+
+
+def observation_identity(observation: DoseObservation, study: ByIdentifier) -> Identity:
+    """Its own UID and that of its study: the same report in two studies gives one Observation to each. The code parts
+    a report from an event that was given its UID.
+    """
+    coding = SUMMARY_CODE if observation.kind == SUMMARY else EVENT_CODE
+    code = (coding["system"], coding["code"])
+    return by_code("Observation", code, (DICOM_UID, f"urn:oid:{observation.uid}"), (study.system, study.value))
 
 
 def taken_over(stored: StoredObservations, wanted: Collection[Key]) -> dict[Key, Resource]:

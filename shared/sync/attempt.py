@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shared.errors import Rejected
-from shared.fhir.identifiers import Identity
 from shared.model import InstanceKey, Outcome, StudyChange, Written
-from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
@@ -18,7 +16,6 @@ class Stores:
 
     studies: StudyStateStore
     patients: PatientStateStore
-    claims: CreationClaimStore
     records: ErrorRecords
 
 
@@ -50,7 +47,6 @@ class Attempt:
     name: str
     outcomes: list[Outcome] = field(default_factory=list)
     written: dict[str, Written] = field(default_factory=dict)
-    created: dict[str, Identity] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     refusals: list[Rejected] = field(default_factory=list)
     asked_again: set[InstanceKey] = field(default_factory=set)

@@ -15,7 +15,6 @@ OPENS_AFTER = 5  # studies in a row
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 60.0
 MOST_ROOM = 64.0  # studies at a time, more than a host runs
-CLAIMED = "claimed"
 
 
 class Circuit:
@@ -51,7 +50,7 @@ class Circuit:
 
     def failed(self, study: StudyKey, error: SyncError) -> bool:
         """Count a failure; whether it opens the circuit, or an open one has another reason now."""
-        if isinstance(error, PermanentError | VersionConflict) or error.code == CLAIMED:  # of the study, not a service
+        if isinstance(error, PermanentError | VersionConflict):  # of the study, not a service
             return False
         if isinstance(error, Throttled):
             self._room = self._threshold = max(1.0, min(self._room, self._running) / 2)

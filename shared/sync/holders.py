@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from shared.dicom.values import Dataset
 from shared.fhir.bundle import reference
+from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.mapping.endpoint import endpoint_identity
@@ -13,7 +14,6 @@ from shared.mapping.study_layer import keys_of
 from shared.model import DEFAULT_PARTITION, InstanceKey, StudyKey
 from shared.storage.study_state import StudyStateStore
 from shared.sync import marks
-from shared.sync.claiming import Claims
 from shared.sync.look import Look
 from shared.sync.view import View
 
@@ -30,7 +30,7 @@ class Known:
 
 
 async def shared_by(
-    states: StudyStateStore, claims: Claims, service: str, known: Known, stored: Resource | None, view: View
+    states: StudyStateStore, fhir: FhirClient, service: str, known: Known, stored: Resource | None, view: View
 ) -> Shared | None:
     """The sources of a study after a look at one of them; None where that one alone has it, and is not in a data
     partition, or where somebody else created the study: then nothing names sources.
@@ -43,8 +43,8 @@ async def shared_by(
         return None if is_default else _after({}, source, view)
     if is_marked(stored):
         holders = holders_of(stored)
-        return _after(holders, source, view, await _others(claims, service, stored, services(union(holders.values()))))
-    others = await _others(claims, service, stored, {source_of(stored)})
+        return _after(holders, source, view, await _others(fhir, service, stored, services(union(holders.values()))))
+    others = await _others(fhir, service, stored, {source_of(stored)})
     remembered = {source.name: known.marks}
     if not known.adopted and (not is_default or _is_leaving(view)):
         remembered |= await _marks_of_others(states, known.study, service)
@@ -75,14 +75,14 @@ def _is_leaving(view: View) -> bool:
     return bool(view.gone) or not any(map(marks.is_there, view.marks.values()))
 
 
-async def _others(claims: Claims, service: str, stored: Resource, named: set[str]) -> dict[str, str]:
+async def _others(fhir: FhirClient, service: str, stored: Resource, named: set[str]) -> dict[str, str]:
     """The other services that apps like this one write for, each with its Endpoint: those that the study refers to."""
     referred = {str(row.get("reference")) for row in stored.get("endpoint", [])}
     if not referred:
         return {}
     identities = {one: endpoint_identity(one) for one in sorted(named - {service}) if one.startswith(SCHEMES)}
-    found = await claims.look_for(list(identities.values())) if identities else {}
-    endpoints = {one: reference(found[identity]) for one, identity in identities.items() if identity in found}
+    found = {one: await fhir.find(identity) for one, identity in identities.items()}
+    endpoints = {one: reference(endpoint) for one, endpoint in found.items() if endpoint is not None}
     return {one: endpoint for one, endpoint in endpoints.items() if endpoint in referred}
 
 

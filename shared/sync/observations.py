@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from shared.errors import InvalidStudy
 from shared.fhir.bundle import Entry, reference
-from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier
+from shared.fhir.client import FhirClient
+from shared.fhir.identifiers import ByIdentifier, Identity, Resource, by_identifier
 from shared.fhir.ownership import same_content, source_of
 from shared.fhir.validation import check_valid
 from shared.mapping.dose.observations import EVENT, SUMMARY, DoseContent
@@ -15,13 +16,13 @@ from shared.mapping.observation_layer import (
     Key,
     StoredObservations,
     lay_observation,
+    observation_identity,
     relinked,
     sorted_out,
     taken_over,
 )
 from shared.mapping.sources import handed_over
 from shared.model import Finding, Written
-from shared.sync.claiming import Claims
 from shared.sync.replica import check_shown
 
 OBSERVATION = "Observation"
@@ -43,14 +44,14 @@ class ObservationsOf:
 
     def __init__(
         self,
-        claims: Claims,
+        fhir: FhirClient,
         study: ByIdentifier,
         stored: Resource | None,
         source: str,
         written: Written | None,
         others: Collection[str] = (),
     ) -> None:
-        self._claims = claims
+        self._fhir = fhir
         self._study = study
         self._source = source
         self._sources = frozenset((source, *others))
@@ -63,15 +64,10 @@ class ObservationsOf:
         """Make them what the reports say.
 
         unread: SOP Instance UIDs of reports that the study has and that were not read. is_new: nothing was written for
-        the study before. They are created under a claim and without a condition, which would need many bundles.
+        the study before.
         """
         stored = self._sorted_out([]) if is_new else await self._stored()
-        plan = _plan(stored, content, unread, links)
-        if any(entry.method == "POST" for entry in plan.entries):
-            await self._claims.hold(self._study, OBSERVATION)
-            if not is_new:
-                plan = _plan(await self._stored(), content, unread, links)
-        return plan
+        return _plan(self._study, stored, content, unread, links)
 
     async def plan_relink(self, links: DoseLinks) -> list[Entry]:
         """They follow their study to another Patient."""
@@ -88,7 +84,7 @@ class ObservationsOf:
 
     async def _stored(self) -> StoredObservations:
         identity = by_identifier(OBSERVATION, self._study.system, self._study.value)
-        found = await self._claims.having(identity)
+        found = await self._fhir.find_any([identity])
         check_shown(self._written, found, time.time())
         return self._sorted_out(found)
 
@@ -97,7 +93,7 @@ class ObservationsOf:
 
 
 def _plan(
-    stored: StoredObservations, content: DoseContent, unread: Collection[str], links: DoseLinks
+    study: ByIdentifier, stored: StoredObservations, content: DoseContent, unread: Collection[str], links: DoseLinks
 ) -> ObservationPlan:
     by_kind = sorted(content.observations, key=lambda one: one.kind != EVENT)  # summaries refer to events
     cast = taken_over(stored, [(one.kind, one.uid) for one in by_kind])
@@ -116,7 +112,7 @@ def _plan(
             if one.kind == SUMMARY:
                 findings.setdefault(one.uid, []).append(NOT_VALID)
             continue
-        entry = _entry(base, resource)
+        entry = _entry(base, resource, observation_identity(one, study))
         targets[key] = entry.target if entry else reference(base or {})
         entries += [entry] if entry else []
     entries += _relinks((one for key, one in kept.items() if key not in targets), links)
@@ -125,9 +121,9 @@ def _plan(
     return ObservationPlan([*entries, *_deletes([*gone, *stored.surplus, *replaced])], findings)
 
 
-def _entry(base: Resource | None, resource: Resource) -> Entry | None:
+def _entry(base: Resource | None, resource: Resource, identity: Identity) -> Entry | None:
     if base is None:
-        return Entry.add(resource)
+        return Entry.create(identity, resource)
     return None if same_content(resource, base) else Entry.update(resource, base)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.model import InstanceKey, StudyChange, StudyKey, is_uid
-from shared.storage import creation_claim
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
+from shared.sync import writers
 
 PART_BITS = 48
 STUDY_UID_PREFIX = "urn:oid:"
@@ -43,9 +43,7 @@ class OtherStudies:
 
     async def this_one_later(self) -> None:
         """The study itself, when nothing that is under way now can still be written."""
-        await self._queue.send(
-            look_again(self._change.study, self._change.poll), creation_claim.EXPIRES_AFTER.total_seconds()
-        )
+        await self._queue.send(look_again(self._change.study, self._change.poll), writers.SETTLED_AFTER_S)
 
     async def study(self, study_instance_uid: str) -> None:
         """One study, in every data partition that it was written for; somebody else's is left alone."""

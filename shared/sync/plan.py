@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from shared.dicom.values import Attributes, Dataset
 from shared.fhir.bundle import Entry
-from shared.fhir.identifiers import ByIdentifier, Identity, Resource
+from shared.fhir.client import FhirClient
+from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import same_content, source_of
 from shared.fhir.refusal import path_of
 from shared.mapping.device import Equipment, device_identity
@@ -31,7 +32,6 @@ from shared.model import Finding, InstanceKey, Outcome, PatientState, StudyKey, 
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
 from shared.sync import marks
-from shared.sync.claiming import Claims
 from shared.sync.demographics import PatientPlan, Speaker, plan_patient, subject_of
 from shared.sync.holders import Known, represented, shared_by
 from shared.sync.look import Look
@@ -101,11 +101,12 @@ class Stored:
 class Planner:
     """Remembers the Endpoint and the Devices; everything else is read for each plan."""
 
-    def __init__(self, studies: StudyStateStore, patients: PatientStateStore, rules: Rules) -> None:
+    def __init__(self, fhir: FhirClient, studies: StudyStateStore, patients: PatientStateStore, rules: Rules) -> None:
+        self._fhir = fhir
         self._studies = studies
         self._patients = patients
         self._rules = rules
-        self._shared = SharedResources(rules.dicom_endpoint)
+        self._shared = SharedResources(fhir, rules.dicom_endpoint)
 
     def forget(self) -> None:
         """Look for everything again: a write was refused, something may be gone."""
@@ -117,27 +118,25 @@ class Planner:
         created = {entry.full_url: reference for entry, reference in answered if entry.full_url}
         self._shared.learn(plan.devices, plan.endpoint, created)
 
-    async def plan(self, claims: Claims, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
+    async def plan(self, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
         """What to write. Nothing is written here. refused: elements that the FHIR server refuses."""
         resource, service = stored.resource, self._rules.source
         if not look.view.content.series and (resource is None or not self._concerns(resource, look.view)):
-            return await self._leftovers(claims, stored)
-        shared = await shared_by(self._studies, claims, service, stored.known, resource, look.view)
-        plan = await self._plan(claims, stored, look, shared, refused)
+            return await self._leftovers(stored)
+        shared = await shared_by(self._studies, self._fhir, service, stored.known, resource, look.view)
+        plan = await self._plan(stored, look, shared, refused)
         return replace(plan, gives_up=shared.gives_up if shared else resource is not None and bool(look.view.gone))
 
-    async def _plan(
-        self, claims: Claims, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]
-    ) -> Plan:
+    async def _plan(self, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]) -> Plan:
         resource = stored.resource
         view, reports = represented(look, shared)
         found: list[Finding] = []
         dose = self._dose(stored.study, reports)
-        linked = await self._linked(claims, stored.study, view, dose, found, refused)
+        linked = await self._linked(stored.study, view, dose, found, refused)
         links, devices, patient = linked.links, linked.links.devices, linked.patient
         laid = lay_study(self._base(stored), view.content, view.gone, links, self._rules.default_zone)
         if laid.resource is None or not any(marks.is_there(mark) for mark in view.marks.values()):
-            return await self._removal(claims, stored, laid.resource, links, shared)
+            return await self._removal(stored, laid.resource, links, shared)
         if shared is not None:
             laid = replace(laid, resource=shared.marked(laid.resource, links.endpoint))
         assert laid.resource is not None  # noqa: S101 - what is there is listed
@@ -145,7 +144,7 @@ class Planner:
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
         dose_links = DoseLinks(self._rules.source, target, subject_of(laid.resource), devices)
         unread = {key.sop_instance_uid for key in reports_of(laid.resource) - set(reports or ())}
-        observations = await self._observations(claims, stored, dose, unread, dose_links, shared)
+        observations = await self._observations(stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
         findings = _all_findings(laid, look, found, observations)
@@ -153,7 +152,6 @@ class Planner:
 
     async def _linked(
         self,
-        claims: Claims,
         study: StudyKey,
         view: View,
         dose: DoseContent | None,
@@ -163,28 +161,28 @@ class Planner:
         speaker = self._speaker(study, view, found, refused)
         patient_rules = self._rules.patient
         identity = patient_identity(speaker.attributes, patient_rules, study.partition_name) if speaker else None
-        state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint(claims))
+        state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint())
         wanted = _equipment(view, dose)
         known = self._shared.known(wanted)
         unknown = {one: device_identity(one) for one in wanted if one not in known}
-        # where even the Endpoint is missing, the server knows no Device
-        there = {} if entries else await self._shared.look_for(claims, unknown)
-        sought: dict[Identity, bool] = {one: True for one in unknown.values() if one not in there}
-        searched_at = time.time()  # of the Patient; Devices can be waited for
-        there |= await claims.find_each(sought | ({identity: state.etag is None} if identity else {}))
+        searched_at = time.time()
+        there, person = await both(self._shared.look_for(unknown), self._person(identity))
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if speaker is not None and identity is not None:
-            patient = plan_patient(identity, state, there.get(identity), searched_at, speaker, patient_rules)
+            patient = plan_patient(identity, state, person, searched_at, speaker, patient_rules)
         of_patient = [patient.entry] if patient and patient.entry else []
         links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])
 
-    async def _leftovers(self, claims: Claims, stored: Stored) -> Plan:
+    async def _person(self, identity: ByIdentifier | None) -> Resource | None:
+        return await self._fhir.find(identity) if identity else None
+
+    async def _leftovers(self, stored: Stored) -> Plan:
         """Nothing to do for the study; an earlier attempt may have removed it and not its Observations."""
         if stored.resource is not None or not stored.is_unsure:
             return Plan(Outcome.UNCHANGED)
-        entries = await self._observations_of(claims, stored, None).plan_removal(())
+        entries = await self._observations_of(stored, None).plan_removal(())
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
     def _concerns(self, stored: Resource, view: View) -> bool:
@@ -196,9 +194,7 @@ class Planner:
             return new_study(study_identity(stored.study.study_instance_uid), self._rules.source)
         return mend_dicom_cast(stored.resource) if stored.known.adopted else stored.resource
 
-    async def _removal(
-        self, claims: Claims, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None
-    ) -> Plan:
+    async def _removal(self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None) -> Plan:
         """No instance of ours is left: what we created goes, of what holds something of others only our part. What
         another source of ours or of an app like this one has stays as it is, and is that one's from now on.
         """
@@ -209,7 +205,7 @@ class Planner:
         heirs = left.services if left and rest else []
         heir = heirs[0] if heirs and service not in heirs else ""
         unread = {key.sop_instance_uid for key in reports_of(rest)}
-        observations = self._observations_of(claims, stored, shared)
+        observations = self._observations_of(stored, shared)
         entries = await observations.plan_removal(unread, heir) if stored.may_have_observations else []
         if rest is None and source_of(resource) == service:
             return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
@@ -239,14 +235,13 @@ class Planner:
 
     async def _observations(
         self,
-        claims: Claims,
         stored: Stored,
         dose: DoseContent | None,
         unread: Collection[str],
         links: DoseLinks,
         shared: Shared | None,
     ) -> ObservationPlan:
-        observations = self._observations_of(claims, stored, shared)
+        observations = self._observations_of(stored, shared)
         if dose is not None and (dose.observations or stored.may_have_observations):
             return await observations.plan(dose, unread, links, is_new=stored.is_new)
         moved = stored.resource is not None and subject_of(stored.resource) != links.subject
@@ -254,10 +249,10 @@ class Planner:
             return ObservationPlan(await observations.plan_relink(links))
         return ObservationPlan()
 
-    def _observations_of(self, claims: Claims, stored: Stored, shared: Shared | None) -> ObservationsOf:
+    def _observations_of(self, stored: Stored, shared: Shared | None) -> ObservationsOf:
         identity, written = study_identity(stored.study.study_instance_uid), stored.written.get(OBSERVATION)
         others = shared.others if shared else ()
-        return ObservationsOf(claims, identity, stored.resource, self._rules.source, written, others)
+        return ObservationsOf(self._fhir, identity, stored.resource, self._rules.source, written, others)
 
 
 def _equipment(view: View, dose: DoseContent | None) -> list[Equipment]:

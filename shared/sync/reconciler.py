@@ -15,7 +15,7 @@ from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from shared.dicom.client import DicomClient
-from shared.errors import Rejected, VersionConflict
+from shared.errors import Overwritten, Rejected, Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
@@ -23,11 +23,10 @@ from shared.fhir.validation import check_valid
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
-from shared.storage import creation_claim
 from shared.storage.study_queue import StudyQueue
 from shared.sync import findings, marks, refusals, writers
+from shared.sync.announcing import announce, announce_late
 from shared.sync.attempt import Attempt, GoesAlone, Result, Stores
-from shared.sync.claiming import Claims, claiming
 from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
 from shared.sync.holders import Known
@@ -39,7 +38,6 @@ from shared.sync.replica import check_shown, newest, written_by
 from shared.sync.rules import Rules
 from shared.sync.side_by_side import both
 from shared.sync.truth import Answer, ask_whole
-from shared.sync.twins import give_way
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
@@ -54,7 +52,7 @@ class Reconciler:
         self._stores = stores
         self._queue = queue
         self._rules = rules
-        self._planner = Planner(stores.studies, stores.patients, rules)
+        self._planner = Planner(fhir, stores.studies, stores.patients, rules)
         # an optimisation only: of two passes of one process over one study, one would have to run again
         self._locks: WeakValueDictionary[StudyKey, asyncio.Lock] = WeakValueDictionary()
 
@@ -70,9 +68,6 @@ class Reconciler:
                     return await self._pass(attempt, is_rerun=bool(attempt.refusals or reruns))
                 except VersionConflict:
                     self._planner.forget()
-                    if await give_way(self._fhir, attempt.created, self._others(change)):
-                        attempt.written.clear()
-                    attempt.created.clear()
                     # some servers name one refused element at a time
                     reruns += len(attempt.refused) == refused
                     await asyncio.sleep(RERUN_WAIT_S * max(1, reruns) * random.random())
@@ -93,48 +88,45 @@ class Reconciler:
         earlier = _earlier(state, change)
         if not earlier and await self._is_overtaken(change, state):
             return Result(outcomes[0] if outcomes else Outcome.OVERTAKEN)
-        async with claiming(self._fhir, self._stores.claims) as claims:
-            identity = study_identity(change.study.study_instance_uid)
-            searched_at = time.time()  # DICOM can take longer to answer than replicas lag
-            stored, whole = await both(
-                claims.find(identity, likely_new=state.etag is None),
-                self._whole(change, state, repeats=bool(earlier)),
+        identity = study_identity(change.study.study_instance_uid)
+        searched_at = time.time()  # DICOM can take longer to answer than replicas lag
+        stored, whole = await both(self._fhir.find(identity), self._whole(change, state, repeats=bool(earlier)))
+        written = newest(state.written, attempt.written)
+        check_shown(written.get(identity.resource_type), [stored] if stored else [], searched_at)
+        adopted = await self._is_adopted(change, state, stored)
+        reports = _reports(stored, state)
+        recorded = await findings.unread(self._stores.records, change.study) if state.has_records else []
+        sides, repeats = series_of_sides(stored), bool(earlier)
+        memory = Memory(state, keys_of(stored), reports, sides, adopted, repeats, recorded)
+        look = await look_at(self._dicom, change, memory, self._rules, whole)
+        is_new = stored is None and state.etag is None
+        is_unsure = bool(earlier) or state.parked
+        known = Known(change.study, state.marks, adopted)
+        now = Stored(known, stored, written, is_new=is_new, is_unsure=is_unsure)
+        attempt.refused.update(refusals.remembered(state, change))
+        plan = await self._planner.plan(now, look, attempt.refused)
+        plan = refusals.leave_out(plan, attempt.refused, look)
+        for entry in plan.without_observations:
+            if entry.resource is not None:
+                check_valid(entry.resource, entry.before)
+        if _changes_something(state, look, plan):
+            state, patient = await both(
+                announce(self._stores.studies, attempt, state, look, plan),
+                announce_creation(self._stores.patients, plan.patient),
             )
-            written = newest(state.written, attempt.written)
-            check_shown(written.get(identity.resource_type), [stored] if stored else [], searched_at)
-            adopted = await self._is_adopted(change, state, stored)
-            reports = _reports(stored, state)
-            recorded = await findings.unread(self._stores.records, change.study) if state.has_records else []
-            sides, repeats = series_of_sides(stored), bool(earlier)
-            memory = Memory(state, keys_of(stored), reports, sides, adopted, repeats, recorded)
-            look = await look_at(self._dicom, change, memory, self._rules, whole)
-            is_new = stored is None and state.etag is None
-            is_unsure = bool(earlier) or state.parked
-            known = Known(change.study, state.marks, adopted)
-            now = Stored(known, stored, written, is_new=is_new, is_unsure=is_unsure)
-            attempt.refused.update(refusals.remembered(state, change))
-            plan = await self._planner.plan(claims, now, look, attempt.refused)
-            plan = refusals.leave_out(plan, attempt.refused, look)
-            for entry in plan.without_observations:
-                if entry.resource is not None:
-                    check_valid(entry.resource, entry.before)
-            if _changes_something(state, look, plan):
-                state, patient = await both(
-                    self._announce(attempt, state, look, plan), announce_creation(self._stores.patients, plan.patient)
-                )
-                plan = replace(plan, patient=patient)
-                if patient is not None and (
-                    is_rerun or earlier or (patient.key, patient.offers) != (state.patient, state.offers)
-                ):
-                    await self._offer(change, patient)
-                await self._leave_patients(change, state, earlier, stored, plan)
-            await self._write(attempt, claims, plan, is_last=is_last)
-            if plan.entries:
-                outcomes.append(plan.outcome)
-            if again := next_try(change, look.truth.unknown - attempt.asked_again, recorded):
-                await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
-                attempt.asked_again.update(look.truth.unknown)
-            await both(claims.release(), self._confirm(attempt, state, earlier, look, plan))
+            plan = replace(plan, patient=patient)
+            if patient is not None and (
+                is_rerun or earlier or (patient.key, patient.offers) != (state.patient, state.offers)
+            ):
+                await self._offer(change, patient)
+            await self._leave_patients(change, state, earlier, stored, plan)
+        await self._write(attempt, plan, is_last=is_last)
+        if plan.entries:
+            outcomes.append(plan.outcome)
+        if again := next_try(change, look.truth.unknown - attempt.asked_again, recorded):
+            await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
+            attempt.asked_again.update(look.truth.unknown)
+        await self._confirm(attempt, state, earlier, look, plan)
         found = sum(map(len, plan.findings.values()))
         return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found)
 
@@ -163,41 +155,39 @@ class Reconciler:
         written_for = await self._stores.studies.partitions_of(change.study.study_instance_uid)
         return set(written_for) <= {change.study}
 
-    async def _announce(self, attempt: Attempt, state: StudyState, look: Look, plan: Plan) -> StudyState:
-        patient = plan.patient.key if plan.patient is not None and plan.patient.entry is not None else ""
-        writer = Writer(attempt.change.message_id, attempt.name, int(time.time()), patient)
-        announced = replace(
-            state,
-            marks=marks.announce(state.marks, look.truth.instances),
-            writers=writers.announced(state.writers, writer),
-            has_records=state.has_records or bool(plan.findings or look.failed),
-        )
-        return await self._stores.studies.save(attempt.change.study, announced)
+    async def _write(self, attempt: Attempt, plan: Plan, *, is_last: bool) -> None:
+        """Carry the plan out. While the outcome is not known the server may go on, and would overwrite what is written
+        too soon.
+        """
+        try:
+            await self._carry_out(attempt, plan, is_last=is_last)
+        except Unavailable as error:
+            if error.outcome_unknown:
+                error.retry_after_s = max(error.retry_after_s or 0, writers.SETTLED_AFTER_S)
+            raise
 
-    async def _write(self, attempt: Attempt, claims: Claims, plan: Plan, *, is_last: bool) -> None:
-        """Carry the plan out. What the server refuses is read and tried once more, then without what it names.
-        Where it goes on refusing because of an Observation, the study is written without; so it is where one cannot be
-        deleted because others refer to it, which some servers answer with a conflict.
+    async def _carry_out(self, attempt: Attempt, plan: Plan, *, is_last: bool) -> None:
+        """What the server refuses is read and tried once more, then without what it names. Where it goes on refusing
+        because of an Observation, the study is written without; so it is where one cannot be deleted because others
+        refer to it, which some servers answer with a conflict.
         """
         if not plan.entries:
             return
         try:
-            answers = await claims.transact(plan.entries)
+            answers = await self._fhir.transact(plan.entries)
+        except Overwritten:
+            await announce_late(self._stores.studies, attempt, plan)
+            raise
         except (Rejected, VersionConflict) as error:
             if isinstance(error, VersionConflict) and not is_last:
                 raise
             if isinstance(error, Rejected) and refusals.is_news(attempt, plan, error, is_last=is_last):
                 raise VersionConflict(f"{error}: to be read and tried once more") from None
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
-                await claims.transact(plan.without_observations)
+                await self._fhir.transact(plan.without_observations)
             raise
         self._planner.learn(plan, [answer.reference for answer in answers])
         attempt.written.update(written_by(plan.entries, answers, time.time()))
-        attempt.created.update(
-            (answer.reference, entry.identity)
-            for entry, answer in zip(plan.entries, answers, strict=True)
-            if entry.identity
-        )
 
     async def _leave_patients(
         self, change: StudyChange, state: StudyState, earlier: list[Writer], stored: Resource | None, plan: Plan
@@ -275,8 +265,7 @@ class Reconciler:
 
 def _earlier(state: StudyState, change: StudyChange) -> list[Writer]:
     """Announced writes that a pass for this message has to look after."""
-    settled_before = time.time() - creation_claim.EXPIRES_AFTER.total_seconds()
-    return writers.expected(state.writers, change, settled_before)
+    return writers.expected(state.writers, change, time.time())
 
 
 def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:

@@ -13,10 +13,10 @@ from hashlib import sha256
 
 from shared.errors import Misconfigured, PermanentError, Raised, SyncError, TransientError, place_of
 from shared.model import DEFAULT_PARTITION, Outcome, StudyChange, StudyKey
-from shared.storage import creation_claim
 from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
+from shared.sync import writers
 from shared.sync.alone import Alone, Ending, NotStarted
 from shared.sync.aside import BUG, Aside
 from shared.sync.attempt import GoesAlone, Result
@@ -155,7 +155,7 @@ class Runner:
     async def _reconciled(self, change: StudyChange) -> Result:
         """Within the limit; the host would end the process, and all that is under way there, a little later.
 
-        A write may have been cut off on its way: then it is not overtaken before the claims to it have expired.
+        A write may have been cut off on its way: the study is not read again before that is done.
         """
         limit = asyncio.timeout(self._limit_s)
         try:
@@ -164,9 +164,8 @@ class Runner:
         except TimeoutError:
             if not limit.expired():
                 raise
-            wait_s = creation_claim.EXPIRES_AFTER.total_seconds()
             text = f"it was not done within {self._limit_s:.0f} s"
-            raise TransientError(text, code=DEADLINE, retry_after_s=wait_s) from None
+            raise TransientError(text, code=DEADLINE, retry_after_s=writers.SETTLED_AFTER_S) from None
 
     def _answered(self, change: StudyChange) -> None:
         if self._circuit.succeeded():

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from weakref import WeakValueDictionary
 
 from shared.fhir.bundle import Entry, reference
+from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.mapping.device import Equipment, new_device
 from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint
 from shared.single_flight import SingleFlight
-from shared.sync.claiming import Claims
 
 # some servers take references to what is gone; after this time it is noticed
 REMEMBERED_S = 600.0
@@ -21,7 +21,8 @@ Found = dict[Identity, Resource]
 class SharedResources:
     """References by what they stand for."""
 
-    def __init__(self, dicom_endpoint: str) -> None:
+    def __init__(self, fhir: FhirClient, dicom_endpoint: str) -> None:
+        self._fhir = fhir
         self._dicom_endpoint = dicom_endpoint
         self._endpoint: str | None = None
         self._devices: dict[Equipment, str] = {}
@@ -35,36 +36,38 @@ class SharedResources:
         self._devices.clear()
         self._since = time.monotonic()
 
-    async def endpoint(self, claims: Claims) -> tuple[str, list[Entry]]:
+    async def endpoint(self) -> tuple[str, list[Entry]]:
         """Its reference, and the entry that creates it where it is missing."""
         if time.monotonic() - self._since > REMEMBERED_S:
             self.forget()
         if self._endpoint is not None:
             return self._endpoint, []
         identity = endpoint_identity(self._dicom_endpoint)
-        found = await self._search([identity], lambda: self._look_for_endpoint(claims, identity))
-        stored = found.get(identity) or await claims.find(identity, likely_new=True)
-        if stored is None:
+        found = await self._search([identity], lambda: self._look_for_endpoint(identity))
+        if identity not in found:
             entry = Entry.create(identity, new_endpoint(self._dicom_endpoint))
             return entry.target, [entry]
-        return self._remembered(stored), []
+        return self._remembered(found[identity]), []
 
-    async def look_for(self, claims: Claims, sought: Mapping[Equipment, ByIdentifier]) -> dict[Identity, Resource]:
+    async def look_for(self, sought: Mapping[Equipment, ByIdentifier]) -> dict[Identity, Resource]:
         """The Devices of these that are there."""
-        return await self._search(sought.values(), lambda: self._look_for_devices(claims, sought)) if sought else {}
+        return await self._search(sought.values(), lambda: self._look_for_devices(sought)) if sought else {}
 
     async def _search(self, identities: Collection[Identity], search: Callable[[], Awaitable[Found]]) -> Found:
         flight = self._searches.setdefault(frozenset(identities), SingleFlight())
         return await flight.run(search)
 
-    async def _look_for_endpoint(self, claims: Claims, identity: Identity) -> Found:
-        found = await claims.look_for([identity])
-        for stored in found.values():
-            self._remembered(stored)
-        return found
+    async def _look_for_endpoint(self, identity: Identity) -> Found:
+        stored = await self._fhir.find(identity)
+        if stored is None:
+            return {}
+        self._remembered(stored)
+        return {identity: stored}
 
-    async def _look_for_devices(self, claims: Claims, sought: Mapping[Equipment, ByIdentifier]) -> Found:
-        found = await claims.look_for(list(sought.values()))
+    async def _look_for_devices(self, sought: Mapping[Equipment, ByIdentifier]) -> Found:
+        """All with one search. Of duplicates, which nobody here makes, the one with the lowest id."""
+        hits = sorted(await self._fhir.find_any(list(sought.values())), key=lambda hit: str(hit["id"]), reverse=True)
+        found: Found = {identity: hit for hit in hits for identity in sought.values() if identity.matches(hit)}
         self._devices |= {one: reference(found[key]) for one, key in sought.items() if key in found}
         return found
 

@@ -1,6 +1,4 @@
-"""Calls that run at once. All of them end before the first error is raised: one that was cut off halfway could leave a
-claim behind that nobody knows of.
-"""
+"""Calls that run at once. All of them end before the first error is raised: nothing goes on that nobody waits for."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable

@@ -6,6 +6,9 @@ from collections.abc import Collection, Sequence
 
 from shared.model import StudyChange, Writer
 
+# a transaction whose outcome is not known is done by then: Microsoft's FHIR server ends a bundle after 100 s. The rest
+# is for what stands before a server and goes on sending
+SETTLED_AFTER_S = 180.0
 # longer than a message can stay with a worker that died or was paused
 LAST_S = 24 * 3600
 # more would not fit their column; beyond, deliveries have failed for days
@@ -14,16 +17,16 @@ MOST = 100
 LOOKS = 2
 
 
-def expected(writers: Sequence[Writer], change: StudyChange, settled_before: float) -> list[Writer]:
+def expected(writers: Sequence[Writer], change: StudyChange, now: float) -> list[Writer]:
     """Those that may have written beside a pass for `change`: other deliveries of its message and, at a later look,
-    those that were announced before `settled_before` (seconds) and have been looked after once.
+    those whose writes are done at `now` (seconds) and have been looked after once.
     """
     is_later_look = change.part < 0
     return [
         one
         for one in writers
         if one.message_id == change.message_id
-        or (is_later_look and one.looks == 1 and one.announced_at < settled_before)
+        or (is_later_look and one.looks == 1 and one.announced_at < now - SETTLED_AFTER_S)
     ]
 
 

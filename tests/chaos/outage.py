@@ -21,7 +21,7 @@ from tests.chaos.run import MOVED, MUST_BE_EMPTY
 from tests.chaos.scene import Scene, Times
 
 # an outage of hours in a minute or less
-SCALED = Times(claim_expires_s=4.0, longest_delay_s=4.0, first_trial_after_s=0.3, trial_every_s=1.0)
+SCALED = Times(settled_after_s=4.0, longest_delay_s=4.0, first_trial_after_s=0.3, trial_every_s=1.0)
 BEFORE = 0.2  # part of the studies that arrive before
 
 

@@ -38,13 +38,12 @@ DISTURBED = {
 
 @dataclass(frozen=True)
 class Times:
-    """What production takes minutes for, in seconds: the expiry of claims, when they are renewed, the longest delay of
-    a retry, how often a service that refuses everyone is tried; how long the messages of a dead host stay hidden. A
-    paused worker wakes up well before claims expire.
+    """What production takes minutes for, in seconds: how long a write whose outcome is not known may take, the longest
+    delay of a retry, how often a service that refuses everyone is tried; how long the messages of a dead host stay
+    hidden. A paused worker wakes up well before writes are taken for done.
     """
 
-    claim_expires_s: float = 8.0
-    claim_renewed_after_s: float = 1.0
+    settled_after_s: float = 8.0
     longest_delay_s: float = 10.0
     first_trial_after_s: float = 5.0
     trial_every_s: float = 60.0
@@ -53,11 +52,8 @@ class Times:
 
 
 CHANGES = """
-from datetime import timedelta
-from shared.storage import creation_claim
-from shared.sync import backoff, circuit, claiming
-creation_claim.EXPIRES_AFTER = timedelta(seconds={times.claim_expires_s})
-claiming.RENEW_AFTER_S = {times.claim_renewed_after_s}
+from shared.sync import backoff, circuit, writers
+writers.SETTLED_AFTER_S = {times.settled_after_s}
 backoff.LONGEST_S = {times.longest_delay_s}
 circuit.FIRST_WAIT_S, circuit.LONGEST_WAIT_S = {times.first_trial_after_s}, {times.trial_every_s}
 """

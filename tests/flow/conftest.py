@@ -68,4 +68,3 @@ def prompt(monkeypatch):
 
     monkeypatch.setattr(StudyQueue, "send", send_now)
     monkeypatch.setattr("shared.sync.reconciler.RERUN_WAIT_S", 0.02)
-    monkeypatch.setattr("shared.sync.claiming.WAIT_S", 0.05)

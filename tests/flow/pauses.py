@@ -4,10 +4,8 @@ The calls are those to tables, queue, FHIR and DICOM. A worker is whatever runs 
 """
 
 import asyncio
-import time
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 from shared.dicom.client import DicomClient
 from shared.fhir.client import FhirClient
@@ -17,7 +15,7 @@ from shared.storage.table import Table
 CALLS = [
     *((Table, name) for name in ("get", "save", "upsert", "delete")),
     (StudyQueue, "send"),
-    *((FhirClient, name) for name in ("_search", "_transact")),
+    *((FhirClient, name) for name in ("_search", "read_each", "_transact")),
     (DicomClient, "_get"),
 ]
 PAUSE = ContextVar("pause", default=None)
@@ -25,13 +23,11 @@ LONG = timedelta(minutes=5)
 
 
 class Clock:
-    """Seconds of a pause that take no time: claims expire in it, and whoever measures time notices."""
+    """Seconds of a pause that take no time."""
 
     def __init__(self, monkeypatch):
         self.passed = timedelta()
         monkeypatch.setattr("shared.wiring._now", lambda: datetime.now(UTC) + self.passed)
-        monotonic = SimpleNamespace(monotonic=lambda: time.monotonic() + self.passed.total_seconds())
-        monkeypatch.setattr("shared.sync.claiming.time", monotonic)
 
 
 class Pause:

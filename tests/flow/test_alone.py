@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import Raised
 from shared.model import StudyChange
-from shared.storage import creation_claim
+from shared.sync import writers
 from shared.sync.others import look_again
 from tests.builders import make_instance, study_uid
 from tests.hosts.real_host import SITE
@@ -35,7 +35,7 @@ def fatal(monkeypatch, tmp_path):
 
 async def claims_end():
     """Those of a process that ended are left to expire."""
-    await asyncio.sleep(creation_claim.EXPIRES_AFTER.total_seconds() + 0.5)
+    await asyncio.sleep(writers.SETTLED_AFTER_S + 0.5)
 
 
 async def test_it_writes_what_a_worker_writes_and_says_so_here(stack, fresh_projection, caplog):

@@ -1,7 +1,6 @@
 """Observations while something is unreadable, refused, cut off, or somebody else's."""
 
 import json
-from datetime import timedelta
 
 import pytest
 
@@ -169,8 +168,6 @@ async def test_a_hit_that_two_pages_hold_is_no_twin(stack, monkeypatch):
 
 
 async def test_a_second_worker_between_the_bundles_of_a_new_study(stack, monkeypatch):
-    # on a busy machine the two seconds that tests have for claims are soon over
-    monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=30))
     await stack.store(report(ct_report(list(range(1, 21)))))
     first, other = await polled(stack), stack.new_app()
     carry_out, bundles, counts = FhirClient._transact, [], []

@@ -13,7 +13,6 @@ from shared.errors import Rejected, SyncError, Throttled, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.model import DEFAULT_PARTITION, Checkpoint, StudyChange, StudyKey, Writer
 from shared.sync import reconciler
-from shared.sync.claiming import Claims
 from shared.sync.others import OtherStudies
 from shared.sync.poller import Poller
 from tests.builders import make_instance, part10, series_uid, sop_uid, study_uid
@@ -21,6 +20,11 @@ from tests.conftest import _empty
 from tests.flow.life import twins
 from tests.flow.test_laws import assert_in_step
 from tests.stack import BOUNDARY, Stack
+
+
+@pytest.fixture
+def client_ids():
+    return True
 
 
 class Kill(BaseException):
@@ -83,13 +87,13 @@ async def test_an_instance_deleted_between_announcement_and_write(stack, fresh_p
     orig = r._write
     done = []
 
-    async def write(attempt, claims, plan, **options):
+    async def write(attempt, plan, **options):
         if not done:
             done.append(1)
             await inst(stack, 1, 1, 2)
             m2 = await polled(stack)
             await stack.run(*m2, app=other)
-        return await orig(attempt, claims, plan, **options)
+        return await orig(attempt, plan, **options)
 
     monkeypatch.setattr(r, "_write", write)
     await stack.run(*m1)
@@ -560,53 +564,20 @@ async def test_a_stale_delete_after_a_second_delivery(stack, fresh_projection, m
     orig = r._write
     done = []
 
-    async def write(attempt, claims, plan, **options):
+    async def write(attempt, plan, **options):
         if not done:
             done.append(1)
             await stack.store(make_instance(1, 1, 1))
             m2 = await polled(stack)
             await stack.run(*m2, app=other), await stack.run(*m1, app=other)
-            await orig(attempt, claims, plan, **options)
+            await orig(attempt, plan, **options)
             raise Kill
-        return await orig(attempt, claims, plan, **options)
+        return await orig(attempt, plan, **options)
 
     monkeypatch.setattr(r, "_write", write)
     await killed(stack, m1)
     await stack.drain()
     await assert_in_step(stack, fresh_projection)
-
-
-async def test_a_claim_lasts_through_a_slow_pass(stack, monkeypatch):
-    """A second here is 100: claims last 180, a pass needs 40 before it sends, the server 100 from search to insert."""
-    monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=1.8))
-    orig = FhirClient.transact
-
-    async def transact(self, entries):
-        fresh = [e for e in entries if e.if_none_exist]
-        await asyncio.sleep(1.0)  # searched (nothing), not inserted yet
-        return await orig(self, [replace(e, identity=None) if e in fresh else e for e in entries])
-
-    monkeypatch.setattr(FhirClient, "transact", transact)
-    monkeypatch.setattr("shared.sync.claiming.TRIES", 30)
-    monkeypatch.setattr("shared.sync.claiming.RENEW_AFTER_S", 0.1)
-    await stack.store(make_instance(1), make_instance(2))
-    m = await polled(stack)
-    other = stack.new_app()
-    r = rec(stack)
-    announce = r._announce
-
-    async def slow(*a):
-        await asyncio.sleep(0.4)
-        return await announce(*a)
-
-    monkeypatch.setattr(r, "_announce", slow)
-
-    async def later():
-        await asyncio.sleep(0.3)
-        return await stack.run(m[1], app=other)
-
-    await asyncio.gather(stack.run(m[0]), later())
-    assert len(await stack.resources("Patient")) == 1
 
 
 async def test_looks_that_mend_come_to_an_end(stack):
@@ -630,7 +601,7 @@ async def test_looks_that_mend_come_to_an_end(stack):
     assert looks > 2
 
 
-async def test_a_device_that_others_forget_meanwhile_is_not_created_without_a_claim(stack, between, monkeypatch):
+async def test_a_device_that_others_forget_meanwhile_is_created_once(stack, between, monkeypatch):
     """A refused write, or ten minutes, make a worker forget its Devices while two other studies are under way."""
     equipment = {"Manufacturer": "ACME", "DeviceSerialNumber": "SN1"}
     before = await between("fhir")
@@ -640,16 +611,16 @@ async def test_a_device_that_others_forget_meanwhile_is_not_created_without_a_cl
     await stack.http.delete(f"{stack.fhir}/Device/{device['id']}")
     await stack.store(*(make_instance(number, PatientID=f"MRN-{number}", **equipment) for number in (2, 3)))
     texts = await polled(stack)
-    original, forgotten = Claims.find_each, []
+    original, forgotten = FhirClient.find, []
 
-    async def find_each(self, wanted):
-        found = await original(self, wanted)
-        if any(one.resource_type == "Patient" for one in wanted) and len(forgotten) < len(texts):
-            forgotten.append(wanted)
+    async def find(self, identity):
+        found = await original(self, identity)
+        if identity.resource_type == "Patient" and len(forgotten) < len(texts):
+            forgotten.append(identity)
             rec(stack)._planner.forget()
         return found
 
-    monkeypatch.setattr(Claims, "find_each", find_each)
+    monkeypatch.setattr(FhirClient, "find", find)
     before["fhir"].use([], fhir={"searched_creates_s": 0.5})
     await asyncio.gather(*map(stack.run, texts))
     await stack.drain()

@@ -17,6 +17,11 @@ TRIES = 2
 
 
 @pytest.fixture
+def client_ids():
+    return True
+
+
+@pytest.fixture
 async def replica(between, monkeypatch, prompt):
     """The app, and a replica that stands still until it is let go."""
     assert prompt is None

@@ -1,7 +1,5 @@
 """A write is carried out and its answer is lost, at every write of the protocol in turn: the end is the same."""
 
-from datetime import timedelta
-
 import pytest
 
 from shared.errors import SyncError, Unavailable
@@ -15,6 +13,11 @@ from tests.unit.dose.reports import STUDY, ct_report
 
 ENDS = ("ImagingStudy", "Observation")  # Patients and Devices stay when nothing refers to them
 WRITES = [(Table, "save"), (Table, "upsert"), (Table, "delete"), (StudyQueue, "send"), (FhirClient, "_transact")]
+
+
+@pytest.fixture
+def client_ids():
+    return True
 
 
 class Lost:
@@ -71,7 +74,7 @@ async def changes(stack):
 @pytest.fixture
 def hasty(monkeypatch):
     """Whoever waits for what is lost waits for moments."""
-    monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=0.3))
+    monkeypatch.setattr("shared.sync.writers.SETTLED_AFTER_S", 0.3)
     monkeypatch.setattr("shared.sync.aside.delay_s", lambda *_: 0)
 
 

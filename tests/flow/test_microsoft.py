@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared.storage.creation_claim import CreationClaim, CreationClaimStore
 from tests.builders import make_instance
 from tests.flow.life import EQUIPMENT, STEPS, assert_nothing_left, differences, linked, twins
 from tests.flow.test_laws import changes_and_messages
@@ -15,6 +14,11 @@ from tests.flow.test_laws import changes_and_messages
 EXPECTED = {}
 TRANSACTION = {"methods": ["POST"], "holds": '"type":"transaction"'}
 WORDS = {"swap_refusals": True, "extra_entry": True, "location_on_update": False}
+
+
+@pytest.fixture
+def client_ids():
+    return True
 
 
 @pytest.fixture
@@ -130,19 +134,9 @@ async def test_first_studies_of_new_patients_make_no_twins(stack, slow_creates, 
     await assert_nothing_left(stack)
 
 
-async def test_without_claims_they_do(stack, slow_creates, monkeypatch):
-    """So that the test above can fail. The Endpoint is there, or waiting for it would pull the workers apart. Twins
-    of a Patient are noticed afterwards and taken away again.
-    """
-
-    async def take(_, resource_type, key):
-        return CreationClaim(resource_type, key, "")
-
-    async def release(*_):
-        pass
-
-    monkeypatch.setattr(CreationClaimStore, "take", take)
-    monkeypatch.setattr(CreationClaimStore, "release", release)
+async def test_they_do_where_the_server_chooses_ids_and_does_not_serialise(stack, slow_creates):
+    """So that the test above can fail. The Endpoint is there, or conflicts over it would pull the workers apart."""
+    await stack.fhir_dev("settings", {"update_creates": False})
     await stack.store(make_instance(99))
     await stack.drain()
     await first_studies(stack, await slow_creates())

@@ -1,6 +1,6 @@
 """A worker that is stopped before any of its calls, for minutes, and goes on with what it read before.
 
-Meanwhile its message comes again, the study changes, its claims expire and others finish everything there is to do.
+Meanwhile its message comes again, the study changes and others finish everything there is to do.
 """
 
 import asyncio
@@ -15,6 +15,11 @@ from tests.unit.datasets import dataset
 from tests.unit.dose.reports import ct_report
 
 MOST = 60
+
+
+@pytest.fixture
+def client_ids():
+    return True
 
 
 class Place:
@@ -120,8 +125,8 @@ async def test_a_worker_stopped_anywhere(clock, stack, fresh_projection, scene):
 
 
 async def at_the_same_moment(stack, clock, before, *, is_same):
-    """A worker is stopped in the moment before it sends, for longer than its claims last. It goes on while another one,
-    at the same study or at another one of the patient, is between its search and its insertion.
+    """A worker is stopped in the moment before it sends. It goes on while another one, at the same study or at another
+    one of the patient, is between its search and its insertion.
     """
     proxy, stopped, other = before["fhir"], before.new_app(), before.new_app()
     place = Place(stack, 1)
@@ -157,13 +162,9 @@ async def test_a_worker_that_wakes_up_while_another_one_creates(
     await assert_nothing_left(stack)
 
 
-async def test_two_that_create_at_once_would_make_twins(clock, stack, between, monkeypatch):
-    """So that the test above can fail: where neither gives way."""
-
-    async def stay(*_):
-        return False
-
-    monkeypatch.setattr("shared.sync.reconciler.give_way", stay)
+async def test_two_that_create_at_once_would_make_twins(clock, stack, between):
+    """So that the test above can fail: where the server chooses ids, and does not serialise."""
+    await stack.fhir_dev("settings", {"update_creates": False})
     before = await between("fhir")
     before["fhir"].use([], fhir={"searched_creates_s": 0.3})
     await at_the_same_moment(stack, clock, before, is_same=True)

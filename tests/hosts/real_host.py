@@ -50,8 +50,8 @@ class Finder:
 
         def exec_module(module):
             load(module)
-            from shared.storage import creation_claim
-            creation_claim.EXPIRES_AFTER = timedelta(seconds=3)
+            from shared.sync import writers
+            writers.SETTLED_AFTER_S = 3
             look_at = module.look_at
 
             async def fatal(dicom, change, *rest):

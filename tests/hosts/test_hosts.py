@@ -12,11 +12,10 @@ from tests.app_folder import write_app
 from tests.builders import make_instance, make_series
 
 ROUNDS_OF_KILLS = 5
-# claims of the dead are waited for; the servers here answer within milliseconds, not minutes
+# what is under way is waited for; the servers here answer within milliseconds, not minutes
 CHANGES = """
-from datetime import timedelta
-from shared.storage import creation_claim
-creation_claim.EXPIRES_AFTER = timedelta(seconds=3)
+from shared.sync import writers
+writers.SETTLED_AFTER_S = 3
 """
 
 

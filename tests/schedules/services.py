@@ -5,14 +5,22 @@ what it returns. Names and versions come from what is written, not from the orde
 lead to the same content are seen to do so.
 """
 
+import copy
 import json
 import marshal
 import re
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
+from typing import NamedTuple
 
 from shared.errors import VersionConflict
+from shared.fhir.bundle import Entry
+from shared.fhir.capabilities import WRITTEN, Capabilities
 from shared.fhir.client import FhirClient
+from shared.fhir.creation import Creation
+from shared.fhir.id_key import KEY_REFERENCE, _device
+from shared.fhir.ownership import same_content
 
 SPLIT = re.compile(r"(?<!\\)[,]")
 STUDY_UID = "urn:dicom:uid"
@@ -120,6 +128,11 @@ class MemoryQueue:
         self.waiting.append((self._world.loop.now_s + delay_s, text, deliveries))
         self.waiting.sort()
 
+    @property
+    def next_s(self):
+        """When the next message can be delivered."""
+        return self.waiting[0][0] if self.waiting else float("inf")
+
     def key(self):
         return tuple(self.waiting)
 
@@ -153,37 +166,69 @@ class MemoryDicom(Rows):
         return [dataset for (one, _), dataset in self.instances.items() if one == study]
 
 
+class Late(NamedTuple):
+    """A transaction that may be carried out after its sender was told that it failed; `what` stands for it."""
+
+    what: str
+    act: object
+
+
 class MemoryFhir(FhirClient, Rows):
-    """A FHIR server under the app's own client. Like Microsoft's, it searches for a conditional create in one step and
-    inserts in another, so two at once can both create.
+    """A FHIR server under the app's own client. Where clients choose ids it is as Microsoft's: what a transaction of
+    several entries creates by update, somebody else having created it since the transaction began, is a conflict; what
+    was there before, or is alone in its transaction, is overwritten. Where it chooses ids, conditional creates are
+    serialised, as by Medplum's.
     """
 
-    def __init__(self, world):
+    def __init__(self, world, *, client_ids):
         FhirClient.__init__(self, None)
         Rows.__init__(self)
         self._world = world
+        self._offers = Capabilities(
+            "4.0.1", transactions=True, update_create=WRITTEN if client_ids else frozenset(), software=""
+        )
         self.resources = {}
         self.versions = {}
         self.commits = {}
+        self.histories = {}
 
-    async def check_capable(self):
-        return
+    def for_worker(self):
+        """The client of one process, which remembers for itself."""
+        client = copy.copy(self)
+        client._creation = Creation(client)
+        return client
+
+    async def capabilities(self):
+        return self._offers
 
     async def _search(self, resource_type, criteria):
-        return await self._world.step(
-            f"fhir.search {resource_type}", lambda: copied(self._found(resource_type, criteria)), writes=False
-        )
+        return await self._read(f"fhir.search {resource_type}", lambda: self._found(resource_type, criteria))
+
+    async def read_each(self, references):
+        return await self._read("fhir.read", lambda: [self.resources.get(one) for one in references])
+
+    async def history(self, target):
+        return await self._read("fhir.history", lambda: list(reversed(self.histories.get(target, []))))
+
+    async def put(self, resource, version):
+        target = f"{resource['resourceType']}/{resource['id']}"
+        sent = Entry("PUT", target, copied(resource), if_match=f'W/"{version}"' if version else None)
+        await self._world.step("fhir.put", lambda: self._commit([sent], {}))
+
+    async def _read(self, label, act):
+        return await self._world.step(label, lambda: copied(act()), writes=False)
 
     async def _transact(self, entries):
         sent = [replace(entry, resource=copied(entry.resource)) for entry in entries]
-        conditional = [entry for entry in sent if entry.if_none_exist]
-        found = {}
-        if conditional:
-            found = await self._world.step(
-                "fhir.match", lambda: {entry.full_url: self._matches(entry) for entry in conditional}, writes=False
-            )
-        answer = await self._world.step("fhir.commit", lambda: self._commit(sent, found), conflicts=True)
-        return copied(answer)
+        new = [entry.url for entry in sent if entry.method == "PUT" and entry.identity]
+        begun = None
+        if new:
+            late = Late(digest([entry.to_json() for entry in sent]), partial(self._commit, sent, {}))
+            begin = partial(self._versions, new)
+            begun = await self._world.step("fhir.begin", begin, writes=False, late=late)
+        commit = partial(self._commit, sent, dict(zip(new, begun or [], strict=True)))
+        late = Late(digest([entry.to_json() for entry in sent] + [begun]), commit)
+        return copied(await self._world.step("fhir.commit", commit, conflicts=True, late=late))
 
     def _matches(self, entry):
         return [one["id"] for one in self._found(entry.url, entry.identity.criteria)]
@@ -192,13 +237,15 @@ class MemoryFhir(FhirClient, Rows):
         ones = [one for one in self.resources.values() if one["resourceType"] == resource_type]
         return [one for one in ones if all(_says(one, name, value) for name, value in criteria)]
 
-    def _commit(self, entries, found):
+    def _commit(self, entries, begun):
+        found = {entry.full_url: self._matches(entry) for entry in entries if entry.if_none_exist}
         for entry in entries:
-            matches = found.get(entry.full_url, [])
-            if len(matches) > 1:
+            if len(found.get(entry.full_url, [])) > 1:
                 raise VersionConflict("several matches")
             if entry.if_match and self._world.guards.if_match and self._version(entry.url) != entry.if_match:
                 raise VersionConflict("stale")
+            if len(entries) > 1 and entry.url in begun and self._version(entry.url) != begun[entry.url]:
+                raise VersionConflict("created at the same time")
         references = {}
         for entry in entries:
             if entry.method == "POST":
@@ -210,6 +257,9 @@ class MemoryFhir(FhirClient, Rows):
     def _version(self, reference):
         one = self.resources.get(reference)
         return f'W/"{one["meta"]["versionId"]}"' if one else None
+
+    def _versions(self, references):
+        return [self._version(one) for one in references]
 
     def _new_id(self, entry):
         name = digest([entry.url, entry.if_none_exist or entry.resource.get("identifier")])
@@ -229,26 +279,40 @@ class MemoryFhir(FhirClient, Rows):
         for full_url, one in references.items():
             text = text.replace(f'"{full_url}"', json.dumps(one))
         resource = {**json.loads(text), "id": reference.partition("/")[2]}
-        is_new = reference not in self.resources
-        self._store(reference, resource)
-        return {"response": {"status": "201" if is_new else "200"}, "resource": self.resources[reference]}
+        before = self.resources.get(reference)
+        if before is None or not same_content(before, resource):
+            self._store(reference, resource)
+        status = "200" if self.histories[reference][:-1] or before else "201"
+        return {"response": {"status": status}, "resource": self.resources[reference]}
 
     def _store(self, reference, resource):
         self.versions[reference] = self.versions.get(reference, 0) + 1
-        if resource is None:
+        if resource is not None:
+            family = _family(resource)
+            self.commits[family] = self.commits.get(family, 0) + 1
+            kept = ("versionId", "lastUpdated")
+            meta = {key: value for key, value in resource.get("meta", {}).items() if key not in kept}
+            seconds, version = self.commits[family], self.versions[reference]
+            stamp = f"2021-03-01T10:{seconds // 60:02}:{seconds % 60:02}+00:00"
+            resource["meta"] = {**meta, "versionId": str(version), "lastUpdated": stamp}
+            self.resources[reference] = resource
+        else:
             self.resources.pop(reference, None)
-            self.note(reference, None)
-            return
-        family = _family(resource)
-        self.commits[family] = self.commits.get(family, 0) + 1
-        meta = {
-            key: value for key, value in resource.get("meta", {}).items() if key not in ("versionId", "lastUpdated")
-        }
-        seconds, version = self.commits[family], self.versions[reference]
-        stamp = f"2021-03-01T10:{seconds // 60:02}:{seconds % 60:02}+00:00"
-        resource["meta"] = {**meta, "versionId": str(version), "lastUpdated": stamp}
-        self.resources[reference] = resource
-        self.note(reference, resource)
+        self.histories[reference] = [*self.histories.get(reference, []), resource]
+        self.note(reference, [digest(one) for one in self.histories[reference]])
+
+    def knows_key(self):
+        """Somebody has made the key of ids before."""
+        self._store(KEY_REFERENCE, _device(None, "key"))
+
+    def edit(self, resource_type, **elements):
+        """Somebody else says something of the first resource of this type."""
+        target, stored = next(one for one in sorted(self.resources.items()) if one[1]["resourceType"] == resource_type)
+        self._store(target, {**copied(stored), **elements})
+
+    def has(self, resource_type):
+        """Whether there is one of this type."""
+        return any(one["resourceType"] == resource_type for one in self.resources.values())
 
 
 def _family(resource):
@@ -262,6 +326,8 @@ def _says(resource, name, value):
         return resource["id"] in value.split(",")
     if name == "identifier":
         return any(_has_identifier(resource, part) for part in SPLIT.split(value))
+    if name == "code":
+        return any(f"{one['system']}|{one['code']}" == value for one in resource.get("code", {}).get("coding", []))
     if name == "patient":
         return resource.get("subject", {}).get("reference") == value
     if name == "connection-type":

@@ -5,6 +5,7 @@ import contextvars
 import itertools
 import logging
 import random
+import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from shared.errors import Unavailable, VersionConflict
 from shared.mapping.patient import PatientRules
 from shared.model import StudyChange
-from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
@@ -29,8 +29,10 @@ PARTITION = "other"
 ENDPOINT = "http://dicom.example.org"
 MOST_DELIVERIES = 5
 VISIBLE_AGAIN_S = 60.0  # after a worker died
+LONGEST_TRANSACTION_S = 100.0  # on Microsoft's FHIR server
 WORKER = contextvars.ContextVar("worker")
 CURRENT = []  # the world that is at work, last
+OF_FHIR = ("resources", "versions", "commits", "histories", "digests")
 
 
 class Over(BaseException):
@@ -59,6 +61,7 @@ class Call:
     future: object
     writes: bool
     conflicts: bool
+    late: object = None
 
 
 @dataclass
@@ -67,6 +70,7 @@ class Worker:
 
     name: str
     runner: object = None
+    fhir: object = None
     message: tuple | None = None
     task: object = None
     life: int = 0
@@ -81,10 +85,12 @@ class World:
     def __init__(self, scenario):
         CURRENT[:] = [self]
         self.guards = scenario.guards
+        self._apps = scenario.apps
         self.loop = SteppedLoop(START_S)
         self.queue = MemoryQueue(self)
         self.dicom = MemoryDicom(self)
-        self.fhir = MemoryFhir(self)
+        self.fhir = MemoryFhir(self, client_ids=scenario.client_ids)
+        self.late = []  # writes whose senders were told that they failed: until when they happen, and what they are
         self.tables = {}
         self.faults = scenario.faults
         self.events = list(scenario.steps)
@@ -105,13 +111,14 @@ class World:
         worker.counter = itertools.count()
         worker.seen, worker.calls = set(), {}
         worker.message = worker.task = None
-        tables = {name: self._table(name) for name in ErrorTable}
-        states = StudyStateStore(self._table("Studies"))
+        prefix = f"{self._app_of(worker)}." if self._apps > 1 else ""
+        tables = {name: self._table(prefix + name) for name in ErrorTable}
+        states = StudyStateStore(self._table(prefix + "Studies"))
         records = ErrorRecords(tables)
-        claims = CreationClaimStore(self._table("Claims"), lambda: datetime.fromtimestamp(self.loop.now_s, UTC))
-        stores = Stores(states, PatientStateStore(self._table("Patients")), claims, records)
+        stores = Stores(states, PatientStateStore(self._table(prefix + "Patients")), records)
         rules = Rules(ENDPOINT, PatientRules("urn:mrn", partition_systems={PARTITION: "urn:mrn"}))
-        reconciler = Reconciler(self.dicom, self.fhir, stores, self.queue, rules)
+        worker.fhir = self.fhir.for_worker()
+        reconciler = Reconciler(self.dicom, worker.fhir, stores, self.queue, rules)
         worker.runner = Runner(
             reconciler,
             states,
@@ -126,12 +133,12 @@ class World:
 
     # the calls of the workers
 
-    async def step(self, label, act, *, writes=True, conflicts=False):
+    async def step(self, label, act, *, writes=True, conflicts=False, late=None):
         if self.is_over:
             raise Over
         worker = WORKER.get()
         number = next(worker.counter)
-        call = Call(worker, number, label, act, self.loop.create_future(), writes, conflicts)
+        call = Call(worker, number, label, act, self.loop.create_future(), writes, conflicts, late)
         worker.calls[number] = call
         return await call.future
 
@@ -143,24 +150,33 @@ class World:
         fresh = set()
         for worker in self.workers:
             if worker.message is None:
-                state = self._known_by(worker)
+                state = (self._app_of(worker), self._known_by(worker))
                 if state not in fresh:  # of workers that know the same, one is enough
                     fresh.add(state)
                     texts = {
                         text: index
                         for index, (at_s, text, _) in reversed(list(enumerate(self.queue.waiting)))
-                        if at_s <= self.loop.now_s
+                        if at_s <= self.loop.now_s and self._is_for(worker, text)
                     }
                     found += [("deliver", worker.name, text) for text in sorted(texts)]
             for number in sorted(worker.calls):
                 found.append(("answer", worker.name, number))
                 if self.faults:
                     found += [(fault, worker.name, number) for fault in self._faults_of(worker.calls[number])]
-        if self.events:
+        if self.events and getattr(self.events[0], "is_possible", lambda _: True)(self):
             found.append(("event", "archive", ""))
-        if not found and self.queue.waiting:
+        until_s = min((one[0] for one in self.late), default=self.queue.next_s)
+        if not found and self.queue.waiting and self.queue.next_s <= until_s:
             found.append(("wait", "clock", ""))
-        return found
+        return found + [("late", "server", number) for number in range(len(self.late))]
+
+    def _app_of(self, worker):
+        """Workers of different apps have tables and a queue of their own."""
+        return int(worker.name[1:]) % self._apps
+
+    def _is_for(self, worker, text):
+        study_instance_uid = StudyChange.from_json(text).study.study_instance_uid
+        return int(study_instance_uid.rpartition(".")[2]) % self._apps == self._app_of(worker)
 
     def _faults_of(self, call):
         yield "crash-before"
@@ -169,6 +185,8 @@ class World:
             yield "answer-lost"
         if call.conflicts:
             yield "conflict"
+        if call.late:
+            yield "goes-on"
 
     def apply(self, choice):
         """Let it happen, and run until everybody waits again."""
@@ -178,6 +196,9 @@ class World:
             self.events.pop(0)(self)
         elif kind == "wait":
             self.loop.now_s = self.queue.waiting[0][0]
+        elif kind == "late":
+            with contextlib.suppress(VersionConflict):
+                self.late.pop(detail)[2]()
         elif kind == "deliver":
             self._deliver(self._worker(name), detail)
         else:
@@ -206,6 +227,9 @@ class World:
         result = error = None
         if kind == "conflict":
             error = VersionConflict("somebody else")
+        elif kind == "goes-on":
+            self.late.append((self.loop.now_s + LONGEST_TRANSACTION_S, *call.late))
+            error = Unavailable("a gateway lost patience")
         elif kind != "crash-before":
             try:
                 result = call.act()
@@ -263,6 +287,7 @@ class World:
                 self.dicom.key(),
                 self.fhir.key(),
                 len(self.events),
+                tuple((until_s, what) for until_s, what, _ in self.late),
                 self.faults,
                 self.loop.now_s,
             )
@@ -277,7 +302,7 @@ class World:
         """Everything that is stored, for `restore`."""
         return (
             {name: (dict(one.entities), dict(one.versions), dict(one.digests)) for name, one in self.tables.items()},
-            (dict(self.fhir.resources), dict(self.fhir.versions), dict(self.fhir.commits), dict(self.fhir.digests)),
+            tuple(dict(getattr(self.fhir, name)) for name in OF_FHIR),
             (dict(self.dicom.instances), dict(self.dicom.digests)),
             (self.poll, self.sequence, self.loop.now_s),
         )
@@ -288,8 +313,8 @@ class World:
         for name, (entities, versions, digests) in tables.items():
             table = self._table(name)
             table.entities, table.versions, table.digests = dict(entities), dict(versions), dict(digests)
-        one = self.fhir
-        one.resources, one.versions, one.commits, one.digests = map(dict, fhir)
+        for name, value in zip(OF_FHIR, fhir, strict=True):
+            getattr(self.fhir, name).update(value)
         self.dicom.instances, self.dicom.digests = map(dict, dicom)
 
     def close(self):
@@ -309,7 +334,7 @@ class World:
 @contextlib.contextmanager
 def without_chance():
     """Time, random numbers and names come from the world that is at work."""
-    saved = time.time, time.monotonic, random.random, random.uniform, random.getrandbits, uuid.uuid4
+    saved = time.time, time.monotonic, random.random, random.uniform, random.getrandbits, uuid.uuid4, secrets.token_hex
     levels = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     time.time = lambda: CURRENT[0].loop.now_s
@@ -317,11 +342,13 @@ def without_chance():
     random.random = lambda: 0.0
     random.uniform = lambda low, high: (low + high) / 2
     random.getrandbits = lambda bits: _name() % 2**bits
-    uuid.uuid4 = lambda: uuid.UUID(int=_name())
+    uuid.uuid4 = lambda: uuid.UUID(int=_name() << 64)  # an attempt is named by the first digits
+    secrets.token_hex = lambda size: f"{_name():0{2 * size}x}"
     try:
         yield
     finally:
-        time.time, time.monotonic, random.random, random.uniform, random.getrandbits, uuid.uuid4 = saved
+        time.time, time.monotonic, random.random, random.uniform, random.getrandbits, uuid.uuid4 = saved[:-1]
+        secrets.token_hex = saved[-1]
         logging.disable(levels)
 
 

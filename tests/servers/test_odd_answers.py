@@ -16,13 +16,11 @@ from shared.http import new_client
 from shared.model import DEFAULT_PARTITION, InstanceKey, StudyChange, StudyKey
 from shared.storage.calls import CLIENT_OPTIONS
 from shared.storage.checkpoint import CheckpointStore
-from shared.storage.creation_claim import CreationClaimStore
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
 from shared.storage.table import Table
 from shared.telemetry import quiet_libraries
-from shared.wiring import _now
 from tests.odd_server import answers, odd_server
 
 STUDY = StudyKey(DEFAULT_PARTITION, "1.2")
@@ -40,7 +38,6 @@ def storage_calls(url):
     )
     table, queue = Table(service, "Rows"), StudyQueue(client)
     studies, patients = StudyStateStore(table), PatientStateStore(table)
-    claims = CreationClaimStore(table, _now)
     return (service, client), {
         "update": lambda: table.save(ROW, 'W/"1"'),
         "upsert": lambda: table.upsert(ROW),
@@ -50,7 +47,6 @@ def storage_calls(url):
         "checkpoint": CheckpointStore(table).get,
         "study state": lambda: studies.get(STUDY),
         "patient state": lambda: patients.get("key"),
-        "take claim": lambda: claims.take("Patient", "key"),
         "send": lambda: queue.send(StudyChange(STUDY, 1)),
         "create queue": queue.create,
         "depth": queue.depth,

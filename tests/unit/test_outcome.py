@@ -9,6 +9,11 @@ from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import by_identifier
 from shared.fhir.outcome import CODES, codes_of, issues_of
 
+STATEMENT = {
+    "resourceType": "CapabilityStatement",
+    "fhirVersion": "4.0.1",
+    "rest": [{"interaction": [{"code": "transaction"}]}],
+}
 CREATE = Entry.create(by_identifier("Patient", "", "1"), {"resourceType": "Patient"})
 IDENTITY = by_identifier("Patient", "", "1")
 
@@ -22,9 +27,7 @@ async def refused(status, body, headers=None, *, search=False):
 
     def answer(request):
         if request.url.path.endswith("metadata"):
-            interactions = [{"interaction": [{"code": "transaction"}]}]
-            statement = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": interactions}
-            return httpx.Response(200, json=statement)
+            return httpx.Response(200, json=STATEMENT)
         return httpx.Response(status, json=body, headers=headers or {})
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="https://fhir.example.org/") as client:
@@ -113,13 +116,15 @@ async def test_an_entry_that_was_throttled_alone_is_not_repeated_beside_what_was
 
     def answer(request):
         asked.append(request)
+        if request.url.path.endswith("metadata"):
+            return httpx.Response(200, json=STATEMENT)
         entry = {"response": {"status": "429", "outcome": outcome("throttled")}}
         return httpx.Response(200, json={"resourceType": "Bundle", "entry": [entry]})
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="https://fhir.example.org/") as client:
         with pytest.raises(Throttled):
             await FhirClient(client).transact([CREATE])
-    assert len(asked) == 1
+    assert [request.method for request in asked] == ["GET", "POST"]
 
 
 def test_only_codes_of_r4_are_told():

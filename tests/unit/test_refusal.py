@@ -48,6 +48,7 @@ DEVICE = {
     "identifier": [{"system": "urn:ietf:rfc:3986", "value": "urn:uuid:1"}],
     "version": [{}],
 }
+ANY = by_identifier("Patient", "", "1")
 ENTRIES = [
     Entry.create(by_identifier("Device", "urn:ietf:rfc:3986", "urn:uuid:1"), DEVICE),
     Entry.create(by_identifier("Patient", "", "1"), PATIENT),
@@ -157,9 +158,9 @@ def test_without_an_element_and_list_items():
 
 def test_several_items_of_one_list():
     resource = {"resourceType": "Patient", "name": [{"family": "a"}, {"family": "b"}, {"family": "c"}]}
-    left, _ = without(Entry.add(resource), {"Patient.name[0]", "Patient.name[2]"})
+    left, _ = without(Entry.create(ANY, resource), {"Patient.name[0]", "Patient.name[2]"})
     assert left.resource["name"] == [{"family": "b"}]
-    left, _ = without(Entry.add(resource), {"Patient.name[0]", "Patient.name[1]", "Patient.name[2]"})
+    left, _ = without(Entry.create(ANY, resource), {"Patient.name[0]", "Patient.name[1]", "Patient.name[2]"})
     assert "name" not in left.resource
 
 
@@ -210,7 +211,7 @@ def test_names_hold_no_identifier_or_id_of_others():
         "performer": [{"id": "ZZFAMILY", "display": "x"}],
     }
     study = {"resourceType": "ImagingStudy", "series": [{"uid": "ZZFAMILY", "started": "x"}]}
-    entries = [Entry.add(observation), Entry.add(study)]
+    entries = [Entry("POST", "Observation", observation), Entry("POST", "ImagingStudy", study)]
     paths = ["Observation.performer[0].display", "ImagingStudy.series[0].started"]
     names = named_elements(entries, issues_of({"issue": [{"code": "invalid", "expression": paths}]}))
     assert names == {"Observation(urn:oid:1.2).performer[0].display", "ImagingStudy.series[0].started"}

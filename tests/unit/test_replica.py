@@ -47,7 +47,7 @@ def test_what_a_search_shows(written, found, is_old):
 def test_what_a_transaction_wrote():
     entries = [
         Entry.update(study(), study()),
-        Entry.add(study(kind="Observation")),
+        Entry("POST", "Observation", study(kind="Observation")),
         Entry.update(study(kind="Observation"), study()),
         Entry.delete(study(kind="Device")),
     ]

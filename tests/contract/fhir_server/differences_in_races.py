@@ -52,7 +52,7 @@ def _losers(fhir, write):
     return told
 
 
-@differs("1", "1", "2", "the reason for the claims on new identities (docs/decisions.md)")
+@differs("1", "1", "2", "the reason for ids that clients choose (docs/design.md)")
 def patients_made_by_two_conditional_creates(fhir):
     made = set()
     for _ in range(ROUNDS):

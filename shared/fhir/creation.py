@@ -1,0 +1,119 @@
+"""Create a resource under an id that is made of its identity, where the server lets clients choose ids.
+
+Two writers of one identity then write one resource, however they search. No server has an update that only creates
+(docs/stand-ins.md, "Creation by update"), so a writer that comes late can overwrite what the first one wrote. It is
+told so, puts back what was there, and its study is read again.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from shared.errors import Overwritten, Rejected, VersionConflict
+from shared.fhir.bundle import Answer, Entry, bundles, if_match, resolved
+from shared.fhir.capabilities import Capabilities
+from shared.fhir.id_key import DEVICE, KEY_REFERENCE, IdKey, id_of, key_in
+from shared.fhir.identifiers import Identity, Resource
+
+MOST_HIDDEN = 1000
+
+
+class Server(Protocol):
+    """The requests to the FHIR server that are needed here."""
+
+    async def capabilities(self) -> Capabilities:
+        """What the server offers."""
+
+    async def read_each(self, references: Sequence[str]) -> list[Resource | None]:
+        """What is under each `Type/id`; None where nothing is, or was deleted."""
+
+    async def history(self, target: str) -> list[Resource | None]:
+        """The versions of a `Type/id`, newest first, a deletion as None."""
+
+    async def put(self, resource: Resource, version: str) -> None:
+        """Update or create it; `version` is the one that must be there, empty for any."""
+
+    async def write(self, entries: Sequence[Entry]) -> list[Answer]:
+        """Carry out one bundle."""
+
+
+class Creation:
+    """Decides how resources are created: the one place that does."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._key = IdKey(server.history, server.read_each, server.put)
+        # there under their ids, though a search did not find them
+        self._hidden: set[Identity] = set()
+
+    async def prepared(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries as they are sent: creations by update where the server takes them, what refers to these too.
+
+        An id under which there is a resource of another identity was taken from ours (a person moved the identifier,
+        say): ours is created by a condition. Raises VersionConflict where a resource is there by now.
+        """
+        types = (await self._server.capabilities()).update_create
+        new = [entry for entry in entries if entry.identity and entry.resource_type in types]
+        if not new or DEVICE not in types:
+            return list(entries)
+        key = await self._key.get()
+        ids = [id_of(key, entry.identity) for entry in new if entry.identity]
+        (device, *found) = await self._server.read_each([KEY_REFERENCE, *ids])
+        if key_in(device) != key:
+            self._key.forget()
+            raise VersionConflict("the key of the ids that this app chooses is another one now")
+        targets: dict[str | None, str] = {}
+        for entry, target, there in zip(new, ids, found, strict=True):
+            if there is None:
+                targets[entry.full_url] = target
+            elif entry.identity and entry.identity.matches(there):
+                self._hide(entry.identity)
+                raise VersionConflict(f"the {entry.resource_type} is there by now")
+        references = {full_url: target for full_url, target in targets.items() if full_url}
+        sent = [resolved(entry, references) for entry in entries]
+        return [entry.under(targets[entry.full_url]) if entry.full_url in targets else entry for entry in sent]
+
+    def _hide(self, identity: Identity) -> None:
+        if len(self._hidden) >= MOST_HIDDEN:
+            self._hidden.clear()
+        self._hidden.add(identity)
+
+    async def with_hidden(self, identities: Sequence[Identity], hits: list[Resource]) -> list[Resource]:
+        """What a search for these found, and what it did not find though it was there a moment ago."""
+        missing = [one for one in identities if one in self._hidden and not any(map(one.matches, hits))]
+        self._hidden.difference_update(identities)
+        if not missing:
+            return hits
+        key = await self._key.get()
+        found = await self._server.read_each([id_of(key, one) for one in missing])
+        return hits + [there for one, there in zip(missing, found, strict=True) if there and one.matches(there)]
+
+    async def check_first(self, entries: Sequence[Entry], answers: Sequence[Answer]) -> None:
+        """Raise Overwritten unless all that one bundle created was new; what it overwrote is put back before.
+
+        An id whose resource was deleted is free, though servers answer as if something was overwritten. Nothing can be
+        put back where somebody has written since, or the server keeps no versions; and where just the same was there,
+        servers make no version, and what is put back is the one before. So the study has to be looked at in any case.
+        """
+        late = [(entry, answer) for entry, answer in zip(entries, answers, strict=True) if answer.is_late]
+        before = [await self._before(answer) for _, answer in late]
+        undone = [
+            Entry("PUT", entry.url, there, if_match=if_match(answer.version))
+            for (entry, answer), versions in zip(late, before, strict=True)
+            for there in versions
+            if there is not None
+        ]
+        for bundle in bundles(undone):
+            with suppress(VersionConflict, Rejected):
+                await self._server.write(bundle)
+        for (entry, _), versions in zip(late, before, strict=True):
+            if versions != [None]:
+                raise Overwritten(f"somebody else created the {entry.resource_type} first")
+
+    async def _before(self, answer: Answer) -> list[Resource | None]:
+        """The version before the one that an answer tells, None for a deletion; empty where there is none."""
+        versions = await self._server.history(answer.reference)
+        for place, one in enumerate(versions[:-1]):
+            if one is not None and one.get("meta", {}).get("versionId") == answer.version:
+                return [versions[place + 1]]
+        return []
