@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from datetime import timedelta
 
 import httpx
 import pytest
@@ -41,7 +40,7 @@ def partitioned_service(request):
 
 @pytest.fixture
 async def stack(monkeypatch, azurite, partitioned_service, fhir_server):
-    monkeypatch.setattr("shared.storage.creation_claim.EXPIRES_AFTER", timedelta(seconds=2))
+    monkeypatch.setattr("shared.sync.writers.SETTLED_AFTER_S", 2)
     monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
     monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.02)
     for name, value in SYSTEMS.items():
