@@ -92,7 +92,7 @@ def timeout_for(length: int) -> httpx.Timeout:
 
 
 def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
-    """A client for one service. Proxies and certificates come from nowhere but the system's store."""
+    """A client for one service. It uses no proxy and follows no redirect."""
     return httpx.AsyncClient(
         base_url=base_url.rstrip("/") + "/",
         auth=auth,
@@ -106,8 +106,11 @@ def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Reading them takes longer than everything else at start, so it is done once for all clients."""
-    return httpx.create_ssl_context(trust_env=False)
+    """The system's store (docs/security.md), not that of a package: a site adds its own issuers there.
+
+    Reading it takes longer than everything else at start, so it is done once for all clients.
+    """
+    return ssl.create_default_context()
 
 
 async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) -> httpx.Response:

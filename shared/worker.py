@@ -10,6 +10,7 @@ from shared.config import Settings
 from shared.errors import Misconfigured, SyncError, VersionConflict
 from shared.health import Checks, Health
 from shared.model import StudyChange
+from shared.retry import repeated
 from shared.settings.hosting import StorageAccount, Triggers
 from shared.single_flight import SingleFlight
 from shared.telemetry import event, quiet_libraries
@@ -153,7 +154,7 @@ async def _wait_for_settings(change: StudyChange) -> None:
 
 async def _read_settings() -> Settings:
     """Not on the event loop: a vault may be asked, and answer slowly."""
-    return await asyncio.to_thread(Settings.load)
+    return await repeated(lambda: asyncio.to_thread(Settings.load))
 
 
 WORKER = Worker()
