@@ -87,10 +87,10 @@ class OddServer:
     answer = b""
 
     def __init__(self):
-        self.tasks = set()
+        self.open = {}
 
     async def _serve(self, reader, writer):
-        self.tasks.add(asyncio.current_task())
+        self.open[asyncio.current_task()] = writer
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError, ValueError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -106,9 +106,10 @@ class OddServer:
 
     async def close(self):
         """End what clients left open."""
-        for task in self.tasks:
+        for task, writer in self.open.items():
+            writer.transport.abort()  # TLS waits half a minute for a client that says nothing
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*self.open, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

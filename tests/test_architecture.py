@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "shared.model": (),
     "shared.telemetry": (),
     "shared.config": ("shared.settings", "shared.errors", "shared.text_forms"),
-    "shared.settings": ("shared.settings", "shared.errors", "shared.text_forms"),
+    "shared.settings": ("shared.settings", "shared.retry", "shared.errors", "shared.text_forms"),
     "shared.credentials": (
         "shared.credentials",
         "shared.settings",
@@ -71,7 +71,9 @@ MAY_IMPORT = {
     ),
     "shared.single_flight": (),
     "shared.retry": ("shared.errors",),
-    "shared.http": ("shared.errors", "shared.retry"),
+    "shared.room": ("shared.errors",),
+    "shared.body": ("shared.errors", "shared.retry", "shared.room"),
+    "shared.http": ("shared.errors", "shared.retry", "shared.body", "shared.room"),
     "shared.dicom": ("shared.http", "shared.retry", "shared.model", "shared.errors", "shared.dicom"),
     "shared.fhir": (
         "shared.http",
@@ -90,6 +92,8 @@ MAY_IMPORT = {
         "shared.mapping",
         "shared.sync",
         "shared.http",
+        "shared.retry",
+        "shared.room",
         "shared.single_flight",
         "shared.model",
         "shared.errors",

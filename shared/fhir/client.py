@@ -94,7 +94,7 @@ class FhirClient:
     async def _transact(self, entries: Sequence[Entry]) -> Any:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
-        response = await send(self._client, SERVICE, request)
+        response = await send(self._client, SERVICE, request, is_read=False)
         if not response.is_success:
             raise self._refusal(response, entries)
         return json_of(SERVICE, response)
