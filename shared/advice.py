@@ -36,7 +36,17 @@ ADVICE = {
     "incomplete-answer": Advice(
         "deferred",
         "An answer took too long (60 s to its beginning, and 10 s more for each MB that was sent; 120 s from there to "
-        "its end) or was larger than 256 MiB. Nothing, unless it lasts: then look at the load of the server.",
+        "its end) or broke off. Nothing, unless it lasts: then look at the load of the server.",
+    ),
+    "answer-too-large": Advice(
+        "deferred",
+        "An answer was larger than 128 MiB, or would take more than 1,280 MiB decoded. A study that does not come in one "
+        "answer is read series by series; where the line names the FHIR server, look for what it answers a search with.",
+    ),
+    "no-room": Advice(
+        "deferred",
+        "The study is large, and another large one was worked on in this worker for more than 90 s. Nothing: it is tried "
+        "again. If it lasts: more workers, or more memory for each (docs/scaling.md).",
     ),
     "transient": Advice("deferred", "Another passing failure. Nothing, unless it lasts: the line says more."),
     "claimed": Advice(

@@ -10,7 +10,7 @@ from typing import cast
 import httpx
 
 from shared.errors import Unavailable
-from shared.retry import INCOMPLETE, LARGE
+from shared.retry import INCOMPLETE, TOO_LARGE
 from shared.room import HELD, MEBIBYTE, size_of
 
 # of the text of an answer, decompressed. The metadata of 10,000 CT instances have 50 MB
@@ -36,7 +36,7 @@ class NeedsRoom(Exception):
 async def whole(service: str, response: httpx.Response, *, is_read: bool) -> httpx.Response:
     """The answer with its body, decompressed. Of one that is not a success, no more than `MOST_OF_AN_ERROR`.
 
-    Raises Unavailable with the code LARGE for one that is too large, and NeedsRoom where `is_read`, which says that the
+    Raises Unavailable with the code TOO_LARGE for one that is too large, and NeedsRoom where `is_read`, which says that the
     request can be made again.
     """
     held = HELD.get()
@@ -63,7 +63,7 @@ async def whole(service: str, response: httpx.Response, *, is_read: bool) -> htt
 
 def _too_large(service: str, response: httpx.Response) -> Unavailable:
     text = f"{service} answered {response.status_code} with more than this worker can hold at once"
-    return Unavailable(text, code=LARGE)
+    return Unavailable(text, code=TOO_LARGE)
 
 
 async def _parts(service: str, response: httpx.Response) -> AsyncIterator[bytes]:

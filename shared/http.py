@@ -111,7 +111,7 @@ async def send(
     client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool = True
 ) -> httpx.Response:
     """Send one request, read the whole answer. A failed transport and an answer that breaks off become Unavailable; one
-    that is too long in coming does, too, with the code INCOMPLETE, and one that is too large with the code LARGE.
+    that is too long in coming does, too, with the code INCOMPLETE, and one that is too large with the code TOO_LARGE.
 
     is_read: it changes nothing, so that it may be sent again when there is room for a large answer.
     """

@@ -15,7 +15,7 @@ REPEAT_WAIT_S = 0.2
 REPEAT_WAIT_MAX_S = 2.0
 # codes of errors that seconds do not mend: an answer that took too long, and one that is more than can be held
 INCOMPLETE = "incomplete-answer"
-LARGE = "answer-too-large"
+TOO_LARGE = "answer-too-large"
 # that is waited for because a server asks for it; a worker that waited longer would stand still for all its studies
 LONGEST_WAIT_S = 15 * 60.0
 
@@ -42,7 +42,7 @@ async def repeated(call: Callable[[], Awaitable[T]], kind: type[TransientError] 
 
 def _worth_repeating(error: TransientError) -> bool | float:
     """Whether, or after how many seconds. Longer waits are for the queue."""
-    if isinstance(error, VersionConflict) or error.code in (INCOMPLETE, LARGE):
+    if isinstance(error, VersionConflict) or error.code in (INCOMPLETE, TOO_LARGE):
         return False
     if error.retry_after_s is None:
         return True

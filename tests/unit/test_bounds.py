@@ -125,7 +125,6 @@ def test_size_is_told_before_decoding(name):
 # --- the room of a process -----------------------------------------------------------------------------------------
 
 
-
 LARGE = b"[" + b"[]," * (ALLOWANCE // 130) + b"1]"
 SMALL = b"[" + b"[]," * 1000 + b"1]"
 
