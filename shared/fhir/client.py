@@ -11,7 +11,7 @@ import httpx
 from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
 from shared.fhir.bundle import Answer, Entry, bundles, check_answer, resolved, transaction
 from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
-from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
+from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of, identifiers_of
 from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
 from shared.http import error_for, error_for_read, json_of, send, timeout_for
@@ -69,7 +69,8 @@ class FhirClient:
         for some in (identities[place : place + MOST_VALUES] for place in range(0, len(identities), MOST_VALUES)):
             hits += await self._search(some[0].resource_type, any_of(some))
         found = {hit["id"]: hit for hit in hits}  # pages shift while others write
-        return [hit for hit in found.values() if any(identity.matches(hit) for identity in identities)]
+        wanted = {(identity.system, identity.value) for identity in identities}
+        return [hit for hit in found.values() if not wanted.isdisjoint(identifiers_of(hit))]
 
     async def studies_of(self, patient: str) -> list[Resource]:
         """ImagingStudy resources whose subject is this `Patient/id`."""
