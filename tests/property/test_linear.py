@@ -21,7 +21,7 @@ from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import Links, findings_of, lay_study, new_study
 from shared.sync.view import view_of
 from tests.unit.datasets import STUDY, dataset, instance_dataset, key
-from tests.unit.dose.reports import ct_event, ct_report, person
+from tests.unit.dose.reports import ct_event, ct_report, dose_report, person
 
 START, MOST = 60, 2.3
 
@@ -122,24 +122,24 @@ def of_events(count):
     events = [ct_event(number) for number in range(1, count + 1)]
     people = [person(f"Somebody^{number}", "121025") for number in range(5 * count)]
     requests = [dataset(RequestedProcedureID=str(number)) for number in range(20 * count)]
-    report = ct_report([*events, *people], ReferencedRequestSequence=requests)
+    report = dose_report(*events, *people, ReferencedRequestSequence=requests)
     return lambda: map_reports([report], STUDY, "", with_events=True)
 
 
 def of_reports(count):
-    reports = [ct_report([ct_event(number)], number=number) for number in range(1, count + 1)]
+    reports = [ct_report([number], number=number) for number in range(1, count + 1)]
     return lambda: map_reports(reports, STUDY, "", with_events=True)
 
 
 def of_cumulative_reports(count):
     """Each has all that the first half has, and one event of its own. Most of the input is shared."""
-    common = [ct_event(number) for number in range(1, 20)]
-    reports = [ct_report([*common, ct_event(100 + number)], number=number) for number in range(1, count + 1)]
+    common = range(1, 20)
+    reports = [ct_report([*common, 100 + number], number=number) for number in range(1, count + 1)]
     return lambda: map_reports(reports, STUDY, "", with_events=False)
 
 
 def of_observations(count):
-    report = ct_report([ct_event(number) for number in range(1, count + 1)])
+    report = ct_report(range(1, count + 1))
     content = map_reports([report], STUDY, "", with_events=True)
     links = DoseLinks("s", "ImagingStudy/1", "Patient/1")
 
