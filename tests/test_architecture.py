@@ -27,6 +27,7 @@ PURE = {
     "shared.fhir.outcome",
     "shared.fhir.ownership",
     "shared.fhir.refusal",
+    "shared.fhir.shapes",
     "shared.fhir.systems",
     "shared.schedule",
     "shared.sync.backoff",
