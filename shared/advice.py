@@ -80,8 +80,8 @@ ADVICE = {
     ),
     "no-versions": Advice(
         "deferred",
-        "The FHIR server answers resources without `meta.versionId`, so that nobody can tell whether somebody else changed "
-        "one meanwhile. Switch versioning on, or check what stands before the server.",
+        "The FHIR server answers resources without `meta.versionId`, so that a write cannot be guarded against others. "
+        "Switch versioning on, or check what stands before the server.",
     ),
     "wrong-fhir-version": Advice("deferred", "The server is not FHIR R4. Set `Fhir__Endpoint` to one that is."),
     "refused-request": Advice(

@@ -36,7 +36,7 @@ class NeedsRoom(Exception):
 async def whole(service: str, response: httpx.Response, *, is_read: bool) -> httpx.Response:
     """The answer with its body, decompressed. Of one that is not a success, no more than `MOST_OF_AN_ERROR`.
 
-    Raises Unavailable with the code TOO_LARGE for one that is too large, and NeedsRoom where `is_read`, which says that the
+    Raises Unavailable with the code TOO_LARGE for one that is too large, and NeedsRoom where `is_read`, since the
     request can be made again.
     """
     held = HELD.get()

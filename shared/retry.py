@@ -19,8 +19,8 @@ TOO_LARGE = "answer-too-large"
 # that is waited for because a server asks for it; a worker that waited longer would stand still for all its studies
 LONGEST_WAIT_S = 15 * 60.0
 
-# of every client of Microsoft's libraries. By themselves they repeat a request for minutes and wait as long as any header
-# says; a redirect they follow with the body, which holds rows, messages or the proof of who the app is
+# of every client of Microsoft's libraries. By themselves they repeat a request for minutes, wait as long as any header
+# says, and a redirect they follow with the body, which holds rows, messages or the proof of who the app is
 SDK_OPTIONS: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
 
 T = TypeVar("T")

@@ -146,11 +146,12 @@ class FhirClient:
             link = urlsplit(links[0])
             is_below = f"{link.path}/".startswith(f"{base}/")
             path = link.path.removeprefix(base).lstrip("/") if is_below else resource_type
-            if DOT_SEGMENT.search(unquote(unquote(path))):
-                raise ValueError("leaves the base")
-            return str(httpx.URL(f"{self._client.base_url}{path}?{link.query}"))
+            url = str(httpx.URL(f"{self._client.base_url}{path}?{link.query}"))
         except (ValueError, httpx.InvalidURL):
-            raise Unavailable(f"{SERVICE} answered a link to a next page that cannot be followed") from None
+            url, path = "", ""
+        if not url or DOT_SEGMENT.search(unquote(unquote(path))):
+            raise Unavailable(f"{SERVICE} answered a link to a next page that cannot be followed")
+        return url
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")

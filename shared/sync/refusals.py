@@ -55,12 +55,14 @@ def leave_out(plan: Plan, refused: Collection[str], look: Look) -> Plan:
         return plan
     entries: dict[int, Entry | None] = {}
     findings = {key: set(found) for key, found in plan.findings.items()}
-    first_of = {key.series_instance_uid: key for key in reversed(look.truth.instances)}
+    first_of: dict[str, InstanceKey] = {}
+    for key in look.truth.instances:
+        first_of.setdefault(key.series_instance_uid, key)
     for entry in plan.entries:
         entries[id(entry)], left_out = without(entry, {*refused, *_notes(entry, refused)})
         for name in left_out:
-            if (key := _instance_of(name, look, first_of)) is not None:
-                findings.setdefault(key, set()).add(Finding(path_of(name), REFUSED_ELEMENT))
+            if (found_in := _instance_of(name, look, first_of)) is not None:
+                findings.setdefault(found_in, set()).add(Finding(path_of(name), REFUSED_ELEMENT))
     patient = plan.patient
     if patient is not None and patient.entry is not None:
         patient = replace(patient, entry=entries[id(patient.entry)])

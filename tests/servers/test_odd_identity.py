@@ -1,4 +1,4 @@
-"""Answers and addresses that are odd, at the rims of identity and Key Vault: an error with a name comes out, or a value."""
+"""Odd answers and addresses at the rims of identity and Key Vault: an error with a name comes out, or a value."""
 
 import asyncio
 import json
@@ -121,7 +121,7 @@ async def test_a_grant_gives_a_token_or_an_error_with_a_name():
 
 
 @pytest.fixture
-async def odd_vault(monkeypatch, tmp_path, identity):
+async def odd_vault(monkeypatch, tmp_path, identity):  # noqa: ARG001 - the app proves who it is there
     """An HTTPS server that answers anything, before which the app proves who it is."""
     trusted, served = write_certificates(tmp_path)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
@@ -175,7 +175,8 @@ async def test_a_vault_that_asks_for_a_day_is_not_waited_for(odd_vault, wait):
         "kv",
     ],
 )
-async def test_an_address_that_is_no_vault_s_has_a_name(identity, address):
+@pytest.mark.usefixtures("identity")
+async def test_an_address_that_is_no_vault_s_has_a_name(address):
     with pytest.raises((Misconfigured, Unavailable)) as raised:
         await asyncio.to_thread(vault_settings, address)
     assert "KeyVault__Endpoint" in str(raised.value)

@@ -325,7 +325,8 @@ def asked_of(service):
     return dict(service.asked), service.asked.clear()
 
 
-async def test_a_study_too_large_for_one_answer_is_read_series_by_series(bound):
+@pytest.mark.usefixtures("bound")
+async def test_a_study_too_large_for_one_answer_is_read_series_by_series():
     there = {key(series, number) for series in range(1, 11) for number in range(40)}
     service = DicomService(sorted(there))
     assert shown(await read(service, keys(1, 1))) == (there, set(), set(), True, 0)
@@ -340,8 +341,9 @@ async def test_a_study_too_large_for_one_answer_is_read_series_by_series(bound):
     assert second == {name: count for name, count in first.items() if name != "v1/studies/*/metadata"}
 
 
+@pytest.mark.usefixtures("bound")
 @pytest.mark.parametrize("count", [200, 400])
-async def test_a_series_too_large_for_one_answer_costs_a_request_for_each_instance_and_is_whole(bound, count):
+async def test_a_series_too_large_for_one_answer_costs_a_request_for_each_instance_and_is_whole(count):
     """So that it covers whatever other messages list. Nothing of it is known before."""
     there = keys(1, *range(count)) | keys(2, *range(30))
     service = DicomService(sorted(there))
@@ -349,7 +351,8 @@ async def test_a_series_too_large_for_one_answer_costs_a_request_for_each_instan
     assert sum(service.asked.values()) <= count + count / 200 + 10
 
 
-async def test_a_large_study_that_is_gone_is_found_out(bound):
+@pytest.mark.usefixtures("bound")
+async def test_a_large_study_that_is_gone_is_found_out():
     there = keys(1, *range(100))
     service = DicomService(sorted(there))
     await read(service, keys(1, 1))
