@@ -4,7 +4,6 @@ import logging
 
 import pytest
 
-from dev.azurite import connection_string
 from shared.worker import Worker
 from tests.builders import make_instance
 
@@ -28,18 +27,14 @@ async def test_a_message_that_is_none_is_done_with_while_tables_are_down(without
     assert not any("hello" in line for line in said)
 
 
-async def test_a_message_is_sent_again_while_tables_are_down(without_tables):
-    await without_tables.store(make_instance())
-    text = await _message(without_tables)
-    await without_tables.app.runner.record_poison(text)
-    assert await without_tables.app.queue.depth() == 1
-
-
-async def _message(stack):
-    app = stack.new_app(AzureWebJobsStorage=connection_string(stack.azurite))
-    await app.poller.poll()
-    (text,) = await stack.messages()
-    return text
+async def test_a_message_is_sent_again_while_tables_are_down(between):
+    found = await between("table")
+    await found.stack.store(make_instance())
+    await found.stack.poll()
+    (text,) = await found.stack.messages()
+    found["table"].use([DOWN])
+    await found.stack.app.runner.record_poison(text)
+    assert await found.stack.app.queue.depth() == 1
 
 
 @pytest.mark.parametrize("error", [ValueError("ZZ"), RuntimeError("ZZ"), KeyError("ZZ")], ids=repr)
