@@ -194,11 +194,8 @@ def _usable(hits: Iterable[Resource]) -> list[Resource]:
     found = {hit["id"]: hit for hit in hits}
     for hit in found.values():
         if not isinstance(hit.get("meta"), Mapping) or not hit["meta"].get("versionId"):
-            raise Misconfigured(
-                f"{SERVICE} answers a {hit['resourceType']} without meta.versionId, by which writes are guarded: it has "
-                "to keep versions",
-                code="no-versions",
-            )
+            text = f"{SERVICE} answers a {hit['resourceType']} without meta.versionId: writes cannot be guarded"
+            raise Misconfigured(text, code="no-versions")
         if (wrong := odd_element(hit)) is not None:
             raise Unavailable(
                 f"{SERVICE} answered a {hit['resourceType']} whose {wrong} is not as R4 has it", code=UNREADABLE
