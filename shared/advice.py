@@ -36,7 +36,17 @@ ADVICE = {
     "incomplete-answer": Advice(
         "deferred",
         "An answer took too long (60 s to its beginning, and 10 s more for each MB that was sent; 120 s from there to "
-        "its end) or was larger than 256 MiB. Nothing, unless it lasts: then look at the load of the server.",
+        "its end) or broke off. Nothing, unless it lasts: then look at the load of the server.",
+    ),
+    "answer-too-large": Advice(
+        "deferred",
+        "An answer was larger than 128 MiB, or would take more than 1,280 MiB decoded. A study that does not come in "
+        "one answer is read series by series; where the line names the FHIR server, look at what it answers.",
+    ),
+    "no-room": Advice(
+        "deferred",
+        "The study is large, and another large one was worked on in this worker for more than 90 s. Nothing: it is "
+        "tried again. If it lasts: more workers, or more memory for each (docs/scaling.md).",
     ),
     "transient": Advice("deferred", "Another passing failure. Nothing, unless it lasts: the line says more."),
     "version-conflict": Advice(
@@ -62,6 +72,11 @@ ADVICE = {
         "deferred",
         "A row of a table holds something else than this app writes; the line names it. Delete the row: what a state "
         "table remembered is read anew from DICOM and FHIR.",
+    ),
+    "no-versions": Advice(
+        "deferred",
+        "The FHIR server answers resources without `meta.versionId`, so that a write cannot be guarded against others. "
+        "Switch versioning on, or check what stands before the server.",
     ),
     "wrong-fhir-version": Advice("deferred", "The server is not FHIR R4. Set `Fhir__Endpoint` to one that is."),
     "refused-request": Advice(

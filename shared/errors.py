@@ -4,6 +4,7 @@
     ├── TransientError(retry_after_s)   look again later
     │   ├── Throttled                   429: the server asks for less
     │   ├── Unavailable                 408, 5xx, timeouts, broken or unreadable answers
+    │   ├── NoRoom                      this worker's memory is held by other large studies
     │   └── VersionConflict             409, 412, a lost ETag: read again, run again
     │       └── Overwritten             a creation came late: look after what was there, too
     ├── PermanentError                  this study cannot be written as it is: park it
@@ -64,6 +65,12 @@ class Unavailable(TransientError):
     ) -> None:
         super().__init__(message, code=code, retry_after_s=retry_after_s)
         self.outcome_unknown = outcome_unknown
+
+
+class NoRoom(TransientError):
+    """The study is large, and others hold what memory this worker process has for large ones."""
+
+    code = "no-room"
 
 
 class VersionConflict(TransientError):

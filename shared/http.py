@@ -1,16 +1,14 @@
 """HTTP for both services: client, transport, bodies, and the one table from status to error."""
 
-import asyncio
-import contextlib
 import json
 import ssl
 from collections.abc import Callable
 from functools import cache
-from io import BytesIO
 from typing import Any, NamedTuple
 
 import httpx
 
+from shared.body import CODINGS, NeedsRoom, whole
 from shared.errors import (
     Misconfigured,
     Rejected,
@@ -21,6 +19,7 @@ from shared.errors import (
     VersionConflict,
 )
 from shared.retry import INCOMPLETE, retry_after_s
+from shared.room import HELD
 
 ANSWER_S = 60.0
 TIMEOUT = httpx.Timeout(ANSWER_S, connect=10.0, pool=60.0)
@@ -30,12 +29,6 @@ BYTES_PER_S = 100_000
 # a message has half of the functionTimeout of host.json, five minutes; the rest is for reading and remembering
 LONGEST_ANSWER_S = 240.0
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
-
-# the metadata of a study of 10,000 instances has 50 MB; a worker of 2 GB could not decode more than this
-MOST_BYTES = 256 * 1024 * 1024
-# from the first byte of an answer to its last; a server that dribbles would hold a pass for ever
-MOST_BODY_S = 120.0
-OF_TRANSFER = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 # what an Unavailable is about, where that matters
 UNREADABLE = "unreadable"
@@ -92,9 +85,10 @@ def timeout_for(length: int) -> httpx.Timeout:
 
 
 def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
-    """A client for one service. Proxies and certificates come from nowhere but the system's store."""
+    """A client for one service. It uses no proxy and follows no redirect."""
     return httpx.AsyncClient(
         base_url=base_url.rstrip("/") + "/",
+        headers={"Accept-Encoding": CODINGS},
         auth=auth,
         timeout=TIMEOUT,
         limits=LIMITS,
@@ -106,16 +100,32 @@ def new_client(base_url: str, auth: httpx.Auth | None) -> httpx.AsyncClient:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Reading them takes longer than everything else at start, so it is done once for all clients."""
-    return httpx.create_ssl_context(trust_env=False)
+    """The system's store (docs/security.md), not that of a package: a site adds its own issuers there.
+
+    Reading it takes longer than everything else at start, so it is done once for all clients.
+    """
+    return ssl.create_default_context()
 
 
-async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) -> httpx.Response:
+async def send(
+    client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool = True
+) -> httpx.Response:
     """Send one request, read the whole answer. A failed transport and an answer that breaks off become Unavailable; one
-    that is too long in coming or too large does, too, with the code INCOMPLETE.
+    that is too long in coming does, too, with the code INCOMPLETE, and one that is too large with the code TOO_LARGE.
+
+    is_read: it changes nothing, so that it may be sent again when there is room for a large answer.
     """
     try:
-        return await _whole(service, await client.send(request, stream=True))
+        return await _sent(client, service, request, is_read=is_read)
+    except NeedsRoom:
+        if (held := HELD.get()) is not None:
+            await held.take_large()
+        return await _sent(client, service, request, is_read=is_read)
+
+
+async def _sent(client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool) -> httpx.Response:
+    try:
+        return await whole(service, await client.send(request, stream=True), is_read=is_read)
     except (httpx.HTTPError, OSError) as error:  # httpx lets errors of TLS and of the socket through now and then
         if _has(error, ssl.SSLCertVerificationError):
             raise Misconfigured(f"the certificate of {service} is not valid here", code="certificate") from None
@@ -127,19 +137,8 @@ async def send(client: httpx.AsyncClient, service: str, request: httpx.Request) 
         raise Unavailable(f"{service} {said} ({type(error).__name__})", code=code, outcome_unknown=not unsent) from None
     except (httpx.InvalidURL, httpx.CookieConflict) as error:
         raise Misconfigured(f"{service} cannot be addressed ({type(error).__name__})") from None
-
-
-async def _whole(service: str, response: httpx.Response) -> httpx.Response:
-    """The answer with its body, decompressed."""
-    body = BytesIO()  # hands its content out without a copy
-    async with contextlib.aclosing(response), asyncio.timeout(MOST_BODY_S):
-        async for part in response.aiter_bytes():
-            body.write(part)
-            if body.tell() > MOST_BYTES:
-                text = f"{service} answered {response.status_code} with more than {MOST_BYTES} bytes"
-                raise Unavailable(text, code=INCOMPLETE)
-    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in OF_TRANSFER]
-    return httpx.Response(response.status_code, headers=headers, content=body.getvalue(), request=response.request)
+    except (ValueError, LookupError) as error:  # of what an odd header, link or body makes the libraries raise
+        raise Unavailable(f"{service} gave no usable answer ({type(error).__name__})") from None
 
 
 def _has(error: BaseException | None, kind: type[BaseException]) -> bool:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import stamina
 
@@ -13,10 +13,15 @@ from shared.errors import TransientError, VersionConflict
 REPEATS = 3
 REPEAT_WAIT_S = 0.2
 REPEAT_WAIT_MAX_S = 2.0
-# an answer that took too long or was too large: the code of an error that seconds do not mend
+# codes of errors that seconds do not mend: an answer that took too long, and one that is more than can be held
 INCOMPLETE = "incomplete-answer"
-# nobody who asks for more means it
-LONGEST_WAIT_S = 24 * 3600.0
+TOO_LARGE = "answer-too-large"
+# that is waited for because a server asks for it; a worker that waited longer would stand still for all its studies
+LONGEST_WAIT_S = 15 * 60.0
+
+# of every client of Microsoft's libraries. By themselves they repeat a request for minutes, wait as long as any header
+# says, and a redirect they follow with the body, which holds rows, messages or the proof of who the app is
+SDK_OPTIONS: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
 
 T = TypeVar("T")
 
@@ -37,7 +42,7 @@ async def repeated(call: Callable[[], Awaitable[T]], kind: type[TransientError] 
 
 def _worth_repeating(error: TransientError) -> bool | float:
     """Whether, or after how many seconds. Longer waits are for the queue."""
-    if isinstance(error, VersionConflict) or error.code == INCOMPLETE:
+    if isinstance(error, VersionConflict) or error.code in (INCOMPLETE, TOO_LARGE):
         return False
     if error.retry_after_s is None:
         return True
@@ -50,7 +55,7 @@ def _worth_repeating(error: TransientError) -> bool | float:
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds a server asks to wait: `x-ms-retry-after-ms`, or Retry-After, seconds or a date (RFC 9110, 10.2.3).
 
-    `headers` finds a name in any case. What is no such wait is ignored, an absurd one is cut.
+    `headers` finds a name in any case. A value that cannot be read is ignored; a wait is cut to `LONGEST_WAIT_S`.
     """
     milliseconds = headers.get("x-ms-retry-after-ms", "").strip()
     if milliseconds.isdecimal():

@@ -151,7 +151,7 @@ def _tokens(service: str, authentication: Authentication) -> Tokens | None:
     if (identity := authentication.managed_identity_credential) is not None:
         from shared.credentials.identity import identity_token  # noqa: PLC0415 - heavy, and not needed by everybody
 
-        return Tokens(lambda: identity_token(service, identity))
+        return Tokens(lambda: repeated(lambda: identity_token(service, identity)))
     grant = authentication.o_auth2_user_password_credential or authentication.o_auth2_client_credential
     if grant is None:
         return None

@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from shared.config import Settings
-from shared.errors import Misconfigured, SyncError, VersionConflict
+from shared.errors import Misconfigured, SyncError, VersionConflict, place_of
 from shared.health import Checks, Health
 from shared.model import StudyChange
+from shared.retry import repeated
 from shared.settings.hosting import StorageAccount, Triggers
 from shared.single_flight import SingleFlight
 from shared.telemetry import event, quiet_libraries
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from shared.wiring import App
 
 REFUSED = "access-refused"
+BUG = "bug"
 # a vault is asked again no sooner, however many are refused
 READ_AGAIN_AFTER_S = 60.0
 
@@ -115,12 +117,18 @@ class Worker:
     async def record_poison(self, text: str) -> None:
         """One message of the poison queue."""
         try:
-            runner = await self._runner_for(text)
-        except ValueError:  # nowhere to record it: where the tables are is a setting
-            event("poison_message", logging.ERROR, code="malformed-message")
+            change = StudyChange.from_json(text)
+        except ValueError:
+            change = None
+        try:
+            runner = (await self.app()).runner
+        except Exception as error:  # noqa: BLE001 - what stays in the poison queue is seen by nobody
+            if change is None:  # nowhere to record it: where the tables are is a setting
+                event("poison_message", logging.ERROR, code="malformed-message")
+            else:
+                await _set_aside(change, error)
             return
-        if runner is not None:
-            await runner.record_poison(text)
+        await runner.record_poison(text)
 
     async def _runner_for(self, text: str) -> "Runner | None":
         """The runner; None while the settings are wrong, or in a vault that is down. That is not the study's fault: it
@@ -129,8 +137,7 @@ class Worker:
         try:
             return (await self.app()).runner
         except SyncError as error:
-            event("study_set_aside", logging.ERROR, code=error.code, reason=error)
-            await _wait_for_settings(StudyChange.from_json(text))
+            await _set_aside(StudyChange.from_json(text), error)
             return None
 
     async def _checks(self) -> Checks:
@@ -139,6 +146,12 @@ class Worker:
     async def health(self) -> dict[str, Any]:
         """Whether settings and services are as they should be, and how much is waiting."""
         return await self._health.answer()
+
+
+async def _set_aside(change: StudyChange, error: Exception) -> None:
+    code, reason = (error.code, str(error)) if isinstance(error, SyncError) else (BUG, place_of(error))
+    event("study_set_aside", logging.ERROR, code=code, reason=reason)
+    await _wait_for_settings(change)
 
 
 async def _wait_for_settings(change: StudyChange) -> None:
@@ -153,7 +166,7 @@ async def _wait_for_settings(change: StudyChange) -> None:
 
 async def _read_settings() -> Settings:
     """Not on the event loop: a vault may be asked, and answer slowly."""
-    return await asyncio.to_thread(Settings.load)
+    return await repeated(lambda: asyncio.to_thread(Settings.load))
 
 
 WORKER = Worker()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import ssl
 
 STATUSES = (200, 201, 404, 409, 503)
 JSON = "application/json"
@@ -85,8 +86,12 @@ class OddServer:
 
     answer = b""
 
+    def __init__(self):
+        self.open = {}
+
     async def _serve(self, reader, writer):
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError):
+        self.open[asyncio.current_task()] = writer
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError, ValueError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
@@ -95,15 +100,28 @@ class OddServer:
                 await writer.drain()
                 if self.answer in RAW.values():
                     break
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             writer.close()
             await writer.wait_closed()
 
+    async def close(self):
+        """End what clients left open."""
+        for task, writer in self.open.items():
+            writer.transport.abort()  # TLS waits half a minute for a client that says nothing
+            task.cancel()
+        await asyncio.gather(*self.open, return_exceptions=True)
+
 
 @contextlib.asynccontextmanager
-async def odd_server():
+async def odd_server(certificate=None):
+    """certificate: a PEM file with a key, for HTTPS."""
     odd = OddServer()
-    server = await asyncio.start_server(odd._serve, "127.0.0.1", 0)
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    server = await asyncio.start_server(odd._serve, "127.0.0.1", 0, ssl=context)
     async with server:
-        odd.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        odd.url = f"{'https' if certificate else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield odd
+        await odd.close()

@@ -91,7 +91,16 @@ def class_codes():
 
 
 def named_codes():
-    names = {"UNREADABLE", "INCOMPLETE", "UNREAD", "SERVER_ERROR", "BUG", "MALFORMED_ENTRY", "MALFORMED_MESSAGE"}
+    names = {
+        "UNREADABLE",
+        "INCOMPLETE",
+        "TOO_LARGE",
+        "UNREAD",
+        "SERVER_ERROR",
+        "BUG",
+        "MALFORMED_ENTRY",
+        "MALFORMED_MESSAGE",
+    }
     names |= {"DEADLINE", "DIED", "TOO_SLOW", "NOT_STARTED"}
     for tree in SOURCES.values():
         for node in tree.body:

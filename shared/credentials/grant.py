@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import httpx
-from oauthlib.oauth2 import BackendApplicationClient, LegacyApplicationClient, OAuth2Error
+from oauthlib.oauth2 import BackendApplicationClient, LegacyApplicationClient
 from oauthlib.oauth2.rfc6749.parameters import parse_token_response
 
 from shared.credentials.tokens import Token
@@ -40,7 +40,7 @@ async def grant_token(service: str, settings: OAuth2ClientCredential) -> Token:
         response = await send(client, what, request)
     if not response.is_success:
         raise _refusal(what, response)
-    return _granted(what, response.text, asked_at)
+    return _granted(what, response.content.decode(errors="replace"), asked_at)
 
 
 def _grant(settings: OAuth2ClientCredential) -> str:
@@ -61,7 +61,7 @@ def _granted(what: str, body: str, asked_at: float) -> Token:
         found = parse_token_response(body)
         life_s = float(found.get("expires_in") or UNSAID_LIFE_S)
         text = str(found["access_token"])
-    except (OAuth2Error, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+    except Exception:  # noqa: BLE001 - an answer that is no token makes the library raise anything
         text, life_s = "", 0.0
     if not TOKEN.fullmatch(text):
         raise Unavailable(f"{what} answered something that is no token", outcome_unknown=False)
@@ -74,7 +74,7 @@ def _refusal(what: str, response: httpx.Response) -> SyncError:
         return error_for(what, response)
     try:
         reason = str(json.loads(response.content)["error"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         reason = ""
     known = reason if reason in REASONS else "no reason of RFC 6749"
     return Misconfigured(

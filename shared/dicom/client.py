@@ -10,13 +10,14 @@ from shared.dicom.study import key_of
 from shared.errors import Misconfigured, SyncError, Unavailable
 from shared.http import SERVER_ERROR, error_for_read, json_of, send
 from shared.model import DEFAULT_PARTITION, MAX_INT64, InstanceKey, StudyKey
-from shared.retry import repeated
+from shared.retry import TOO_LARGE, repeated
 
 SERVICE = "the DICOM service"
 DICOM_JSON = "application/dicom+json"
 MAX_DIGITS = 19
 PAGE_LIMIT = 100  # the service's maximum for v1
 REFUSED = "refused-request"
+MOST_REMEMBERED = 1000
 
 
 def is_about_the_question(error: SyncError) -> bool:
@@ -37,6 +38,8 @@ class DicomClient:
         self._client = client
         self._partition_is_named = False
         self.last_read: tuple[StudyKey, InstanceKey] | None = None
+        # asked for once by each process: megabytes would be thrown away each time
+        self._too_large: dict[tuple[StudyKey, str], None] = {}
 
     async def latest_sequence(self) -> int:
         """The highest sequence of the change feed; 0 when it is empty. Never above that of an int64."""
@@ -128,8 +131,19 @@ class DicomClient:
 
         Absence deletes what FHIR says. So a success without a dataset is none: whatever says it, it is not the service.
         """
+        if (study, below) in self._too_large:
+            raise Unavailable(f"{SERVICE} has more of it than this worker can hold at once", code=TOO_LARGE)
         path = f"studies/{study.study_instance_uid}{below}/metadata"
-        response = await self._of_partition(study, path, {}, found=(httpx.codes.NOT_FOUND,), is_repeated=is_repeated)
+        try:
+            response = await self._of_partition(
+                study, path, {}, found=(httpx.codes.NOT_FOUND,), is_repeated=is_repeated
+            )
+        except Unavailable as error:
+            if error.code == TOO_LARGE:
+                self._too_large[study, below] = None
+                if len(self._too_large) > MOST_REMEMBERED:
+                    del self._too_large[next(iter(self._too_large))]
+            raise
         if response.status_code == httpx.codes.NOT_FOUND:
             await self._check_absent(study, query, search, seen_at)
             return None
@@ -139,6 +153,10 @@ class DicomClient:
         key = key_of(study.study_instance_uid, datasets[0])
         self.last_read = (study, key) if key else self.last_read
         return datasets
+
+    def forget_size(self, study: StudyKey) -> None:
+        """Ask for the whole study once more: perhaps little is left of it."""
+        self._too_large.pop((study, ""), None)
 
     async def _check_absent(self, study: StudyKey, query: dict[str, str], path: str, seen_at: int) -> None:
         """A 404 alone is not believed: a gateway or a wrong address answers it too.

@@ -5,10 +5,15 @@ metadata of a study of 10,000 instances take several hundred megabytes.
 from typing import Any
 
 SOP_INSTANCE_UID = "00080018"
+# what nothing is mapped from and what can have megabytes for one instance: Per-frame Functional Groups Sequence, and
+# private attributes, whose group is odd (PS3.5 7.8)
+PER_FRAME = "52009230"
+ODD = frozenset("13579BDFbdf")
 
 
 class Sharing:
-    """A hook for json.loads (`object_hook`). An element that equals the one of the dataset before becomes that one.
+    """A hook for json.loads (`object_hook`). An element that equals the one of the dataset before becomes that one, and
+    what nothing is mapped from is dropped.
 
     Datasets are read and never changed. Numbers are compared as such: JSON does not tell 1 from 1.0 (RFC 8259).
     """
@@ -19,9 +24,13 @@ class Sharing:
     def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
         """Takes elements, items of sequences and names, too, and leaves them alone."""
         if SOP_INSTANCE_UID in found:
-            before = self._before
+            before, unread = self._before, []
             for tag, element in found.items():
-                if tag in before and before[tag] == element:
+                if tag == PER_FRAME or tag[3:4] in ODD:
+                    unread.append(tag)
+                elif tag in before and before[tag] == element:
                     found[tag] = before[tag]
+            for tag in unread:
+                del found[tag]
             self._before = found
         return found

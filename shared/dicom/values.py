@@ -190,7 +190,8 @@ class Attributes:
     def _text_of(self, keyword: str, value: Any) -> str:
         if isinstance(value, str):
             return self._clean(keyword, value, max_length(keyword))
-        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        is_number = isinstance(value, int) or (isinstance(value, float) and isfinite(value))
+        if is_number and not isinstance(value, bool):
             return str(value)
         if value is not None:
             self.find(keyword, "not-text")

@@ -1,10 +1,11 @@
 """The FHIR server: search, read, write, and once per worker whether it is one that this app can work with."""
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx
 
@@ -26,10 +27,11 @@ from shared.fhir.bundle import (
 )
 from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
 from shared.fhir.creation import Creation
-from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
+from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of, identifiers_of
 from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
-from shared.http import error_for, error_for_read, json_of, send, timeout_for
+from shared.fhir.shapes import is_too_deep, odd_element
+from shared.http import UNREADABLE, error_for, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated, retry_after_s
 from shared.single_flight import SingleFlight
 
@@ -40,6 +42,8 @@ SEARCH_COUNT = 100
 MOST_VALUES = 50  # identifiers that one search asks for
 GONE = (404, 410)
 NOT_KEPT = (*GONE, 405, 501)  # of a history: nothing was there, or no versions are kept
+MOST_PAGES = 1000  # of one search
+DOT_SEGMENT = re.compile(r"(^|[/\\])\.\.?($|[/\\;])")
 
 
 class FhirClient:
@@ -84,17 +88,16 @@ class FhirClient:
     async def find_all(self, identity: Identity) -> list[Resource]:
         """Every resource with this identity; that there are several is a defect of somebody."""
         hits = await self._search(identity.resource_type, identity.criteria)
-        found = list({hit["id"]: hit for hit in hits if identity.matches(hit)}.values())
-        return await self._creation.with_hidden([identity], found)
+        return await self._creation.with_hidden([identity], _usable(hit for hit in hits if identity.matches(hit)))
 
     async def find_any(self, identities: Sequence[ByIdentifier]) -> list[Resource]:
         """Every resource that has one of these identities, which are of one type."""
         hits: list[Resource] = []
         for some in (identities[place : place + MOST_VALUES] for place in range(0, len(identities), MOST_VALUES)):
             hits += await self._search(some[0].resource_type, any_of(some))
-        found = {hit["id"]: hit for hit in hits}  # pages shift while others write
-        matching = [hit for hit in found.values() if any(identity.matches(hit) for identity in identities)]
-        return await self._creation.with_hidden(identities, matching)
+        wanted = {(identity.system, identity.value) for identity in identities}
+        found = _usable(hit for hit in hits if not wanted.isdisjoint(identifiers_of(hit)))
+        return await self._creation.with_hidden(identities, found)
 
     async def studies_of(self, patient: str) -> list[Resource]:
         """ImagingStudy resources whose subject is this `Patient/id`."""
@@ -168,7 +171,7 @@ class FhirClient:
     async def _transact(self, entries: Sequence[Entry]) -> Any:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
-        response = await send(self._client, SERVICE, request)
+        response = await send(self._client, SERVICE, request, is_read=False)
         if not response.is_success:
             raise self._refusal(response, entries)
         return json_of(SERVICE, response)
@@ -190,8 +193,8 @@ class FhirClient:
         yield found
         seen: set[str] = set()
         while (path := self._next_page(found, resource_type)) is not None:
-            if path in seen:
-                raise Unavailable(f"{SERVICE} answered a search whose pages lead in a circle")
+            if path in seen or len(seen) >= MOST_PAGES:
+                raise Unavailable(f"{SERVICE} answered a search whose pages do not end")
             seen.add(path)
             found = await repeated(partial(self._read, "GET", path, None, headers))
             yield found
@@ -222,20 +225,28 @@ class FhirClient:
         resource = json_of(SERVICE, response)
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
+        if is_too_deep(resource):
+            raise Unavailable(f"{SERVICE} answered a resource that is nested too deeply", code=UNREADABLE)
         return resource
 
     def _next_page(self, found: Resource, resource_type: str) -> str | None:
-        """The next link, on the configured server: behind a gateway, servers give links that lead past it."""
+        """The next link, below the configured base: behind a gateway, servers give links that lead past it, and what is
+        sent with a request is for nothing else that answers there.
+        """
         links = [str(link.get("url")) for link in mappings(found, "link") if link.get("relation") == "next"]
         if not links:
             return None
         base = self._client.base_url.path.rstrip("/")
         try:
             link = urlsplit(links[0])
-            path = link.path.removeprefix(base).lstrip("/") if link.path.startswith(base) else resource_type
-            return str(httpx.URL(f"{self._client.base_url}{path}?{link.query}"))
+            is_below = f"{link.path}/".startswith(f"{base}/")
+            path = link.path.removeprefix(base).lstrip("/") if is_below else resource_type
+            url = str(httpx.URL(f"{self._client.base_url}{path}?{link.query}"))
         except (ValueError, httpx.InvalidURL):
-            raise Unavailable(f"{SERVICE} answered a link to a next page that is no URL") from None
+            url, path = "", ""
+        if not url or DOT_SEGMENT.search(unquote(unquote(path))):
+            raise Unavailable(f"{SERVICE} answered a link to a next page that cannot be followed")
+        return url
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")
@@ -273,6 +284,20 @@ def _transient(response: httpx.Response, issues: list[Issue]) -> SyncError | Non
     message = f"{SERVICE} answered {status}, issues: {', '.join(codes_of(issues))}"
     by_status = error_for(SERVICE, response)
     return transient_error(message, status, issues, retry_after_s(response.headers), by_status)
+
+
+def _usable(hits: Iterable[Resource]) -> list[Resource]:
+    """Each resource once, since pages shift while others write. Raises where one of them is not one of R4."""
+    found = {hit["id"]: hit for hit in hits}
+    for hit in found.values():
+        if not isinstance(hit.get("meta"), Mapping) or not hit["meta"].get("versionId"):
+            text = f"{SERVICE} answers a {hit['resourceType']} without meta.versionId: writes cannot be guarded"
+            raise Misconfigured(text, code="no-versions")
+        if (wrong := odd_element(hit)) is not None:
+            raise Unavailable(
+                f"{SERVICE} answered a {hit['resourceType']} whose {wrong} is not as R4 has it", code=UNREADABLE
+            )
+    return list(found.values())
 
 
 def _hits(found: Resource, resource_type: str) -> list[Resource]:

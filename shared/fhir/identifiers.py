@@ -42,12 +42,7 @@ class ByIdentifier(Identity):
 
     def matches(self, resource: Mapping[str, Any]) -> bool:
         """Exact system and value."""
-        rows = resource.get("identifier")
-        return any(
-            (identifier.get("system") or "") == self.system and identifier.get("value") == self.value
-            for identifier in (rows if isinstance(rows, list) else ())
-            if isinstance(identifier, Mapping)
-        )
+        return (self.system, self.value) in identifiers_of(resource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +77,14 @@ class EndpointByName(Identity):
             and isinstance(connection, Mapping)
             and (connection.get("system"), connection.get("code")) == (self.system, self.code)
         )
+
+
+def identifiers_of(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """System, empty where there is none, and value of each identifier that has a value."""
+    rows = resource.get("identifier")
+    found = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    pairs = [(row.get("system") or "", row.get("value")) for row in found]
+    return [(system, value) for system, value in pairs if isinstance(system, str) and isinstance(value, str)]
 
 
 def by_identifier(resource_type: str, system: str, value: str) -> ByIdentifier:

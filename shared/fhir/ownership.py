@@ -4,6 +4,7 @@ An equal result means that nothing is written. Elements that a server added (met
 never cause a write.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
@@ -21,7 +22,7 @@ def overlay(stored: Mapping[str, Any], ours: Mapping[str, Any], owned: Iterable[
 def replace_owned(stored: Iterable[Any], ours: Iterable[Any], is_ours: Callable[[Any], bool]) -> list[Any]:
     """A list without the stored items that are ours, then with our items of now; others' items keep their place."""
     kept = [item for item in stored if not is_ours(item)]
-    return kept + [item for item in ours if item not in kept]
+    return kept + _new(ours, kept)
 
 
 def lay_shared(stored: Any, ours: Any, mark: str) -> Any:
@@ -36,7 +37,7 @@ def lay_shared(stored: Any, ours: Any, mark: str) -> Any:
             return stored
         return {"id": mark, **ours} if ours else None
     theirs = [item for item in stored or [] if not _is_marked(item, owner)]
-    new = [item for item in ours or [] if item not in theirs]
+    new = _new(ours or [], theirs)
     return [*theirs, *({"id": f"{mark}-{place}", **item} for place, item in enumerate(new, start=1))]
 
 
@@ -56,6 +57,17 @@ def same_content(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def source_of(resource: Mapping[str, Any]) -> str:
     """`meta.source` without the request id that HAPI appends to it."""
     return str(resource.get("meta", {}).get("source", "")).split("#")[0]
+
+
+def as_text(element: Any) -> str:
+    """The same for equal elements: lists can have thousands, too many to compare each with each."""
+    return json.dumps(element, sort_keys=True)
+
+
+def _new(ours: Iterable[Any], there: Iterable[Any]) -> list[Any]:
+    """Those of ours that are not there."""
+    known = {as_text(item) for item in there}
+    return [item for item in ours if as_text(item) not in known]
 
 
 def _is_marked(item: Any, owner: str) -> bool:

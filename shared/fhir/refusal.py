@@ -72,24 +72,26 @@ def optional_elements(entries: Iterable[Entry], names: Collection[str], optional
 
     optional: paths without places, `ImagingStudy.series.started`.
     """
+    outermost = {outer for outer in (_outermost(name, optional) for name in names) if outer}
     return frozenset(
         outer
         for entry in entries
-        for before in [_Before(entry.before)]
-        for outer in {_outermost(name, optional) for name in names}
-        if outer and (place := _located(entry.resource, outer)) and not before.had(place)
+        for before, places in [(_Before(entry.before), _Places(entry.resource))]
+        for outer in outermost
+        if (place := places.located(outer)) and not before.had(place)
     )
 
 
 def without(entry: Entry, names: Iterable[str]) -> tuple[Entry | None, list[str]]:
     """The entry without these elements, None where that leaves nothing to write; and which of them it had."""
-    before = _Before(entry.before)
-    found = [place for name in names if (place := _located(entry.resource, name))]
+    before, known = _Before(entry.before), _Places(entry.resource)
+    found = [place for name in names if (place := known.located(name))]
     left_out = [place.name for place in found if not before.had(place)]
     if not left_out:
         return entry, []
     resource = deepcopy(entry.resource)
-    places = [place for name in left_out if (place := _located(resource, name))]
+    copied = _Places(resource)
+    places = [place for name in left_out if (place := copied.located(name))]
     for place in sorted(places, key=lambda one: one.key if isinstance(one.key, int) else -1, reverse=True):
         del place.parent[place.key]
     cleaned: Resource = _without_empty_lists(resource)
@@ -183,21 +185,40 @@ def _steps(name: str) -> list[tuple[str, str]]:
     return NAME_STEP.findall(found[2]) if found else []
 
 
-def _located(resource: Resource | None, name: str) -> Place | None:
-    found = NAME.fullmatch(name)
-    if resource is None or found is None or found[1] != _label(resource):
-        return None
-    place, node = None, resource
-    for step, key in _steps(name):
-        if not isinstance(node, Mapping) or step not in node:
+class _Places:
+    """The elements of a resource by their names. Lists are looked through once: a series can have thousands of items,
+    and a refusal can name each.
+    """
+
+    def __init__(self, resource: Resource | None) -> None:
+        self._resource = resource
+        self._label = _label(resource or {})
+        self._numbers: dict[int, dict[str, int]] = {}
+
+    def located(self, name: str) -> Place | None:
+        """Where the element is; None where the resource has none of this name."""
+        found = NAME.fullmatch(name)
+        if self._resource is None or found is None or found[1] != self._label:
             return None
-        place, node = Place(node, step, name), node[step]
-        if key:
-            number = next((number for number, item in enumerate(node) if _key(item, number) == key), None)
-            if number is None:
+        place, node = None, self._resource
+        for step, key in _steps(name):
+            if not isinstance(node, Mapping) or step not in node:
                 return None
-            place, node = Place(node, number, name), node[number]
-    return place
+            place, node = Place(node, step, name), node[step]
+            if key:
+                number = self._numbers_of(node).get(key)
+                if number is None:
+                    return None
+                place, node = Place(node, number, name), node[number]
+        return place
+
+    def _numbers_of(self, items: Any) -> dict[str, int]:
+        if not isinstance(items, list):
+            return {}
+        if id(items) not in self._numbers:
+            keys = {_key(item, number): number for number, item in reversed(list(enumerate(items)))}
+            self._numbers[id(items)] = keys
+        return self._numbers[id(items)]
 
 
 def _outermost(name: str, optional: Collection[str]) -> str | None:

@@ -4,6 +4,7 @@ The tables are what is mapped; docs/mapping.md is printed from them.
 """
 
 from shared.dicom.values import Attributes
+from shared.fhir.ownership import as_text
 from shared.fhir.systems import PARTICIPATION, URI
 from shared.mapping.body_part import body_site
 from shared.mapping.coding import concepts, declared_systems
@@ -29,13 +30,14 @@ def _procedure_codes(attributes: Attributes, _zone: str) -> list[Element]:
 
 def _reasons(attributes: Attributes, _zone: str) -> list[Element]:
     declared = declared_systems(attributes)
-    reasons: list[Element] = []
+    reasons: dict[str, Element] = {}
     for request in attributes.items("RequestAttributesSequence"):
         coded = concepts(request, "ReasonForRequestedProcedureCodeSequence", declared)
         text = request.text("ReasonForTheRequestedProcedure")
         said = [*coded, {"text": text}] if text and all(text != reason.get("text") for reason in coded) else coded
-        reasons += [reason for reason in said if reason not in reasons]
-    return reasons
+        for reason in said:
+            reasons.setdefault(as_text(reason), reason)
+    return list(reasons.values())
 
 
 def _location(attributes: Attributes, _zone: str) -> Element | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from shared.dicom.values import Attributes, PersonName
 from shared.fhir.systems import CODING_SCHEMES
-from shared.mapping.coding import declared_systems
+from shared.mapping.coding import NO_SYSTEMS, Systems, declared_systems
 from shared.mapping.table import Element
 
 PRACTITIONER = "Practitioner"
@@ -13,7 +13,9 @@ PRACTITIONER = "Practitioner"
 def practitioners(attributes: Attributes, names: str, identifications: str) -> list[Element]:
     """Persons by a PN attribute and the Person Identification sequence beside it, item by item (PS3.3 10.1)."""
     displays = [display_name(groups) for groups in attributes.names(names)]
-    identifiers = [_identifier(item, attributes) for item in attributes.items(identifications)]
+    items = list(attributes.items(identifications))
+    declared = declared_systems(attributes) if items else NO_SYSTEMS
+    identifiers = [_identifier(item, declared) for item in items]
     found = []
     for place in range(max(len(displays), len(identifiers))):
         person: Element = {
@@ -45,12 +47,12 @@ def _written(group: str, name: PersonName) -> str:
     return " ".join(part for part in (western if group == "Alphabetic" else name) if part)
 
 
-def _identifier(item: Attributes, dataset: Attributes) -> Element | None:
+def _identifier(item: Attributes, declared: Systems) -> Element | None:
     """Person Identification Code Sequence: the code is the person's id, its scheme that of who gave it."""
     code = next(iter(item.items("PersonIdentificationCodeSequence")), None)
     value = code.text("CodeValue") or code.text("LongCodeValue") if code else None
     if code is None or value is None:
         return None
     scheme = code.text("CodingSchemeDesignator") or ""
-    system = CODING_SCHEMES.get(scheme) or declared_systems(dataset).get(scheme)
+    system = CODING_SCHEMES.get(scheme) or declared.get(scheme)
     return {"system": system, "value": value} if system else {"value": value}

@@ -5,10 +5,12 @@ from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
 from shared.errors import Misconfigured, SyncError, Unavailable
+from shared.retry import SDK_OPTIONS, retry_after_s
 from shared.settings.source import HOW_TO_NAME, SECTIONS, Path, path_of
 from shared.text_forms import check_secure, parse_url
 
 VAULT = "KeyVault__Endpoint"
+MOST_PAGES = 1000  # of 25 secrets at most
 
 
 def vault_settings(endpoint: str) -> dict[Path, str]:
@@ -18,13 +20,26 @@ def vault_settings(endpoint: str) -> dict[Path, str]:
     except ValueError as error:
         raise _misconfigured(f"{VAULT} {error}", "settings") from None
     try:
-        with DefaultAzureCredential() as credential, SecretClient(url, credential) as vault:
-            listed = ((one.name, one.enabled) for one in vault.list_properties_of_secrets())
-            names = [name for name, enabled in listed if name and enabled and _is_setting(path_of(name))]
+        with DefaultAzureCredential(**SDK_OPTIONS) as credential, SecretClient(url, credential, **SDK_OPTIONS) as vault:
+            names = [name for name in _listed(vault) if _is_setting(path_of(name))]
             found = {path_of(name): (vault.get_secret(name).value or "").strip() for name in names}
     except AzureError as error:
         raise vault_error(error) from None
+    except SyncError:
+        raise
+    except Exception as error:  # noqa: BLE001 - an answer or address that is no vault's makes the libraries raise anything
+        raise Unavailable(f"{VAULT}: the vault gave no usable answer ({type(error).__name__})") from None
     return {path: value for path, value in found.items() if value}
+
+
+def _listed(vault: SecretClient) -> list[str]:
+    """The names of the secrets that are enabled, page by page."""
+    names: list[str] = []
+    for number, page in enumerate(vault.list_properties_of_secrets().by_page()):
+        if number == MOST_PAGES:
+            raise Unavailable(f"{VAULT}: the vault's list of secrets does not end")
+        names += [one.name for one in page if one.name and one.enabled]
+    return names
 
 
 def _is_setting(path: Path) -> bool:
@@ -43,7 +58,8 @@ def vault_error(error: AzureError) -> SyncError:
         return _misconfigured(text, "access-refused")
     if status == 404:
         return _misconfigured(f"{VAULT}: there is no vault at this address", "wrong-endpoint")
-    return Unavailable(f"{VAULT}: the vault gave no usable answer ({status or type(error).__name__})")
+    text = f"{VAULT}: the vault gave no usable answer ({status or type(error).__name__})"
+    return Unavailable(text, retry_after_s=retry_after_s(getattr(getattr(error, "response", None), "headers", {})))
 
 
 def _misconfigured(problem: str, code: str) -> Misconfigured:

@@ -15,13 +15,12 @@ from azure.core.exceptions import (
 )
 
 from shared.errors import Misconfigured, SyncError, Throttled, Unavailable, VersionConflict
-from shared.retry import repeated, retry_after_s
+from shared.retry import SDK_OPTIONS, repeated, retry_after_s
 
 T = TypeVar("T")
 
-# of every client: by themselves they wait for five minutes, and repeat for as long as a header says
 CLIENT_OPTIONS: dict[str, Any] = {
-    "retry_total": 0,
+    **SDK_OPTIONS,
     "connection_timeout": 10,
     "read_timeout": 30,
     "use_env_settings": False,  # looked up anew for each request, in a thread; the other clients use none either

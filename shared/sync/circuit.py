@@ -8,7 +8,7 @@ more; whenever a server asks for less, for half as many.
 
 from collections.abc import Callable
 
-from shared.errors import PermanentError, SyncError, Throttled, TransientError, VersionConflict
+from shared.errors import NoRoom, PermanentError, SyncError, Throttled, TransientError, VersionConflict
 from shared.model import StudyKey
 
 OPENS_AFTER = 5  # studies in a row
@@ -50,7 +50,7 @@ class Circuit:
 
     def failed(self, study: StudyKey, error: SyncError) -> bool:
         """Count a failure; whether it opens the circuit, or an open one has another reason now."""
-        if isinstance(error, PermanentError | VersionConflict):  # of the study, not a service
+        if isinstance(error, PermanentError | VersionConflict | NoRoom):  # of the study or this worker, not a service
             return False
         if isinstance(error, Throttled):
             self._room = self._threshold = max(1.0, min(self._room, self._running) / 2)

@@ -29,6 +29,14 @@ def digest(key: InstanceKey) -> bytes:
     return series_digest(key.series_instance_uid) + instance
 
 
+def colliding(series_instance_uids: Iterable[str]) -> frozenset[str]:
+    """Those of these series whose digest is another one's, too: their marks do not say which instance is of which."""
+    having: dict[bytes, list[str]] = {}
+    for uid in set(series_instance_uids):
+        having.setdefault(series_digest(uid), []).append(uid)
+    return frozenset(uid for uids in having.values() if len(uids) > 1 for uid in uids)
+
+
 def is_there(mark: int) -> bool:
     """Whether the instance was there when it was last looked at."""
     return mark >= 0

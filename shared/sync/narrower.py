@@ -6,6 +6,7 @@ UIDs are known are asked for by themselves.
 """
 
 import asyncio
+from dataclasses import replace
 
 from shared.dicom.answering import check_answers
 from shared.dicom.client import DicomClient, is_about_the_question
@@ -13,6 +14,7 @@ from shared.dicom.listing import instances_of, series_of
 from shared.dicom.study import Truth, joined
 from shared.errors import SyncError
 from shared.model import InstanceKey, StudyKey
+from shared.retry import TOO_LARGE
 from shared.sync.truth import AT_ONCE, Answer, Failure, Wanted, all_or_none, complete, read_each
 
 SERIES_AT_ONCE = 4
@@ -27,12 +29,15 @@ async def read_whole(dicom: DicomClient, study: StudyKey, answer: Answer, wanted
     """
     if not isinstance(answer, Failure):
         return await complete(dicom, study, answer, wanted, wanted.known)
-    await check_answers(dicom, study, wanted.known)
+    is_large = answer.error.code == TOO_LARGE  # the service answers
+    if not is_large:
+        await check_answers(dicom, study, wanted.known)
     counts = await series_of(dicom, study)
     known: dict[str, set[InstanceKey]] = {uid: set() for uid in counts or ()}
     for key in wanted.known:
         known.setdefault(key.series_instance_uid, set()).add(key)
     if not known:
+        dicom.forget_size(study)
         raise answer.error  # nothing is known to ask for, and a search alone is no word for absence
     some, single = asyncio.Semaphore(SERIES_AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
@@ -64,6 +69,8 @@ async def _series(
     except SyncError as error:
         if not is_about_the_question(error):
             raise
+        if error.code == TOO_LARGE:  # each instance once; what that covers no other message asks for
+            wanted = replace(wanted, everything=True)
     else:
         return await complete(dicom, study, datasets or [], wanted, known, uid)
     first = wanted.first & known

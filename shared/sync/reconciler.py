@@ -23,6 +23,7 @@ from shared.fhir.validation import check_valid
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
 from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
+from shared.room import Room
 from shared.storage.study_queue import StudyQueue
 from shared.sync import findings, marks, refusals, writers
 from shared.sync.announcing import announce, announce_late
@@ -53,13 +54,14 @@ class Reconciler:
         self._queue = queue
         self._rules = rules
         self._planner = Planner(fhir, stores.studies, stores.patients, rules)
+        self._room = Room()
         # an optimisation only: of two passes of one process over one study, one would have to run again
         self._locks: WeakValueDictionary[StudyKey, asyncio.Lock] = WeakValueDictionary()
 
     async def reconcile(self, change: StudyChange) -> Result:
         """What became of the study. Raises the errors of `shared.errors`, and GoesAlone."""
         lock = self._locks.setdefault(change.study, asyncio.Lock())
-        async with lock:
+        async with lock, self._room.of_pass():
             attempt = Attempt(change, uuid.uuid4().hex[:8])
             reruns = 0
             while reruns < RERUNS:

@@ -1,6 +1,6 @@
 """Write a study without the elements that the FHIR server refuses, and remember them until DICOM changes."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from shared.errors import Rejected
@@ -55,11 +55,14 @@ def leave_out(plan: Plan, refused: Collection[str], look: Look) -> Plan:
         return plan
     entries: dict[int, Entry | None] = {}
     findings = {key: set(found) for key, found in plan.findings.items()}
+    first_of: dict[str, InstanceKey] = {}
+    for key in look.truth.instances:
+        first_of.setdefault(key.series_instance_uid, key)
     for entry in plan.entries:
         entries[id(entry)], left_out = without(entry, {*refused, *_notes(entry, refused)})
         for name in left_out:
-            if (key := _instance_of(name, look)) is not None:
-                findings.setdefault(key, set()).add(Finding(path_of(name), REFUSED_ELEMENT))
+            if (found_in := _instance_of(name, look, first_of)) is not None:
+                findings.setdefault(found_in, set()).add(Finding(path_of(name), REFUSED_ELEMENT))
     patient = plan.patient
     if patient is not None and patient.entry is not None:
         patient = replace(patient, entry=entries[id(patient.entry)])
@@ -80,13 +83,11 @@ def _notes(entry: Entry, refused: Collection[str]) -> list[str]:
     return [f"{entry.resource_type}.note[{place}]" for place, note in enumerate(notes) if note == same]
 
 
-def _instance_of(name: str, look: Look) -> InstanceKey | None:
-    """An instance that the value came from, of those that were read."""
+def _instance_of(name: str, look: Look, first_of: Mapping[str, InstanceKey]) -> InstanceKey | None:
+    """An instance that the value came from, of those that were read. first_of: one of each series."""
     keys = keys_in(name)
-    series, instance = keys.get("series"), keys.get("instance")
-    read = look.truth.instances
-    of_report = [key for key in look.reports or () if key.sop_instance_uid in name]
-    of_instance = [key for key in read if key == (series, instance)]
-    of_series = [key for key in read if key.series_instance_uid == series]
-    newest = [look.view.newest] if look.view.newest else []
-    return next(iter([*of_report, *of_instance, *of_series, *newest, *read]), None)
+    series, read = keys.get("series", ""), look.truth.instances
+    of_report = next((key for key in look.reports or () if key.sop_instance_uid in name), None)
+    named = InstanceKey(series, keys.get("instance", ""))
+    of_instance = named if named in read else None
+    return of_report or of_instance or first_of.get(series) or look.view.newest or next(iter(read), None)

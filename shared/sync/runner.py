@@ -173,13 +173,17 @@ class Runner:
 
     async def record_poison(self, text: str) -> None:
         """A message that the host gave up: a defect of this app, nothing that it wrote, or one whose deliveries ended
-        with their workers, which is tried again. Only a failing storage raises.
+        with their workers, which is tried again. Only a queue that takes no message raises.
         """
         try:
             change = StudyChange.from_json(text)
         except ValueError:
-            event("poison_message", logging.ERROR, code=MALFORMED_MESSAGE)
-            await self._records.put(ErrorTable.FHIR, _unreadable(text))
+            record = _unreadable(text)
+            event("poison_message", logging.ERROR, code=MALFORMED_MESSAGE, reason=record.detail)
+            try:
+                await self._records.put(ErrorTable.FHIR, record)
+            except SyncError as error:  # the line above has all that the row would have
+                event("record_not_written", logging.ERROR, code=error.code, reason=record.detail)
             return
         try:
             await self._judge(change)

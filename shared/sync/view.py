@@ -51,11 +51,12 @@ def view_of(
     # one whose values cannot be had must not keep what the others say out
     now = marks.speakers({name: mark for name, mark in after.items() if name not in unread})
     before = marks.speakers(known)
-    if not final and any(name not in names and before.get(scope) != name for scope, name in now.items()):
+    colliding = marks.colliding(key.series_instance_uid for key in (*there, *stored, *listed))
+    if not final and (colliding or any(name not in names and before.get(scope) != name for scope, name in now.items())):
         return None
     newest = now.get(marks.STUDY)
     speaker = names.get(newest) if newest else None
-    content = StudyContent(there[speaker] if speaker else None, _series(there, now, names))
+    content = StudyContent(there[speaker] if speaker else None, _series(there, now, names, after, colliding))
     return View(content, gone, after, speaker, marks.sequence_of(after[newest]) if newest else 0)
 
 
@@ -86,13 +87,21 @@ def _without_unseen(after: dict[bytes, int], seen: Collection[InstanceKey]) -> d
 
 
 def _series(
-    there: Mapping[InstanceKey, Dataset], speakers: Mapping[bytes, bytes], names: Mapping[bytes, InstanceKey]
+    there: Mapping[InstanceKey, Dataset],
+    speakers: Mapping[bytes, bytes],
+    names: Mapping[bytes, InstanceKey],
+    after: marks.Marks,
+    colliding: Collection[str],
 ) -> dict[str, SeriesContent]:
+    """The series by their UIDs. One of the `colliding` goes by its own instances, as far as they were read."""
     by_series: dict[str, dict[str, Dataset]] = {}
     for key, dataset in there.items():
         by_series.setdefault(key.series_instance_uid, {})[key.sop_instance_uid] = dataset
     content: dict[str, SeriesContent] = {}
     for uid, instances in by_series.items():
         speaker = names.get(speakers[marks.series_digest(uid)])
+        if uid in colliding:
+            own = [InstanceKey(uid, sop) for sop in instances]
+            speaker = max(own, key=lambda key: (after[marks.digest(key)], marks.digest(key)))
         content[uid] = SeriesContent(there[speaker] if speaker else None, instances)
     return content

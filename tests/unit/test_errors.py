@@ -14,6 +14,7 @@ TREE = {
     "TransientError": ("SyncError", "transient"),
     "Throttled": ("TransientError", "throttled"),
     "Unavailable": ("TransientError", "unavailable"),
+    "NoRoom": ("TransientError", "no-room"),
     "VersionConflict": ("TransientError", "version-conflict"),
     "PermanentError": ("SyncError", "permanent"),
     "InvalidStudy": ("PermanentError", "invalid-study"),

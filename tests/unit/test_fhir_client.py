@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from shared.errors import Unavailable
+from shared.errors import Misconfigured, Unavailable
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import by_identifier, endpoint_by_name
 
@@ -12,7 +12,12 @@ STATEMENT = {
     "fhirVersion": "4.0.1",
     "rest": [{"interaction": [{"code": "transaction"}]}],
 }
-PATIENT = {"resourceType": "Patient", "id": "1", "identifier": [{"system": "s", "value": "v"}]}
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "1",
+    "meta": {"versionId": "1"},
+    "identifier": [{"system": "s", "value": "v"}],
+}
 IDENTITY = by_identifier("Patient", "s", "v")
 
 
@@ -22,7 +27,7 @@ def client_of(*resources, link=()):
     def serve(request):
         return httpx.Response(200, json=STATEMENT if request.url.path.endswith("metadata") else bundle)
 
-    return FhirClient(httpx.AsyncClient(transport=httpx.MockTransport(serve), base_url="http://fhir.example.org/"))
+    return FhirClient(httpx.AsyncClient(transport=httpx.MockTransport(serve), base_url="http://fhir.example.org/fhir/"))
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,10 @@ async def test_an_endpoint_without_a_readable_type_is_another():
         pytest.param("http://fhir.example.org/?name=\x01", id="a control character"),
         pytest.param("http://fhir.example.org/?name=" + "a" * 70_000, id="too long"),
         pytest.param("http://fhir.example.org/Patient?page=2", id="always the same page"),
+        pytest.param("http://fhir.example.org/fhir/../ZZ?page=2", id="above the base"),
+        pytest.param("http://fhir.example.org/fhir/Patient/%2e%2e/%2E%2E/ZZ", id="above the base, encoded"),
+        pytest.param("http://fhir.example.org/fhir/%252e%252e/ZZ", id="above the base, encoded twice"),
+        pytest.param("http://fhir.example.org/fhir/..%5cZZ", id="above the base, with a backslash"),
     ],
 )
 async def test_pages_that_lead_nowhere_are_an_outage(url):
@@ -67,3 +76,57 @@ async def test_pages_that_lead_nowhere_are_an_outage(url):
         await client_of(PATIENT, link=[{"relation": "next", "url": url}]).find_all(IDENTITY)
     assert "example.org" not in str(raised.value)
     assert "ZZ" not in str(raised.value)
+
+
+async def test_pages_without_end_are_an_outage(monkeypatch):
+    monkeypatch.setattr("shared.fhir.client.MOST_PAGES", 20)
+    asked = []
+
+    def serve(request):
+        asked.append(request.url)
+        link = [{"relation": "next", "url": f"http://fhir.example.org/fhir/Patient?page={len(asked)}"}]
+        bundle = {"resourceType": "Bundle", "entry": [], "link": link}
+        return httpx.Response(200, json=STATEMENT if request.url.path.endswith("metadata") else bundle)
+
+    client = FhirClient(
+        httpx.AsyncClient(transport=httpx.MockTransport(serve), base_url="http://fhir.example.org/fhir/")
+    )
+    with pytest.raises(Unavailable, match="do not end"):
+        await client.find_all(IDENTITY)
+    assert len(asked) <= 22
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://other/fhirs/Patient?page=2", "http://other/x?page=2", "https://fhir.example.org/fhir?page=2", "?page=2"],
+)
+async def test_pages_are_asked_for_below_the_base_of_the_configured_server(url):
+    asked = []
+
+    def serve(request):
+        asked.append(request.url)
+        link = [] if "page" in request.url.params else [{"relation": "next", "url": url}]
+        bundle = {"resourceType": "Bundle", "entry": [{"resource": PATIENT}], "link": link}
+        return httpx.Response(200, json=STATEMENT if request.url.path.endswith("metadata") else bundle)
+
+    client = FhirClient(
+        httpx.AsyncClient(transport=httpx.MockTransport(serve), base_url="http://fhir.example.org/fhir/")
+    )
+    assert await client.find_all(IDENTITY) == [PATIENT]
+    assert {one.host for one in asked} == {"fhir.example.org"}
+    assert all(one.path.startswith("/fhir/") for one in asked)
+
+
+@pytest.mark.parametrize("meta", [None, {}, {"versionId": ""}, {"versionId": None}, 5], ids=str)
+async def test_a_server_without_versions_is_set_up_wrongly(meta):
+    with pytest.raises(Misconfigured) as raised:
+        await client_of({**PATIENT, "meta": meta}).find_all(IDENTITY)
+    assert raised.value.code == "no-versions"
+
+
+async def test_a_resource_that_is_nested_too_deeply_is_an_outage():
+    deep = {}
+    for _ in range(300):
+        deep = {"extension": [deep]}
+    with pytest.raises(Unavailable):
+        await client_of({**PATIENT, **deep}).find_all(IDENTITY)

@@ -239,7 +239,7 @@ async def test_client_ignores_proxies_of_the_environment_and_follows_nothing(mon
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 async def test_a_body_without_end_is_not_read_to_its_end(monkeypatch, coding):
-    monkeypatch.setattr("shared.http.MOST_BYTES", 1000)
+    monkeypatch.setattr("shared.body.MOST_BYTES", 1000)
     sent = 0
 
     async def endless():
@@ -254,13 +254,13 @@ async def test_a_body_without_end_is_not_read_to_its_end(monkeypatch, coding):
     async with httpx.AsyncClient(transport=answer) as client:
         with pytest.raises(Unavailable) as raised:
             await send(client, SERVICE, client.build_request("GET", "https://fhir.example.org"))
-    assert raised.value.code == "incomplete-answer"
+    assert raised.value.code == "answer-too-large"
     assert sent < 10_000
 
 
 async def test_a_body_that_dribbles_is_not_waited_for(monkeypatch):
     """Each byte comes in time, the answer never."""
-    monkeypatch.setattr("shared.http.MOST_BODY_S", 0.05)
+    monkeypatch.setattr("shared.body.MOST_BODY_S", 0.05)
 
     async def dribbling():
         while True:

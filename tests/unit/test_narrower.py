@@ -1,6 +1,7 @@
 """What is read of a study that does not come in one answer, what is concluded from it, and what it costs."""
 
 import itertools
+import json
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from shared.dicom.listing import instances_of, series_of
 from shared.errors import Misconfigured, Throttled, Unavailable
 from shared.sync.narrower import MOST_BESIDE, read_whole
 from shared.sync.truth import MOST_RECORDED, Wanted, ask_whole, read_some
-from tests.sim.dicom_service import JSON, KEY, OTHER, Cut, DicomService
+from tests.sim.dicom_service import JSON, KEY, OTHER, Cut, DicomService, _dataset
 from tests.unit.datasets import STUDY, dataset, key
 
 # waits between the repetitions of one call
@@ -309,3 +310,54 @@ async def test_a_list_of_series_without_end_is_none():
     service = DicomService(sorted(keys(1, 1)))
     service.instead = page
     assert await series_of(service.client, KEY) is None
+
+
+# --- more than can be held at once ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bound(monkeypatch):
+    """An answer holds fifty instances of the service in memory and no more."""
+    monkeypatch.setattr("shared.body.MOST_BYTES", 60 * len(json.dumps(_dataset(key(1, 100)))))
+
+
+def asked_of(service):
+    return dict(service.asked), service.asked.clear()
+
+
+@pytest.mark.usefixtures("bound")
+async def test_a_study_too_large_for_one_answer_is_read_series_by_series():
+    there = {key(series, number) for series in range(1, 11) for number in range(40)}
+    service = DicomService(sorted(there))
+    assert shown(await read(service, keys(1, 1))) == (there, set(), set(), True, 0)
+    first, _ = asked_of(service)
+    assert first == {
+        "v1/studies/*/metadata": 1,
+        "v2/studies/*/series": 1,
+        "v1/studies/*/series/*/metadata": 10,
+    }
+    assert shown(await read(service, keys(1, 2))) == (there, set(), set(), True, 0)
+    second, _ = asked_of(service)
+    assert second == {name: count for name, count in first.items() if name != "v1/studies/*/metadata"}
+
+
+@pytest.mark.usefixtures("bound")
+@pytest.mark.parametrize("count", [200, 400])
+async def test_a_series_too_large_for_one_answer_costs_a_request_for_each_instance_and_is_whole(count):
+    """So that it covers whatever other messages list. Nothing of it is known before."""
+    there = keys(1, *range(count)) | keys(2, *range(30))
+    service = DicomService(sorted(there))
+    assert shown(await read(service, keys(1, *range(100)))) == (there, set(), set(), True, 0)
+    assert sum(service.asked.values()) <= count + count / 200 + 10
+
+
+@pytest.mark.usefixtures("bound")
+async def test_a_large_study_that_is_gone_is_found_out():
+    there = keys(1, *range(100))
+    service = DicomService(sorted(there))
+    await read(service, keys(1, 1))
+    service.instances.clear()
+    assert shown(await read(service, keys(1, 1))) == (set(), set(), keys(1, 1), True, 0)
+    with pytest.raises(Unavailable):
+        await read(service)  # nothing is known that could be asked for
+    assert shown(await read(service)) == (set(), set(), set(), True, 0)

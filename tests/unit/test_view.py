@@ -3,7 +3,7 @@
 import pytest
 
 from shared.dicom.study import SeriesContent, StudyContent, Truth
-from shared.model import Finding
+from shared.model import Finding, InstanceKey
 from shared.sync import marks
 from shared.sync.view import View, unreadable, view_of
 from tests.unit.datasets import instance_dataset, key
@@ -192,3 +192,53 @@ def test_marks_that_are_known_are_not_changed():
 
 def test_finding_for_metadata_that_cannot_be_had():
     assert unreadable(_truth(A, unknown=[B])) == {B: [Finding("the service gives none", "unreadable-metadata")]}
+
+
+# --- two series of one digest --------------------------------------------------------------------------------------
+
+
+def _of_one_digest():
+    """Four bytes: about 77,000 names are enough to find two."""
+    seen = {}
+    for number in range(2_000_000):
+        uid = f"1.2.840.{number}"
+        other = seen.setdefault(marks.series_digest(uid), uid)
+        if other != uid:
+            return other, uid
+    raise AssertionError("no two of them")
+
+
+@pytest.fixture(scope="module")
+def alike():
+    """Two instances in each of two series that have one digest, by number, and their datasets."""
+    one, two = _of_one_digest()
+    keys = {
+        1: InstanceKey(one, "1.1"),
+        2: InstanceKey(one, "1.2"),
+        3: InstanceKey(two, "2.1"),
+        4: InstanceKey(two, "2.2"),
+    }
+    sets = {
+        key: instance_dataset(SeriesInstanceUID=key.series_instance_uid, SOPInstanceUID=key.sop_instance_uid)
+        for key in keys.values()
+    }
+    return keys, sets
+
+
+@pytest.mark.parametrize("newest", [1, 2, 3, 4])
+def test_each_of_two_series_of_one_digest_has_its_own_values(alike, newest):
+    keys, sets = alike
+    listed = {key: 10 + (20 if number == newest else number) for number, key in keys.items()}
+    view = _view(Truth(sets, is_whole=True), listed=listed, final=True)
+    expected = {1: (1, 4), 2: (2, 4), 3: (2, 3), 4: (2, 4)}[newest]
+    assert [content.newest for content in view.content.series.values()] == [sets[keys[number]] for number in expected]
+    assert view.newest == keys[newest]
+
+
+@pytest.mark.parametrize("other_is", ["stored", "listed"])
+def test_of_two_series_of_one_digest_the_whole_study_is_read(alike, other_is):
+    keys, sets = alike
+    known = {marks.digest(key): number for number, key in keys.items()}
+    stored = keys.values() if other_is == "stored" else [keys[1]]
+    listed = {keys[1]: 50} if other_is == "stored" else {keys[1]: 50, keys[3]: 51}
+    assert _view(Truth({keys[1]: sets[keys[1]]}), known=known, listed=listed, stored=stored) is None

@@ -19,7 +19,7 @@ other resources are the caller's.
 import itertools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.dicom.values import Attributes, Dataset
 from shared.fhir.systems import ACCESSION_ID, DCM, DICOM_IDENTIFIER_TYPE, DICOM_UID, IDENTIFIER_TYPE, LOINC
@@ -99,6 +99,14 @@ def map_reports(
     )
 
 
+class Common(NamedTuple):
+    """What the Observations of one report have in common, read once: a report can have thousands of events."""
+
+    accession: Element | None
+    status: str
+    performer: Element
+
+
 @dataclass(frozen=True, slots=True)
 class _Scope:
     """The study, and which of its reports are included in others."""
@@ -110,7 +118,7 @@ class _Scope:
     def summary(self, report: DoseReport, events: Collection[str]) -> DoseObservation:
         found = [*_procedure(report), *_totals(report)]
         values = {
-            **self._context(report, _identifier("sop-instance-uid", "SOP Instance UID", report.uid)),
+            **self._context(self._common(report), _identifier("sop-instance-uid", "SOP Instance UID", report.uid)),
             "code": {"coding": [SUMMARY_CODE]},
             "effectiveDateTime": report_start(report, self.default_zone),
             **_values(found),
@@ -122,17 +130,17 @@ class _Scope:
         """Each event by the first of the reports that has values of it."""
         observations: dict[str, DoseObservation] = {}
         for report in reports:
-            of_report = report_equipment(report)
+            of_report, common = report_equipment(report), self._common(report)
             for uid in [uid for uid in report.events if uid not in observations]:
                 found = components(report.events[uid], EVENT_VALUES, report.declared)
                 if any(component.is_measured for component in found):
                     equipment = event_equipment(report, uid, of_report)
-                    observations[uid] = DoseObservation(EVENT, uid, self._event(report, uid, found), equipment)
+                    observations[uid] = DoseObservation(EVENT, uid, self._event(report, uid, found, common), equipment)
         return observations
 
-    def _event(self, report: DoseReport, uid: str, found: list[Component]) -> Element:
+    def _event(self, report: DoseReport, uid: str, found: list[Component], common: Common) -> Element:
         values = {
-            **self._context(report, _identifier("irradiation-event-uid", "Irradiation Event UID", uid)),
+            **self._context(common, _identifier("irradiation-event-uid", "Irradiation Event UID", uid)),
             "code": {"coding": [EVENT_CODE]},
             "effectiveDateTime": event_start(report, uid, self.default_zone),
             "bodySite": _body_site(report, uid),
@@ -140,15 +148,18 @@ class _Scope:
         }
         return _present(values)
 
-    def _context(self, report: DoseReport, own: Element) -> Element:
+    def _common(self, report: DoseReport) -> Common:
+        return Common(_accession(report.attributes), self._status(report), performer(report))
+
+    def _context(self, common: Common, own: Element) -> Element:
         study = _identifier("study-instance-uid", "Study Instance UID", self.study_instance_uid)
-        accession = _accession(report.attributes)
+        accession = common.accession
         return {
             "identifier": [identifier for identifier in (own, study, accession) if identifier],
             "basedOn": [{"type": "ServiceRequest", "identifier": accession}] if accession else None,
             "partOf": [{"type": "ImagingStudy", "identifier": study}],
-            "status": self._status(report),
-            "performer": [performer(report)],
+            "status": common.status,
+            "performer": [common.performer],
         }
 
     def _status(self, report: DoseReport) -> str:
