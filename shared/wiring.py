@@ -17,7 +17,8 @@ from shared.child import Child
 from shared.config import Demographics, Settings
 from shared.credentials.tokens import Tokens
 from shared.dicom import client as dicom_client
-from shared.dicom.client import DicomClient, check_reset
+from shared.dicom.client import DicomClient
+from shared.dicom.origin import check_reset
 from shared.errors import Misconfigured
 from shared.fhir import client as fhir_client
 from shared.fhir.client import FhirClient
@@ -33,6 +34,7 @@ from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_queue import ENCODE_POLICY, StudyQueue
 from shared.storage.table import Table
 from shared.sync.attempt import Stores
+from shared.sync.origin import Origin
 from shared.sync.poller import Poller
 from shared.sync.reconciler import Reconciler
 from shared.sync.rules import Rules
@@ -115,7 +117,7 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
         creation_claim.CreationClaimStore(table(creation_claim.TABLE_NAME), _now),
         records,
     )
-    reconciler = Reconciler(dicom, fhir, stores, queue, _rules(settings))
+    reconciler = Reconciler(dicom, Origin(dicom, checkpoints), fhir, stores, queue, _rules(settings))
     retry = settings.retry_configuration.total_retry_duration
     limits = Limits.load()
     work_alone = Child(limits.process_s).work if starts_processes else None

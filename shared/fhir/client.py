@@ -14,7 +14,7 @@ from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of
 from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
-from shared.http import error_for, error_for_read, json_of, send, timeout_for
+from shared.http import ServerClock, error_for, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated, retry_after_s
 from shared.single_flight import SingleFlight
 
@@ -31,6 +31,7 @@ class FhirClient:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+        self.clock = ServerClock()
         self._capabilities: Capabilities | None = None
         self._asking: SingleFlight[Capabilities] = SingleFlight()
 
@@ -94,7 +95,7 @@ class FhirClient:
     async def _transact(self, entries: Sequence[Entry]) -> Any:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
-        response = await send(self._client, SERVICE, request)
+        response = await self._send(request)
         if not response.is_success:
             raise self._refusal(response, entries)
         return json_of(SERVICE, response)
@@ -120,13 +121,18 @@ class FhirClient:
         return hits
 
     async def _read(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Resource:
-        response = await send(self._client, SERVICE, self._request(method, path, body, headers))
+        response = await self._send(self._request(method, path, body, headers))
         if not response.is_success:
             raise _transient(response, issues_of(read_outcome(response.content))) or error_for_read(SERVICE, response)
         resource = json_of(SERVICE, response)
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
         return resource
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        response = await send(self._client, SERVICE, request)
+        self.clock.note(response)
+        return response
 
     def _next_page(self, found: Resource, resource_type: str) -> str | None:
         """The next link, on the configured server: behind a gateway, servers give links that lead past it."""

@@ -1,6 +1,5 @@
 """Which Observations of a study to write: what its dose reports say, all of them together, against what is stored."""
 
-import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +8,7 @@ from shared.fhir.bundle import Entry, reference
 from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier
 from shared.fhir.ownership import same_content, source_of
 from shared.fhir.validation import check_valid
+from shared.http import ServerClock
 from shared.mapping.dose.observations import EVENT, SUMMARY, DoseContent
 from shared.mapping.observation_layer import (
     DoseLinks,
@@ -47,11 +47,13 @@ class ObservationsOf:
         stored: Resource | None,
         source: str,
         written: Written | None,
+        clock: ServerClock,
     ) -> None:
         self._claims = claims
         self._study = study
         self._source = source
         self._written = written
+        self._clock = clock
         self._may_be_of_dicom_cast = stored is None or source_of(stored) == source
 
     async def plan(
@@ -84,7 +86,7 @@ class ObservationsOf:
     async def _stored(self) -> StoredObservations:
         identity = by_identifier(OBSERVATION, self._study.system, self._study.value)
         found = await self._claims.having(identity)
-        check_shown(self._written, found, time.time())
+        check_shown(self._written, found, self._clock.now_s)
         return self._sorted_out(found)
 
     def _sorted_out(self, resources: Iterable[Resource]) -> StoredObservations:

@@ -9,6 +9,7 @@ from shared.fhir.bundle import Entry
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.fhir.ownership import same_content, source_of
 from shared.fhir.refusal import path_of
+from shared.http import ServerClock
 from shared.mapping.device import Equipment, device_identity
 from shared.mapping.dicom_cast import mend_dicom_cast
 from shared.mapping.dose.observations import DoseContent, map_reports
@@ -92,8 +93,9 @@ class Stored:
 class Planner:
     """Remembers the Endpoint and the Devices; everything else is read for each plan."""
 
-    def __init__(self, patients: PatientStateStore, rules: Rules) -> None:
+    def __init__(self, patients: PatientStateStore, rules: Rules, clock: ServerClock) -> None:
         self._patients = patients
+        self._clock = clock
         self._rules = rules
         self._shared = SharedResources(rules.dicom_endpoint)
 
@@ -147,12 +149,14 @@ class Planner:
         # where even the Endpoint is missing, the server knows no Device
         there = {} if entries else await self._shared.look_for(claims, unknown)
         sought: dict[Identity, bool] = {one: True for one in unknown.values() if one not in there}
-        searched_at = time.time()  # of the Patient; Devices can be waited for
+        searched_at = time.monotonic()  # of the Patient; Devices can be waited for
         there |= await claims.find_each(sought | ({identity: state.etag is None} if identity else {}))
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if speaker is not None and identity is not None:
-            patient = plan_patient(identity, state, there.get(identity), searched_at, speaker, self._rules.patient)
+            patient = plan_patient(
+                identity, state, there.get(identity), self._clock.at_s(searched_at), speaker, self._rules.patient
+            )
         of_patient = [patient.entry] if patient and patient.entry else []
         links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])
@@ -216,7 +220,9 @@ class Planner:
 
     def _observations_of(self, claims: Claims, stored: Stored) -> ObservationsOf:
         identity = study_identity(stored.study.study_instance_uid)
-        return ObservationsOf(claims, identity, stored.resource, self._rules.source, stored.written.get(OBSERVATION))
+        return ObservationsOf(
+            claims, identity, stored.resource, self._rules.source, stored.written.get(OBSERVATION), self._clock
+        )
 
 
 def _equipment(view: View, dose: DoseContent | None) -> list[Equipment]:

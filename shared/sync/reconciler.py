@@ -12,9 +12,10 @@ import random
 import time
 import uuid
 from dataclasses import replace
+from functools import partial
 from weakref import WeakValueDictionary
 
-from shared.dicom.client import DicomClient
+from shared.dicom.client import Confirm, DicomClient
 from shared.errors import Rejected, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
@@ -31,6 +32,7 @@ from shared.sync.claiming import Claims, claiming
 from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
 from shared.sync.look import Look, Memory, look_at, needs_whole, seen_at
+from shared.sync.origin import Origin
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.providers import leave
@@ -47,13 +49,16 @@ RERUN_WAIT_S = 0.3
 class Reconciler:
     """One per worker process."""
 
-    def __init__(self, dicom: DicomClient, fhir: FhirClient, stores: Stores, queue: StudyQueue, rules: Rules) -> None:
+    def __init__(
+        self, dicom: DicomClient, origin: Origin, fhir: FhirClient, stores: Stores, queue: StudyQueue, rules: Rules
+    ) -> None:
         self._dicom = dicom
+        self._origin = origin
         self._fhir = fhir
         self._stores = stores
         self._queue = queue
         self._rules = rules
-        self._planner = Planner(stores.patients, rules)
+        self._planner = Planner(stores.patients, rules, fhir.clock)
         # an optimisation only: of two passes of one process over one study, one would have to run again
         self._locks: WeakValueDictionary[StudyKey, asyncio.Lock] = WeakValueDictionary()
 
@@ -92,21 +97,24 @@ class Reconciler:
         earlier = _earlier(state, change)
         if not earlier and await self._is_overtaken(change, state):
             return Result(outcomes[0] if outcomes else Outcome.OVERTAKEN)
+        confirm = partial(self._origin.confirm, seen_at(change, state))
         async with claiming(self._fhir, self._stores.claims) as claims:
             identity = study_identity(change.study.study_instance_uid)
-            searched_at = time.time()  # DICOM can take longer to answer than replicas lag
+            searched_at = time.monotonic()  # DICOM can take longer to answer than replicas lag
             stored, whole = await both(
                 claims.find(identity, likely_new=state.etag is None),
-                self._whole(change, state, repeats=bool(earlier)),
+                self._whole(change, state, confirm, repeats=bool(earlier)),
             )
             written = newest(state.written, attempt.written)
-            check_shown(written.get(identity.resource_type), [stored] if stored else [], searched_at)
+            check_shown(
+                written.get(identity.resource_type), [stored] if stored else [], self._fhir.clock.at_s(searched_at)
+            )
             adopted = await self._is_adopted(change, state, stored)
             reports = _reports(stored, state)
             recorded = await findings.unread(self._stores.records, change.study) if state.has_records else []
             sides, repeats = series_of_sides(stored), bool(earlier)
             memory = Memory(state, keys_of(stored), reports, sides, adopted, repeats, recorded)
-            look = await look_at(self._dicom, change, memory, self._rules, whole)
+            look = await look_at(self._dicom, change, memory, self._rules, confirm, whole)
             is_new = stored is None and state.etag is None
             is_unsure = bool(earlier) or state.parked
             now = Stored(change.study, stored, written, adopted=adopted, is_new=is_new, is_unsure=is_unsure)
@@ -136,10 +144,10 @@ class Reconciler:
         found = sum(map(len, plan.findings.values()))
         return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found)
 
-    async def _whole(self, change: StudyChange, state: StudyState, *, repeats: bool) -> Answer | None:
+    async def _whole(self, change: StudyChange, state: StudyState, confirm: Confirm, *, repeats: bool) -> Answer | None:
         """The whole study, where it is sure to be read, while FHIR is searched."""
         is_sure = needs_whole(change, state, repeats=repeats)
-        return await ask_whole(self._dicom, change.study, seen_at(change, state)) if is_sure else None
+        return await ask_whole(self._dicom, change.study, confirm) if is_sure else None
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
         """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
@@ -190,7 +198,7 @@ class Reconciler:
                 await claims.transact(plan.without_observations)
             raise
         self._planner.learn(plan, [answer.reference for answer in answers])
-        attempt.written.update(written_by(plan.entries, answers, time.time()))
+        attempt.written.update(written_by(plan.entries, answers, self._fhir.clock.now_s))
         attempt.created.update(
             (answer.reference, entry.identity)
             for entry, answer in zip(plan.entries, answers, strict=True)

@@ -19,7 +19,10 @@ UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 def check_shown(written: Written | None, found: Iterable[Resource], now: float) -> None:
-    """Raise VersionConflict when a search shows less than was written."""
+    """Raise VersionConflict when a search shows less than was written.
+
+    now: when it was asked, in seconds by the clock of the FHIR server, as `Written.at` is: workers' clocks differ.
+    """
     last = _instant(written.updated_at) if written else UNKNOWN
     if written is None or last == UNKNOWN or now - written.at > LAG_S:
         return
