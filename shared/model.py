@@ -66,9 +66,8 @@ class Fingerprint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MalformedEntry:
-    """A row of the change feed that cannot be read; the UIDs are what could be made out.
-
-    sequence: where it stands in its page, as far as the rows around it show.
+    """A row of the change feed that cannot be read; the UIDs are what could be made out. `sequence` is where it stands
+    in its page, as far as the rows around it show.
     """
 
     sequence: int
@@ -290,8 +289,8 @@ class SequenceRange:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far the feed has been enqueued; `poll` is the number of the last poll, `gaps` what is looked at again,
-    `fingerprint` that of the last entry read, `saved_at` when the row was written, by the clock of the poller.
+    """How far the feed has been enqueued; `poll` is the number of the last poll, `fingerprint` that of the last entry,
+    `saved_at` when the row was written, by the clock of the poller.
     """
 
     sequence: int = 0

@@ -154,9 +154,8 @@ class Planner:
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if speaker is not None and identity is not None:
-            patient = plan_patient(
-                identity, state, there.get(identity), self._clock.at_s(searched_at), speaker, self._rules.patient
-            )
+            searched_s = self._clock.at_s(searched_at)
+            patient = plan_patient(identity, state, there.get(identity), searched_s, speaker, self._rules.patient)
         of_patient = [patient.entry] if patient and patient.entry else []
         links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])
@@ -219,10 +218,8 @@ class Planner:
         return ObservationPlan()
 
     def _observations_of(self, claims: Claims, stored: Stored) -> ObservationsOf:
-        identity = study_identity(stored.study.study_instance_uid)
-        return ObservationsOf(
-            claims, identity, stored.resource, self._rules.source, stored.written.get(OBSERVATION), self._clock
-        )
+        identity, written = study_identity(stored.study.study_instance_uid), stored.written.get(OBSERVATION)
+        return ObservationsOf(claims, identity, stored.resource, self._rules.source, written, self._clock)
 
 
 def _equipment(view: View, dose: DoseContent | None) -> list[Equipment]:

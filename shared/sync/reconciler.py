@@ -36,7 +36,7 @@ from shared.sync.origin import Origin
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.providers import leave
-from shared.sync.replica import check_shown, newest, written_by
+from shared.sync.replica import STUDY, check_shown, newest, written_by
 from shared.sync.rules import Rules
 from shared.sync.side_by_side import both
 from shared.sync.truth import Answer, ask_whole
@@ -106,9 +106,7 @@ class Reconciler:
                 self._whole(change, state, confirm, repeats=bool(earlier)),
             )
             written = newest(state.written, attempt.written)
-            check_shown(
-                written.get(identity.resource_type), [stored] if stored else [], self._fhir.clock.at_s(searched_at)
-            )
+            check_shown(written.get(STUDY), [stored] if stored else [], self._fhir.clock.at_s(searched_at))
             adopted = await self._is_adopted(change, state, stored)
             reports = _reports(stored, state)
             recorded = await findings.unread(self._stores.records, change.study) if state.has_records else []

@@ -30,7 +30,8 @@ class Wanted:
     """What a look at a study has to show.
 
     listed: instances that changed, with their sequences. reports: those that may be dose reports. recorded: those that
-    could not be read before. stored: those that FHIR lists. confirm: raises unless absence can be believed. everything: also what a series holds besides, however much must be asked for by itself.
+    could not be read before. stored: those that FHIR lists. confirm: raises unless absence can be believed.
+    everything: also what a series holds besides, however much must be asked for by itself.
     """
 
     listed: Mapping[InstanceKey, int]
