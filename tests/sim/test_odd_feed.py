@@ -124,9 +124,7 @@ async def test_how_old_a_gap_is_the_row_behind_it_tells(missing, age, kept):
     await world.poller.poll()
     assert world.told() == set(rows)
     gaps = (await world.checkpoints.get()).gaps
-    assert {number for gap in gaps for number in range(gap.first, gap.last + 1)} == (
-        set(missing) if kept else set()
-    )
+    assert {number for gap in gaps for number in range(gap.first, gap.last + 1)} == (set(missing) if kept else set())
     await world.client.aclose()
 
 
