@@ -66,9 +66,7 @@ class Fingerprint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MalformedEntry:
-    """A row of the change feed that cannot be read; the UIDs are what could be made out. `sequence` is where it stands
-    in its page, as far as the rows around it show.
-    """
+    """A row of the change feed that cannot be read: where it stands as far as the rows around it show, and its UIDs."""
 
     sequence: int
     study_instance_uid: str = ""
