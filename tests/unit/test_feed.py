@@ -90,6 +90,19 @@ def test_timestamp_that_is_absent():
     assert [entry.changed_at for entry in entries] == [None]
 
 
+@pytest.mark.parametrize("name", ["a/b", "p" * 65, ".", "..", 7])
+def test_the_name_of_a_partition_that_no_path_can_have(name):
+    assert _parsed([ROW | {"partitionName": name}]) == (
+        [],
+        [MalformedEntry(7, "1.2", "1.2.3", "1.2.3.4", "no-partition-name")],
+    )
+
+
+@pytest.mark.parametrize("name", ["...", ".a", "a.", "a..b", "-", "_"])
+def test_the_name_of_a_partition_with_dots(name):
+    assert [entry.study.partition_name for entry in _parsed([ROW | {"partitionName": name}])[0]] == [name]
+
+
 def _without(*names):
     return {name: value for name, value in ROW.items() if name not in names}
 
