@@ -18,7 +18,7 @@ from shared.config import Demographics, Settings
 from shared.credentials.tokens import Tokens
 from shared.dicom import client as dicom_client
 from shared.dicom.client import DicomClient
-from shared.dicom.origin import check_reset
+from shared.dicom.origin import check_reset, check_same
 from shared.errors import Misconfigured
 from shared.fhir import client as fhir_client
 from shared.fhir.client import FhirClient
@@ -63,9 +63,11 @@ class App:
 
     async def behind(self) -> int:
         """How many sequences of the change feed are not enqueued yet; Misconfigured when the feed was reset."""
-        done, latest = (await self.checkpoints.get()).sequence, await self.dicom.latest_sequence()
-        check_reset(latest, done)
-        return latest - done
+        done, latest = await self.checkpoints.get(), await self.dicom.latest()
+        check_reset(latest.sequence, done.sequence)
+        if done.fingerprint is not None:
+            await check_same(self.dicom, done.fingerprint, latest)
+        return latest.sequence - done.sequence
 
     @property
     def checks(self) -> Checks:

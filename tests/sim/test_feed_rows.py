@@ -158,7 +158,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     steps=st.lists(STEPS, max_size=25),
     database=SKEWS,
