@@ -90,11 +90,19 @@ ADVICE = {
     ),
     "feed-reset": Advice(
         "nothing moves",
-        "The change feed ends before the checkpoint, or says something else there: another or a re-created DICOM "
-        "service. Check the "
-        "endpoint; if it is right, delete the tables `SyncStateTable`, `StudyStateTable` and "
-        "`PatientStateTable` to begin anew: sequences start again, and what is remembered by sequence is "
-        "void.",
+        "The change feed ends before the checkpoint, or lacks the entry that the checkpoint remembers, or has "
+        "another there: another DICOM service, or this one after it was set up or restored again. Nothing is "
+        "enqueued, and nothing goes from FHIR. Check where the endpoint leads. If that service is meant to be "
+        "there: stop the app, clear the queue `study-changes`, delete the tables `SyncStateTable`, "
+        "`StudyStateTable`, `PatientStateTable` and `TransientRetryExceptionTable`, then start the app: it reads "
+        "the feed from its beginning. Studies that this service does not have stay in FHIR until somebody deletes"
+        " them.",
+    ),
+    "unconfirmed": Advice(
+        "deferred",
+        "Something is gone from DICOM, and it is not known whether this is the service that was read so far: its "
+        "change feed does not answer, or no poll has succeeded yet. Nothing goes from FHIR meanwhile. Nothing, "
+        "unless it lasts: then look for `poll_failed` in the log.",
     ),
     "not-polling": Advice(
         "nothing moves",
@@ -164,8 +172,9 @@ ADVICE = {
     ),
     "malformed-entry": Advice(
         "recorded",
-        "A row of the change feed cannot be read; the rest went on. Releasing it looks at the study that it names "
-        "and takes the row away.",
+        "A row of the change feed cannot be read, or claims a sequence outside its page; the rest went on. "
+        "Releasing it looks at the study that it names and takes the row away; if it names none, compare the "
+        "studies of that day.",
     ),
     "missing": Advice(
         "recorded",

@@ -2,7 +2,10 @@
 
 import json
 import ssl
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -159,6 +162,36 @@ def json_of(service: str, response: httpx.Response, object_hook: Callable[[dict[
         raise Unavailable(
             f"{service} answered {response.status_code} with a body that is not JSON", code=code
         ) from None
+
+
+def date_of(response: httpx.Response) -> datetime:
+    """The server's clock when it answered; where the answer does not say, the clock here (RFC 9110, 6.6.1)."""
+    try:
+        date = parsedate_to_datetime(response.headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return datetime.now(UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+class ServerClock:
+    """The clock of a server, by the dates of its answers. All workers read the same one, whatever their own show."""
+
+    def __init__(self) -> None:
+        self._offset_s: float | None = None
+
+    def note(self, response: httpx.Response) -> None:
+        """Set it by an answer that has just come."""
+        self._offset_s = date_of(response).timestamp() - time.monotonic()
+
+    def at_s(self, monotonic_s: float) -> float:
+        """Seconds since 1970 at a moment of `time.monotonic`; by the clock here until the server has answered."""
+        offset_s = time.time() - time.monotonic() if self._offset_s is None else self._offset_s
+        return monotonic_s + offset_s
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since 1970."""
+        return self.at_s(time.monotonic())
 
 
 def error_for(service: str, response: httpx.Response) -> SyncError:

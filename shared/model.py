@@ -10,7 +10,8 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, Self
 
 DEFAULT_PARTITION = "Microsoft.Default"
-PARTITION_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# `.` and `..` are names to the service, and steps of a path to everybody on the way to it (RFC 3986, 5.2.4)
+PARTITION_NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}")
 UID_MAX_LENGTH = 64
 MAX_INT64 = 2**63 - 1
 MAX_INT32 = 2**31 - 1  # of a plain integer in Table Storage
@@ -50,13 +51,13 @@ class ChangeFeedEntry:
     changed_at: datetime | None = None
 
     @property
-    def witness(self) -> "Witness":
+    def fingerprint(self) -> "Fingerprint":
         """What tells this entry from the one that another service has at the same sequence."""
         said = "\n".join((*self.study, *self.instance, str(self.changed_at)))
-        return Witness(self.sequence, blake2b(said.encode(), digest_size=8).hexdigest())
+        return Fingerprint(self.sequence, blake2b(said.encode(), digest_size=8).hexdigest())
 
 
-class Witness(NamedTuple):
+class Fingerprint(NamedTuple):
     """An entry that the change feed once had: its sequence and a digest of it."""
 
     sequence: int
@@ -65,9 +66,9 @@ class Witness(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MalformedEntry:
-    """A row of the change feed that cannot be read; the UIDs are what could be made out."""
+    """A row of the change feed that cannot be read: where it stands as far as the rows around it show, and its UIDs."""
 
-    sequence: int | None
+    sequence: int
     study_instance_uid: str = ""
     series_instance_uid: str = ""
     sop_instance_uid: str = ""
@@ -197,7 +198,7 @@ class Finding:
 
 class Written(NamedTuple):
     """The newest version of a resource, or of several, that this app wrote: its `meta.lastUpdated`, nothing where it is
-    not known; and when it was written by the clock here (seconds). is_gone: it was deleted then.
+    not known; and when it was written by the clock of the FHIR server (seconds). is_gone: it was deleted then.
     """
 
     updated_at: str
@@ -277,7 +278,7 @@ class PatientState:
 
 @dataclass(frozen=True, slots=True)
 class SequenceRange:
-    """Sequences `first` to `last` that were missing when the feed was read past them, at `seen_at`."""
+    """A gap: sequences `first` to `last`, missing when the feed was read past them, at `seen_at` by its own clock."""
 
     first: int
     last: int
@@ -286,13 +287,13 @@ class SequenceRange:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far the feed has been enqueued; `poll` is the number of the last poll, `witness` the last entry read,
+    """How far the feed has been enqueued; `poll` is the number of the last poll, `fingerprint` that of the last entry,
     `saved_at` when the row was written, by the clock of the poller.
     """
 
     sequence: int = 0
     poll: int = 0
-    holes: tuple[SequenceRange, ...] = ()
+    gaps: tuple[SequenceRange, ...] = ()
     etag: str | None = None
-    witness: Witness | None = None
+    fingerprint: Fingerprint | None = None
     saved_at: datetime | None = None

@@ -17,7 +17,8 @@ from shared.child import Child
 from shared.config import Demographics, Settings
 from shared.credentials.tokens import Tokens
 from shared.dicom import client as dicom_client
-from shared.dicom.client import DicomClient, check_reset
+from shared.dicom.client import DicomClient
+from shared.dicom.origin import check_reset, check_same
 from shared.errors import Misconfigured
 from shared.fhir import client as fhir_client
 from shared.fhir.client import FhirClient
@@ -33,6 +34,7 @@ from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_queue import ENCODE_POLICY, StudyQueue
 from shared.storage.table import Table
 from shared.sync.attempt import Stores
+from shared.sync.origin import Origin
 from shared.sync.poller import Poller
 from shared.sync.reconciler import Reconciler
 from shared.sync.rules import Rules
@@ -61,9 +63,11 @@ class App:
 
     async def behind(self) -> int:
         """How many sequences of the change feed are not enqueued yet; Misconfigured when the feed was reset."""
-        done, latest = (await self.checkpoints.get()).sequence, await self.dicom.latest_sequence()
-        check_reset(latest, done)
-        return latest - done
+        done, latest = await self.checkpoints.get(), await self.dicom.latest()
+        check_reset(latest.sequence, done.sequence)
+        if done.fingerprint is not None:
+            await check_same(self.dicom, done.fingerprint, latest)
+        return latest.sequence - done.sequence
 
     @property
     def checks(self) -> Checks:
@@ -114,7 +118,7 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
         patient_state.PatientStateStore(table(patient_state.TABLE_NAME)),
         records,
     )
-    reconciler = Reconciler(dicom, fhir, stores, queue, _rules(settings))
+    reconciler = Reconciler(dicom, Origin(dicom, checkpoints), fhir, stores, queue, _rules(settings))
     retry = settings.retry_configuration.total_retry_duration
     limits = Limits.load()
     work_alone = Child(limits.process_s).work if starts_processes else None

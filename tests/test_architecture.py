@@ -32,6 +32,7 @@ PURE = {
     "shared.schedule",
     "shared.sync.backoff",
     "shared.sync.circuit",
+    "shared.sync.gaps",
     "shared.sync.marks",
     "shared.sync.replica",
     "shared.sync.view",

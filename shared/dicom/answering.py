@@ -41,8 +41,8 @@ async def _others(dicom: DicomClient, study: StudyKey, latest: int) -> list[tupl
     """Some instances of other studies, each of another one."""
     chosen: dict[StudyKey, InstanceKey] = {}
     for after in dict.fromkeys((max(0, latest - WIDTH), 0)):
-        entries, _ = parse_page(await dicom.feed_page(after, WIDTH), after, WIDTH, latest)
-        for entry in reversed(entries):
+        page = parse_page(await dicom.feed_page(after, WIDTH), after, after + WIDTH)
+        for entry in reversed(page.entries):
             if entry.study != study and len(chosen) < (TRIES // 2 if after else TRIES):
                 chosen.setdefault(entry.study, entry.instance)
     return list(chosen.items())
@@ -51,8 +51,13 @@ async def _others(dicom: DicomClient, study: StudyKey, latest: int) -> list[tupl
 async def _is_read(dicom: DicomClient, study: StudyKey, instance: InstanceKey) -> bool | None:
     """Whether its metadata comes; None where it is not there any more, which shows nothing."""
     try:
-        return True if await dicom.instance_metadata(study, instance, 0, is_repeated=False) is not None else None
+        found = await dicom.instance_metadata(study, instance, _nothing_follows, is_repeated=False)
     except SyncError as error:
         if not is_about_the_question(error):
             raise
         return False
+    return True if found is not None else None
+
+
+async def _nothing_follows() -> None:
+    """Whatever service says that this instance is absent: nothing is concluded from it."""

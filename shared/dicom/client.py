@@ -1,23 +1,25 @@
 """The DICOM service: change feed, metadata and searches (DICOMweb); nothing else is asked of it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 
+from shared.dicom.feed import PAGE_LIMIT, Latest, parse_row
 from shared.dicom.sharing import Sharing
 from shared.dicom.study import key_of
 from shared.errors import Misconfigured, SyncError, Unavailable
-from shared.http import SERVER_ERROR, error_for_read, json_of, send
-from shared.model import DEFAULT_PARTITION, MAX_INT64, InstanceKey, StudyKey
+from shared.http import SERVER_ERROR, date_of, error_for_read, json_of, send
+from shared.model import DEFAULT_PARTITION, ChangeFeedEntry, InstanceKey, StudyKey
 from shared.retry import TOO_LARGE, repeated
 
 SERVICE = "the DICOM service"
 DICOM_JSON = "application/dicom+json"
-MAX_DIGITS = 19
-PAGE_LIMIT = 100  # the service's maximum for v1
 REFUSED = "refused-request"
 MOST_REMEMBERED = 1000
+
+# raises unless the service that answers is the one that this app has read so far
+Confirm = Callable[[], Awaitable[None]]
 
 
 def is_about_the_question(error: SyncError) -> bool:
@@ -42,22 +44,24 @@ class DicomClient:
         self._too_large: dict[tuple[StudyKey, str], None] = {}
 
     async def latest_sequence(self) -> int:
-        """The highest sequence of the change feed; 0 when it is empty. Never above that of an int64."""
+        """The highest sequence of the change feed; 0 when it is empty."""
+        return (await self.latest()).sequence
+
+    async def latest(self) -> Latest:
+        """The end of the change feed."""
         try:
             response = await self._latest("v1")
         except Misconfigured:
             await self._check_version()
             raise
-        if response.status_code == httpx.codes.NO_CONTENT or not response.content:
-            return 0
-        entry = json_of(SERVICE, response)
-        if entry is None:
-            return 0
-        members = {str(name).lower(): value for name, value in entry.items()} if isinstance(entry, Mapping) else {}
-        sequence = str(members.get("sequence", ""))
-        if not sequence.isdecimal() or len(sequence) > MAX_DIGITS or int(sequence) > MAX_INT64:
+        has_content = response.status_code != httpx.codes.NO_CONTENT and response.content
+        row = json_of(SERVICE, response) if has_content else None
+        if row is None:
+            return Latest(0, date_of(response))
+        entry = parse_row(row)
+        if not entry.sequence:
             raise Unavailable(f"{SERVICE} answered a latest change without a sequence")
-        return int(sequence)
+        return Latest(entry.sequence, date_of(response), entry if isinstance(entry, ChangeFeedEntry) else None)
 
     async def _latest(self, version: str) -> httpx.Response:
         return await self._get(f"{version}/changefeed/latest", {"includeMetadata": "false"}, "application/json")
@@ -74,36 +78,38 @@ class DicomClient:
         )
 
     async def feed_page(self, offset: int, limit: int = PAGE_LIMIT) -> list[Any]:
-        """Rows with a sequence in (offset, offset + limit], without metadata. An empty page may be a hole."""
+        """Rows with a sequence in (offset, offset + limit], without metadata. An empty page may be a gap, and is a list
+        all the same: a success without content says nothing.
+        """
         query = {"offset": str(offset), "limit": str(limit), "includeMetadata": "false"}
         response = await self._get("v1/changefeed", query, "application/json")
-        rows = json_of(SERVICE, response) if response.content else []
-        if not isinstance(rows, list):
-            raise Unavailable(f"{SERVICE} answered a page of the change feed that is not a list")
+        rows = json_of(SERVICE, response) if response.content else None
+        if not isinstance(rows, list) or response.status_code != httpx.codes.OK:
+            raise Unavailable(f"{SERVICE} answered {response.status_code} without a page of the change feed")
         return rows
 
-    async def study_metadata(self, study: StudyKey, seen_at: int) -> list[Any] | None:
+    async def study_metadata(self, study: StudyKey, confirm: Confirm) -> list[Any] | None:
         """DICOM JSON of every instance of the study, in no order; None when there is no such study.
 
-        `seen_at` is a sequence that the change feed is known to have had; see `_check_absent`.
+        confirm: is awaited before absence is believed; see `_check_absent`.
         """
         uid = study.study_instance_uid
-        return await self._metadata(study, "", "studies", {"StudyInstanceUID": uid}, seen_at)
+        return await self._metadata(study, "", "studies", {"StudyInstanceUID": uid}, confirm)
 
-    async def series_metadata(self, study: StudyKey, series_instance_uid: str, seen_at: int) -> list[Any] | None:
+    async def series_metadata(self, study: StudyKey, series_instance_uid: str, confirm: Confirm) -> list[Any] | None:
         """DICOM JSON of every instance of one series, in no order; None when there is no such series."""
         path, below = f"studies/{study.study_instance_uid}/series", f"/series/{series_instance_uid}"
-        return await self._metadata(study, below, path, {"SeriesInstanceUID": series_instance_uid}, seen_at)
+        return await self._metadata(study, below, path, {"SeriesInstanceUID": series_instance_uid}, confirm)
 
     async def instance_metadata(
-        self, study: StudyKey, key: InstanceKey, seen_at: int, *, is_repeated: bool = True
+        self, study: StudyKey, key: InstanceKey, confirm: Confirm, *, is_repeated: bool = True
     ) -> list[Any] | None:
         """DICOM JSON of one instance, in a list; None when it is gone."""
         series, instance = key
         path = f"studies/{study.study_instance_uid}/series/{series}/instances"
         below = f"/series/{series}/instances/{instance}"
         query = {"SOPInstanceUID": instance}
-        return await self._metadata(study, below, path, query, seen_at, is_repeated=is_repeated)
+        return await self._metadata(study, below, path, query, confirm, is_repeated=is_repeated)
 
     async def search(
         self, study: StudyKey, path: str, query: dict[str, str], *, version: str = "v1", is_repeated: bool = True
@@ -123,7 +129,7 @@ class DicomClient:
         below: str,
         search: str,
         query: dict[str, str],
-        seen_at: int,
+        confirm: Confirm,
         *,
         is_repeated: bool = True,
     ) -> list[Any] | None:
@@ -145,7 +151,7 @@ class DicomClient:
                     del self._too_large[next(iter(self._too_large))]
             raise
         if response.status_code == httpx.codes.NOT_FOUND:
-            await self._check_absent(study, query, search, seen_at)
+            await self._check_absent(study, query, search, confirm)
             return None
         datasets = json_of(SERVICE, response, Sharing()) if response.content else []
         if not isinstance(datasets, list) or not datasets or response.status_code != httpx.codes.OK:
@@ -158,15 +164,16 @@ class DicomClient:
         """Ask for the whole study once more: perhaps little is left of it."""
         self._too_large.pop((study, ""), None)
 
-    async def _check_absent(self, study: StudyKey, query: dict[str, str], path: str, seen_at: int) -> None:
+    async def _check_absent(self, study: StudyKey, query: dict[str, str], path: str, confirm: Confirm) -> None:
         """A 404 alone is not believed: a gateway or a wrong address answers it too.
 
-        The service must also find nothing in a search, and its change feed must not have been reset. Raises Unavailable
-        or Misconfigured otherwise.
+        The service must be the one that was read so far, and must then find nothing in a search either. In this order
+        it is noticed when the address begins or ceases to lead elsewhere meanwhile. Raises Unavailable, or what
+        `confirm` raises, otherwise.
         """
+        await confirm()
         if await self.search(study, path, {**query, "limit": "1"}):
             raise Unavailable(f"{SERVICE} finds in a search what it has no metadata of", code=SERVER_ERROR)
-        check_reset(await self.latest_sequence(), seen_at)
 
     async def _of_partition(
         self,
@@ -205,18 +212,3 @@ class DicomClient:
             raise error_for_read(SERVICE, response)
 
         return await (repeated(once) if is_repeated else once())
-
-
-def check_reset(latest: int, seen_at: int) -> None:
-    """Raise Misconfigured when the change feed ends before a sequence that it once had."""
-    if latest < seen_at:
-        raise feed_reset(f"ends at {latest}, before {seen_at}, which it once had")
-
-
-def feed_reset(what: str) -> Misconfigured:
-    """The error that says that sequences have begun anew."""
-    return Misconfigured(
-        f"the change feed {what}: this is another or a re-created DICOM service; check DicomWeb__Endpoint, or delete "
-        "the state tables to begin anew",
-        code="feed-reset",
-    )

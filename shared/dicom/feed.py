@@ -5,7 +5,7 @@ service differ (dicom-server, change feed; ChangeFeedEntry.cs).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,49 +27,85 @@ SERIES_OVERHEAD_BYTES = 8
 INSTANCE_OVERHEAD_BYTES = 24
 MESSAGE_OVERHEAD_BYTES = 1024
 MAX_DIGITS = len(str(MAX_INT64))
+PAGE_LIMIT = 100  # the service's maximum for v1
 
 
-def parse_page(
-    rows: Iterable[Any], after: int, width: int, latest: int
-) -> tuple[list[ChangeFeedEntry], list[MalformedEntry]]:
-    """Entries of a page of sequences in (after, after + width], and the rows that cannot be read.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page of the change feed says of the sequences in its window.
 
-    `latest` is the highest sequence that is known to be there: a row that claims one beyond it and the page cannot be
-    read either. Rows come in ascending order, so one without a sequence is taken for the one that follows the row
-    before it.
+    entries: the rows that can be read. malformed: those that cannot. there: the sequences that have a row, with the
+    time of the change where the row tells it; every other sequence of the window is missing.
     """
-    entries: list[ChangeFeedEntry] = []
-    malformed: list[MalformedEntry] = []
-    highest = max(after + width, latest)
+
+    entries: list[ChangeFeedEntry]
+    malformed: list[MalformedEntry]
+    there: dict[int, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The end of the change feed: its highest sequence, 0 when it is empty, with the entry there if it can be read.
+
+    at: when the service said so, by its own clock. Every number up to the sequence was taken before.
+    """
+
+    sequence: int
+    at: datetime
+    entry: ChangeFeedEntry | None = None
+
+
+def parse_page(rows: Iterable[Any], after: int, last: int) -> Page:
+    """Read the rows of a page, whose window is the sequences in (after, last].
+
+    A row that claims a sequence outside the window is malformed, or the sequences up to that one would be passed over.
+    Rows come in ascending order, so a row without a sequence stands between its neighbours. Only where these leave
+    exactly as many numbers as such rows is it known which numbers they have.
+    """
+    page = Page([], [], {})
+    low, unplaced = after, list[MalformedEntry]()
     for row in rows:
-        entry = _parse(row, highest)
+        entry = _parse(row, after, last)
+        if isinstance(entry, MalformedEntry) and not entry.sequence:
+            unplaced.append(replace(entry, sequence=min(low + 1 + len(unplaced), last)))
+            continue
+        if entry.sequence > low:
+            _place(page, unplaced, low, entry.sequence)
+            low, unplaced = entry.sequence, []
         if isinstance(entry, ChangeFeedEntry):
-            entries.append(entry)
+            page.entries.append(entry)
+            page.there[entry.sequence] = entry.changed_at
         else:
-            # never beyond what is there: the checkpoint would lie behind the end of the feed
-            sequence = entry.sequence if entry.sequence is not None else min(after + 1, max(latest, after))
-            entry = replace(entry, sequence=sequence)
-            malformed.append(entry)
-        after = max(after, entry.sequence or 0)
-    return entries, malformed
+            page.malformed.append(entry)
+            page.there[entry.sequence] = None
+    _place(page, unplaced, low, last + 1)
+    return page
 
 
-def _sequence_of(value: Any, highest: int) -> int | None:
+def _place(page: Page, unplaced: list[MalformedEntry], low: int, high: int) -> None:
+    """Collect rows without a sequence that stand between these two sequences."""
+    page.malformed.extend(unplaced)
+    if len(unplaced) == high - low - 1:
+        page.there.update(dict.fromkeys(range(low + 1, high)))
+
+
+def _sequence_of(value: Any) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= MAX_DIGITS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if 0 < value <= highest else None
+    return value if 0 < value <= MAX_INT64 else None
 
 
-def _parse(row: Any, highest: int) -> ChangeFeedEntry | MalformedEntry:
+def parse_row(row: Any) -> ChangeFeedEntry | MalformedEntry:
+    """Read one row; the sequence of a row that has none is 0."""
     if not isinstance(row, Mapping):
-        return MalformedEntry(None, reason="not-an-object")
+        return MalformedEntry(0, reason="not-an-object")
     members = _members(row)
-    sequence = _sequence_of(members.get("sequence"), highest)
+    sequence = _sequence_of(members.get("sequence"))
     uids = [_uid(members.get(name)) for name in ("studyinstanceuid", "seriesinstanceuid", "sopinstanceuid")]
     if sequence is None:
-        return MalformedEntry(None, uids[0], uids[1], uids[2], "no-sequence")
+        return MalformedEntry(0, uids[0], uids[1], uids[2], "no-sequence")
     if not all(uids):
         return MalformedEntry(sequence, uids[0], uids[1], uids[2], "no-uid")
     partition = members.get("partitionname") or DEFAULT_PARTITION
@@ -81,6 +117,15 @@ def _parse(row: Any, highest: int) -> ChangeFeedEntry | MalformedEntry:
         instance=InstanceKey(uids[1], uids[2]),
         changed_at=_instant(members.get("timestamp")),
     )
+
+
+def _parse(row: Any, after: int, last: int) -> ChangeFeedEntry | MalformedEntry:
+    entry = parse_row(row)
+    if entry.sequence == 0 or after < entry.sequence <= last:
+        return entry
+    if isinstance(entry, ChangeFeedEntry):
+        entry = MalformedEntry(0, entry.study.study_instance_uid, *entry.instance)
+    return replace(entry, sequence=0, reason="outside-page")
 
 
 def _members(row: Mapping[str, Any]) -> dict[str, Any]:

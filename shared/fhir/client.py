@@ -31,7 +31,7 @@ from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of, id
 from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
 from shared.fhir.shapes import is_too_deep, odd_element
-from shared.http import UNREADABLE, error_for, error_for_read, json_of, send, timeout_for
+from shared.http import UNREADABLE, ServerClock, error_for, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated, retry_after_s
 from shared.single_flight import SingleFlight
 
@@ -51,6 +51,7 @@ class FhirClient:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+        self.clock = ServerClock()
         self._capabilities: Capabilities | None = None
         self._asking: SingleFlight[Capabilities] = SingleFlight()
         self._creation = Creation(self)
@@ -171,7 +172,7 @@ class FhirClient:
     async def _transact(self, entries: Sequence[Entry]) -> Any:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
-        response = await send(self._client, SERVICE, request, is_read=False)
+        response = await self._send(request, is_read=False)
         if not response.is_success:
             raise self._refusal(response, entries)
         return json_of(SERVICE, response)
@@ -217,7 +218,7 @@ class FhirClient:
     async def _read_answer(
         self, method: str, path: str, body: str | None, headers: Mapping[str, str], nothing: Collection[int]
     ) -> Resource | None:
-        response = await send(self._client, SERVICE, self._request(method, path, body, headers))
+        response = await self._send(self._request(method, path, body, headers))
         if response.status_code in nothing and read_outcome(response.content) is not None:
             return None
         if not response.is_success:
@@ -228,6 +229,11 @@ class FhirClient:
         if is_too_deep(resource):
             raise Unavailable(f"{SERVICE} answered a resource that is nested too deeply", code=UNREADABLE)
         return resource
+
+    async def _send(self, request: httpx.Request, *, is_read: bool = True) -> httpx.Response:
+        response = await send(self._client, SERVICE, request, is_read=is_read)
+        self.clock.note(response)
+        return response
 
     def _next_page(self, found: Resource, resource_type: str) -> str | None:
         """The next link, below the configured base: behind a gateway, servers give links that lead past it, and what is

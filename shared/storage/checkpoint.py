@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from shared.model import Checkpoint, SequenceRange, Witness
+from shared.model import Checkpoint, Fingerprint, SequenceRange
 from shared.storage.calls import read_from
 from shared.storage.table import Table, int64, integer
 
@@ -26,18 +26,18 @@ class CheckpointStore:
             return Checkpoint()
         entity, etag = found
         with read_from(self._table.name, ROW_KEY):
-            holes = tuple(
+            gaps = tuple(
                 SequenceRange(first, last, datetime.fromtimestamp(seen_at, UTC))
                 for first, last, seen_at in json.loads(entity.get("Holes") or "[]")
             )
-            witness = Witness(*json.loads(entity["Witness"])) if entity.get("Witness") else None
+            fingerprint = Fingerprint(*json.loads(entity["Witness"])) if entity.get("Witness") else None
             saved_at = entity.get("SyncedDate")
             return Checkpoint(
                 integer(entity, "SyncedSequence"),
                 integer(entity, "Poll"),
-                holes,
+                gaps,
                 etag,
-                witness,
+                fingerprint,
                 saved_at if isinstance(saved_at, datetime) and saved_at.tzinfo else None,
             )
 
@@ -49,7 +49,7 @@ class CheckpointStore:
             "SyncedSequence": int64(checkpoint.sequence),
             "SyncedDate": checkpoint.saved_at or datetime.now(UTC),
             "Poll": int64(checkpoint.poll),
-            "Witness": json.dumps(checkpoint.witness) if checkpoint.witness else "",
-            "Holes": json.dumps([(hole.first, hole.last, int(hole.seen_at.timestamp())) for hole in checkpoint.holes]),
+            "Witness": json.dumps(checkpoint.fingerprint) if checkpoint.fingerprint else "",
+            "Holes": json.dumps([(gap.first, gap.last, int(gap.seen_at.timestamp())) for gap in checkpoint.gaps]),
         }
         return replace(checkpoint, etag=await self._table.save(entity, checkpoint.etag))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from shared.dicom.client import DicomClient
+from shared.dicom.client import Confirm, DicomClient
 from shared.dicom.study import Truth, joined
 from shared.dicom.values import Attributes, Dataset
 from shared.mapping.dose.observations import is_dose_report, map_reports, may_be_dose_report
@@ -73,16 +73,28 @@ def seen_at(change: StudyChange, state: StudyState) -> int:
     return max(change.sequence, max(map(sequence_of, state.marks.values()), default=0))
 
 
-async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules, whole: Answer | None) -> Look:
-    """Read as little as shows what changed. `whole`: the answer for the whole study, where it was asked for already."""
-    seen = seen_at(change, memory.state)
-    if whole is None and memory.stored and not needs_whole(change, memory.state, repeats=memory.repeats):
-        look = await _look_at_some(dicom, change, memory, rules, seen)
-        if look is not None:
-            return look
-    answer = await ask_whole(dicom, change.study, seen) if whole is None else whole
+async def look_at(
+    dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules, confirm: Confirm, whole: Answer | None
+) -> Look:
+    """Read as little as shows what changed. `whole`: the answer for the whole study, where it was asked for already.
+
+    Raises what `confirm` raises where something is absent or goes from FHIR, and another service may have said so.
+    """
+    look = await _look_at_some(dicom, change, memory, rules, confirm) if whole is None else None
+    if look is None:
+        look = await _look_at_whole(dicom, change, memory, rules, confirm, whole)
+    # a 404 was confirmed when it came. An answer can also leave something out, or have it without an identity
+    if look.truth.instances and (look.truth.gone or not look.view.gone.isdisjoint(memory.stored)):
+        await confirm()
+    return look
+
+
+async def _look_at_whole(
+    dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules, confirm: Confirm, whole: Answer | None
+) -> Look:
+    answer = await ask_whole(dicom, change.study, confirm) if whole is None else whole
     everything = not change.instances or memory.adopted or memory.repeats or memory.state.parked
-    wanted = Wanted(change.instances, memory.reports, memory.recorded, memory.stored, seen, everything)
+    wanted = Wanted(change.instances, confirm, memory.reports, memory.recorded, memory.stored, everything)
     truth = await read_whole(dicom, change.study, answer, wanted)
     look = _look(truth, change.instances, memory, rules, final=True)
     assert look is not None  # noqa: S101 - a final view always is
@@ -90,15 +102,17 @@ async def look_at(dicom: DicomClient, change: StudyChange, memory: Memory, rules
 
 
 async def _look_at_some(
-    dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules, seen: int
+    dicom: DicomClient, change: StudyChange, memory: Memory, rules: Rules, confirm: Confirm
 ) -> Look | None:
     """The instances listed, and what could not be read before. Dose reports of a study are looked at together: one may
     take the place of another.
     """
+    if not memory.stored or needs_whole(change, memory.state, repeats=memory.repeats):
+        return None
     if any(key.series_instance_uid in memory.sided for key in change.instances):
         return None
     listed = {**dict.fromkeys(islice(memory.recorded, MOST_RECORDED), 0), **change.instances}
-    truth = await read_some(dicom, change.study, listed, seen)
+    truth = await read_some(dicom, change.study, listed, confirm)
     if any(map(has_side, truth.instances.values())):
         return None
     concerned = any(key in memory.reports for key in listed) or any(map(_may_be_report, truth.instances.values()))
@@ -106,7 +120,7 @@ async def _look_at_some(
     if len(others) > SINGLE_READS:
         return None
     if others:
-        truth = joined(truth, await read_each(dicom, change.study, others, seen))
+        truth = joined(truth, await read_each(dicom, change.study, others, confirm))
     listed = {**dict.fromkeys(others, 0), **listed}
     return _look(truth, listed, memory, rules, final=False, with_reports=concerned)
 

@@ -65,7 +65,7 @@ async def _series(
     """One series in one answer, or what its instances say one by one."""
     try:
         async with slots:
-            datasets = await dicom.series_metadata(study, uid, wanted.seen_at)
+            datasets = await dicom.series_metadata(study, uid, wanted.confirm)
     except SyncError as error:
         if not is_about_the_question(error):
             raise
@@ -75,12 +75,12 @@ async def _series(
         return await complete(dicom, study, datasets or [], wanted, known, uid)
     first = wanted.first & known
     keys, is_whole = _chosen(first, known - first, wanted)
-    truth = await read_each(dicom, study, keys, wanted.seen_at, slots)
+    truth = await read_each(dicom, study, keys, wanted.confirm, slots)
     if is_whole and _missing(truth, count):
         found = await instances_of(dicom, study, uid, count or 0) - keys
         others, is_whole = _chosen(keys, found, wanted)
         if is_whole:
-            truth = joined(truth, await read_each(dicom, study, others - keys, wanted.seen_at, slots))
+            truth = joined(truth, await read_each(dicom, study, others - keys, wanted.confirm, slots))
     hidden = _missing(truth, count) if is_whole else 0
     return joined(truth, Truth(hidden=hidden), is_whole=is_whole and count is not None)
 

@@ -1,6 +1,5 @@
 """Which Observations of a study to write: what its dose reports say, all of them together, against what is stored."""
 
-import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -85,7 +84,7 @@ class ObservationsOf:
     async def _stored(self) -> StoredObservations:
         identity = by_identifier(OBSERVATION, self._study.system, self._study.value)
         found = await self._fhir.find_any([identity])
-        check_shown(self._written, found, time.time())
+        check_shown(self._written, found, self._fhir.clock.now_s)
         return self._sorted_out(found)
 
     def _sorted_out(self, resources: Iterable[Resource]) -> StoredObservations:

@@ -165,12 +165,13 @@ class Planner:
         wanted = _equipment(view, dose)
         known = self._shared.known(wanted)
         unknown = {one: device_identity(one) for one in wanted if one not in known}
-        searched_at = time.time()
+        searched_at = time.monotonic()
         there, person = await both(self._shared.look_for(unknown), self._person(identity))
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if speaker is not None and identity is not None:
-            patient = plan_patient(identity, state, person, searched_at, speaker, patient_rules)
+            searched_s = self._fhir.clock.at_s(searched_at)
+            patient = plan_patient(identity, state, person, searched_s, speaker, patient_rules)
         of_patient = [patient.entry] if patient and patient.entry else []
         links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])

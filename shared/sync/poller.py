@@ -1,21 +1,21 @@
 """Feed to queue, then checkpoint.
 
-Sequences can become visible late, behind ones that were already read: the service takes a number before it commits.
-Numbers that were missing stay in the checkpoint for a while and are looked at again. Each chunk of the feed is numbered
-under the checkpoint's ETag before it is enqueued, so the messages of an overtaken poller never look newer than those of
-the one that overtook it.
+Sequences can become visible late, behind ones that were already read; missing ones are looked at again, see
+`shared.sync.gaps`. Each chunk of the feed is numbered under the checkpoint's ETag before it is enqueued, so the
+messages of an overtaken poller never look newer than those of the one that overtook it.
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
-from shared.dicom.client import PAGE_LIMIT, DicomClient, check_reset, feed_reset
-from shared.dicom.feed import Changes, parse_page
+from shared.dicom.client import SERVICE, DicomClient
+from shared.dicom.feed import PAGE_LIMIT, Changes, Latest, Page, parse_page
+from shared.dicom.origin import check_reset, check_same
 from shared.errors import Unavailable
 from shared.http import UNREADABLE
 from shared.model import (
@@ -26,12 +26,13 @@ from shared.model import (
     SequenceRange,
     StudyChange,
     StudyKey,
-    Witness,
 )
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
+from shared.sync.gaps import MOST_GAPS, after_look, new_gaps, numbers_in, windows
 from shared.sync.side_by_side import all_of
+from shared.telemetry import event
 
 # less than the ten minutes of functionTimeout in host.json
 BUDGET_S = 240.0
@@ -40,13 +41,10 @@ CHUNK_ENTRIES = 20_000
 CHUNK_S = 20.0
 CONCURRENT_SENDS = 8
 PAGES_AT_ONCE = 4
-# SQL Server ends a transaction of the service long before
-GRACE = timedelta(minutes=2)
 # a poll that finds nothing new writes the checkpoint's date no more often than this: health sees by it that polls go on
 TRACE_EVERY = timedelta(minutes=5)
-# wider gaps are numbers that an unclean restart skipped for good
-WIDEST_HOLE = 1_000
-MOST_HOLES = 200
+# wider gaps are numbers that an unclean restart of the database skipped, or a large deletion that is not committed yet
+WIDE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +59,36 @@ class PollResult:
 
 @dataclass(slots=True)
 class Chunk:
-    """A part of the feed, read."""
+    """A part of the feed, read up to `sequence`.
+
+    gaps: to be looked at again; passed: not any more. last: the entry with the highest sequence. is_held: there are
+    more gaps than can be remembered; `sequence` stays before the first of these until older ones are passed.
+    """
 
     sequence: int
-    holes: list[SequenceRange]
+    gaps: list[SequenceRange] = field(default_factory=list)
+    passed: list[SequenceRange] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
     malformed: list[MalformedEntry] = field(default_factory=list)
-    witness: Witness | None = None
+    last: ChangeFeedEntry | None = None
+    is_held: bool = False
 
-    def add(self, entries: Iterable[ChangeFeedEntry], malformed: Iterable[MalformedEntry]) -> None:
-        """Collect what was read."""
-        for entry in entries:
-            self.changes.add(entry)
-            if self.witness is None or entry.sequence > self.witness.sequence:
-                self.witness = entry.witness
-        self.malformed += malformed
+    def reach(self, sequence: int, there: Mapping[int, datetime | None], latest: Latest) -> None:
+        """Take the feed for read up to a sequence, or up to the first gap that cannot be remembered."""
+        found = new_gaps(self.sequence, sequence, there, latest, MOST_GAPS - len(self.gaps))
+        self.gaps += found.kept
+        self.passed += found.passed
+        self.is_held = found.read_to < sequence
+        self.sequence = max(self.sequence, found.read_to)
+
+    def collect(self, page: Page, first: int, last: int) -> None:
+        """Take in what a page holds from one sequence to another."""
+        for entry in page.entries:
+            if first <= entry.sequence <= last:
+                self.changes.add(entry)
+                if self.last is None or entry.sequence > self.last.sequence:
+                    self.last = entry
+        self.malformed += [row for row in page.malformed if first <= row.sequence <= last]
 
     @property
     def is_full(self) -> bool:
@@ -110,104 +123,113 @@ class Poller:
         """
         deadline = time.monotonic() + BUDGET_S
         checkpoint = await self._checkpoints.get()
-        latest = await self._dicom.latest_sequence()
-        check_reset(latest, checkpoint.sequence)
+        latest = await self._dicom.latest()
+        await self._check_end(checkpoint, latest)
         entries = messages = 0
-        chunk = await self._late(checkpoint, latest)
-        await all_of([self._check_witness(checkpoint, latest), self._read(chunk, latest, deadline)])
+        chunk = await self._look_again(checkpoint, latest)
+        await all_of([self._check_same(checkpoint, latest), self._read(chunk, latest, deadline)])
         while True:
-            checkpoint, sent = await self._enqueue(checkpoint, chunk)
+            checkpoint, sent = await self._enqueue(checkpoint, chunk, latest)
             entries, messages = entries + chunk.changes.count, messages + sent
-            if chunk.sequence >= latest or time.monotonic() > deadline:
-                return PollResult(entries, messages, checkpoint.sequence, max(latest, checkpoint.sequence))
-            chunk = Chunk(checkpoint.sequence, list(checkpoint.holes))
+            if chunk.is_held or chunk.sequence >= latest.sequence or time.monotonic() > deadline:
+                return PollResult(entries, messages, checkpoint.sequence, latest.sequence)
+            chunk = Chunk(checkpoint.sequence, list(checkpoint.gaps))
             await self._read(chunk, latest, deadline)
 
-    async def _check_witness(self, checkpoint: Checkpoint, latest: int) -> None:
-        """A re-created service whose feed has grown past the checkpoint has another entry where the last one was."""
-        witness = checkpoint.witness
-        if witness is None or latest <= checkpoint.sequence:
-            return
-        rows, _ = await self._page(witness.sequence - 1, 1)
-        entries, _ = parse_page(rows, witness.sequence - 1, 1, latest)
-        if any(entry.sequence == witness.sequence and entry.witness != witness for entry in entries):
-            raise feed_reset(f"has another entry at {witness.sequence} than it once had")
+    async def _check_end(self, checkpoint: Checkpoint, latest: Latest) -> None:
+        """A feed that seems to end before the checkpoint is asked in another way, too: a gateway may have answered."""
+        if latest.sequence < checkpoint.sequence and checkpoint.fingerprint is not None:
+            await check_same(self._dicom, checkpoint.fingerprint)
+        check_reset(latest.sequence, checkpoint.sequence)
 
-    async def _late(self, checkpoint: Checkpoint, latest: int) -> Chunk:
-        """The first chunk, with what has appeared in the holes since. Each is looked at at least once, however long ago
+    async def _check_same(self, checkpoint: Checkpoint, latest: Latest) -> None:
+        """A re-created service whose feed has grown past the checkpoint has another entry where the last one was."""
+        known = checkpoint.fingerprint
+        if known is not None and (latest.sequence > checkpoint.sequence or latest.sequence == known.sequence):
+            await check_same(self._dicom, known, latest)
+
+    async def _look_again(self, checkpoint: Checkpoint, latest: Latest) -> Chunk:
+        """The first chunk, with what has appeared in the gaps since. Each is looked at at least once, however long ago
         the last poll was.
         """
-        chunk = Chunk(checkpoint.sequence, [])
-        for window in _windows(checkpoint.holes):
-            after, width = window[0].first - 1, window[-1].last - window[0].first + 1
-            rows = await self._rows(after, width)
-            entries, malformed = parse_page(rows, after, width, latest)
-            wanted = {sequence for hole in window for sequence in range(hole.first, hole.last + 1)}
-            chunk.add(
-                [entry for entry in entries if entry.sequence in wanted],
-                [entry for entry in malformed if entry.sequence in wanted],
-            )
-            for hole in window:
-                there = dict.fromkeys(_sequences(entries, malformed), hole.seen_at)
-                chunk.holes += _missing(hole.first - 1, hole.last, there, hole.seen_at)
+        chunk, there = Chunk(checkpoint.sequence), set[int]()
+        until = time.monotonic() + CHUNK_S
+        wanted = windows(checkpoint.gaps, PAGE_LIMIT)
+        looked_to = checkpoint.sequence
+        for place in range(0, len(wanted), PAGES_AT_ONCE):
+            some = wanted[place : place + PAGES_AT_ONCE]
+            if time.monotonic() > until:
+                looked_to = some[0][0] - 1
+                break
+            for (first, last), page in zip(some, await all_of(self._whole(*ends) for ends in some), strict=True):
+                for gap in checkpoint.gaps:
+                    chunk.collect(page, max(first, gap.first), min(last, gap.last))
+                there |= page.there.keys()
+        found = after_look(checkpoint.gaps, there, looked_to, latest.at)
+        chunk.gaps, chunk.passed = found.kept, found.passed
         return chunk
 
-    async def _read(self, chunk: Chunk, latest: int, deadline: float) -> None:
+    async def _read(self, chunk: Chunk, latest: Latest, deadline: float) -> None:
+        """Go on to the end of the feed as it was asked for: whatever number is missing before was taken by then."""
         until = min(deadline, time.monotonic() + CHUNK_S)
         read_to = chunk.sequence
-        while read_to < latest and not chunk.is_full and time.monotonic() < until:
-            starts = range(read_to, latest, PAGE_LIMIT)[:PAGES_AT_ONCE]
-            pages = await all_of(self._page(after, PAGE_LIMIT) for after in starts)
-            for after, (rows, width) in zip(starts, pages, strict=True):
-                if after == read_to:  # or the page before it was read in part only
-                    self._add(chunk, rows, after, width, latest)
-                    read_to = max(after + width, chunk.sequence)
-        _reach(chunk, min(read_to, latest), {}, self._now())
+        while read_to < latest.sequence and not (chunk.is_full or chunk.is_held) and time.monotonic() < until:
+            starts = range(read_to, latest.sequence, PAGE_LIMIT)[:PAGES_AT_ONCE]
+            pages = await all_of(self._page(after, min(after + PAGE_LIMIT, latest.sequence)) for after in starts)
+            for after, (page, last) in zip(starts, pages, strict=True):
+                if last == latest.sequence and latest.entry is not None and last not in page.there:
+                    raise Unavailable(f"{SERVICE} answered a page of the change feed without its latest change")
+                if after == read_to and not chunk.is_held:  # or the page before it was read in part only
+                    before = chunk.sequence
+                    chunk.reach(max(page.there, default=before), page.there, latest)
+                    chunk.collect(page, before + 1, chunk.sequence if chunk.is_held else last)
+                    read_to = last
+        if not chunk.is_held:
+            chunk.reach(read_to, {}, latest)
 
-    def _add(self, chunk: Chunk, rows: list[Any], after: int, width: int, latest: int) -> None:
-        entries, malformed = parse_page(rows, after, width, latest)
-        chunk.add(entries, malformed)
-        now = self._now()
-        there = dict.fromkeys(_sequences(entries, malformed), now)
-        there |= {entry.sequence: min(now, entry.changed_at) for entry in entries if entry.changed_at}
-        # an empty page below the latest sequence is a hole, not the end
-        _reach(chunk, max(there, default=min(after + width, latest)), there, now)
-
-    async def _rows(self, after: int, width: int) -> list[Any]:
-        """All rows in (after, after + width]."""
-        rows: list[Any] = []
-        last = after + width
+    async def _whole(self, first: int, last: int) -> Page:
+        """What the feed has from one sequence to another."""
+        whole, after = Page([], [], {}), first - 1
         while after < last:
-            some, read = await self._page(after, last - after)
-            rows, after = rows + some, after + read
-        return rows
+            page, after = await self._page(after, last)
+            whole.entries.extend(page.entries)
+            whole.malformed.extend(page.malformed)
+            whole.there.update(page.there)
+        return whole
 
-    async def _page(self, after: int, width: int) -> tuple[list[Any], int]:
-        """Rows in (after, after + width]; where a page cannot be read, a narrower one, down to the row at fault."""
+    async def _page(self, after: int, last: int) -> tuple[Page, int]:
+        """What the feed has in (after, last] and that last; where it cannot be read, a narrower page, down to the row
+        at fault.
+        """
+        rows: list[Any] = [None]
         try:
-            return await self._dicom.feed_page(after, width), width
+            rows = await self._dicom.feed_page(after, last - after)
         except Unavailable as error:
             if error.code != UNREADABLE:
                 raise
-        if width == 1:
-            return [None], 1
-        return await self._page(after, max(1, width // 10))
+            if last > after + 1:
+                return await self._page(after, after + max(1, (last - after) // 10))
+        return parse_page(rows, after, last), last
 
-    async def _enqueue(self, checkpoint: Checkpoint, chunk: Chunk) -> tuple[Checkpoint, int]:
-        """Number the chunk, send its messages, then move the checkpoint on."""
+    async def _enqueue(self, checkpoint: Checkpoint, chunk: Chunk, latest: Latest) -> tuple[Checkpoint, int]:
+        """Number the chunk, send its messages, then move the checkpoint on.
+
+        The fingerprint is written before the messages: whoever works on them asks for it.
+        """
+        read = [entry.fingerprint for entry in (chunk.last, latest.entry) if entry is not None]
+        newest = max([*read, *([checkpoint.fingerprint] if checkpoint.fingerprint else [])], default=None)
         sent = 0
         if chunk.changes.count:
             poll = max(checkpoint.poll + 1, int(self._now().timestamp() * 1000))
-            checkpoint = await self._save(replace(checkpoint, poll=poll))
+            checkpoint = await self._save(replace(checkpoint, poll=poll, fingerprint=newest))
             sent = await self._send(chunk.changes.messages(poll))
         if chunk.malformed and self._record_malformed:
             await self._records.put_all(ErrorTable.DICOM, list(map(_record_of, chunk.malformed)))
-        holes = tuple(_kept(chunk.holes, self._now()))
+        now = replace(checkpoint, sequence=chunk.sequence, gaps=tuple(chunk.gaps), fingerprint=newest)
         is_old = checkpoint.saved_at is None or self._now() - checkpoint.saved_at >= TRACE_EVERY
-        if is_old or (chunk.sequence, holes) != (checkpoint.sequence, checkpoint.holes):
-            witness = chunk.witness or checkpoint.witness
-            checkpoint = replace(checkpoint, sequence=chunk.sequence, holes=holes, witness=witness)
-            checkpoint = await self._save(checkpoint)
+        if is_old or now != checkpoint:
+            _report(checkpoint, chunk)
+            checkpoint = await self._save(now)
         return checkpoint, sent
 
     async def _save(self, checkpoint: Checkpoint) -> Checkpoint:
@@ -226,42 +248,20 @@ class Poller:
         return sent + len(batch)
 
 
-def _sequences(entries: Iterable[ChangeFeedEntry], malformed: Iterable[MalformedEntry]) -> set[int]:
-    return {entry.sequence for entry in entries} | {row.sequence for row in malformed if row.sequence is not None}
-
-
-def _reach(chunk: Chunk, sequence: int, there: Mapping[int, datetime], now: datetime) -> None:
-    """Move the end of what was read; what is missing before it is remembered."""
-    if sequence > chunk.sequence:
-        chunk.holes += _missing(chunk.sequence, sequence, there, now)
-        chunk.sequence = sequence
-
-
-def _missing(after: int, last: int, there: Mapping[int, datetime], now: datetime) -> list[SequenceRange]:
-    """Ranges within (after, last] of which nothing is there. `there` tells when what is there changed: a number that is
-    missing was taken before the entry behind it was written.
-    """
-    found = sorted(sequence for sequence in there if after < sequence <= last)
-    edges = [after, *found, last + 1]
-    return [SequenceRange(low + 1, high - 1, there.get(high, now)) for low, high in pairwise(edges) if high - low > 1]
-
-
-def _windows(holes: Sequence[SequenceRange]) -> list[list[SequenceRange]]:
-    """Holes that one page can look at together."""
-    windows: list[list[SequenceRange]] = []
-    for hole in holes:
-        for first in range(hole.first, hole.last + 1, PAGE_LIMIT):
-            piece = SequenceRange(first, min(hole.last, first + PAGE_LIMIT - 1), hole.seen_at)
-            if windows and piece.last - windows[-1][0].first < PAGE_LIMIT:
-                windows[-1].append(piece)
-            else:
-                windows.append([piece])
-    return windows
-
-
-def _kept(holes: Iterable[SequenceRange], now: datetime) -> list[SequenceRange]:
-    young = [hole for hole in holes if hole.seen_at > now - GRACE and hole.last - hole.first < WIDEST_HOLE]
-    return sorted(young, key=lambda hole: hole.first)[-MOST_HOLES:]
+def _report(checkpoint: Checkpoint, chunk: Chunk) -> None:
+    """Say what is not enqueued though the checkpoint moves on, or why it does not."""
+    known = {gap.first for gap in checkpoint.gaps}
+    for gap in chunk.gaps:
+        if gap.last - gap.first >= WIDE and gap.first not in known:
+            event("gap_found", logging.WARNING, first=gap.first, last=gap.last, numbers=numbers_in([gap]))
+    if chunk.passed:
+        first, last = chunk.passed[0].first, chunk.passed[-1].last
+        event("gaps_passed", gaps=len(chunk.passed), numbers=numbers_in(chunk.passed), first=first, last=last)
+    if chunk.is_held:
+        event("gaps_hold_feed", logging.WARNING, gaps=len(chunk.gaps), sequence=chunk.sequence)
+    if chunk.malformed:
+        sequences = [row.sequence for row in chunk.malformed]
+        event("rows_malformed", logging.WARNING, rows=len(sequences), first=min(sequences), last=max(sequences))
 
 
 def _record_of(entry: MalformedEntry) -> ErrorRecord:
@@ -272,7 +272,7 @@ def _record_of(entry: MalformedEntry) -> ErrorRecord:
         MALFORMED_ENTRY,
         entry.series_instance_uid,
         entry.sop_instance_uid,
-        entry.sequence or 0,
+        entry.sequence,
         detail,
         key=detail,
     )

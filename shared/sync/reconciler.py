@@ -12,9 +12,10 @@ import random
 import time
 import uuid
 from dataclasses import replace
+from functools import partial
 from weakref import WeakValueDictionary
 
-from shared.dicom.client import DicomClient
+from shared.dicom.client import Confirm, DicomClient
 from shared.errors import Overwritten, Rejected, Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
@@ -32,10 +33,11 @@ from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
 from shared.sync.holders import Known
 from shared.sync.look import Look, Memory, look_at, needs_whole, seen_at
+from shared.sync.origin import Origin
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.providers import leave
-from shared.sync.replica import check_shown, newest, written_by
+from shared.sync.replica import STUDY, check_shown, newest, written_by
 from shared.sync.rules import Rules
 from shared.sync.side_by_side import both
 from shared.sync.truth import Answer, ask_whole
@@ -47,8 +49,11 @@ RERUN_WAIT_S = 0.3
 class Reconciler:
     """One per worker process."""
 
-    def __init__(self, dicom: DicomClient, fhir: FhirClient, stores: Stores, queue: StudyQueue, rules: Rules) -> None:
+    def __init__(
+        self, dicom: DicomClient, origin: Origin, fhir: FhirClient, stores: Stores, queue: StudyQueue, rules: Rules
+    ) -> None:
         self._dicom = dicom
+        self._origin = origin
         self._fhir = fhir
         self._stores = stores
         self._queue = queue
@@ -90,17 +95,20 @@ class Reconciler:
         earlier = _earlier(state, change)
         if not earlier and await self._is_overtaken(change, state):
             return Result(outcomes[0] if outcomes else Outcome.OVERTAKEN)
+        confirm = partial(self._origin.confirm, seen_at(change, state))
         identity = study_identity(change.study.study_instance_uid)
-        searched_at = time.time()  # DICOM can take longer to answer than replicas lag
-        stored, whole = await both(self._fhir.find(identity), self._whole(change, state, repeats=bool(earlier)))
+        searched_at = time.monotonic()  # DICOM can take longer to answer than replicas lag
+        stored, whole = await both(
+            self._fhir.find(identity), self._whole(change, state, confirm, repeats=bool(earlier))
+        )
         written = newest(state.written, attempt.written)
-        check_shown(written.get(identity.resource_type), [stored] if stored else [], searched_at)
+        check_shown(written.get(STUDY), [stored] if stored else [], self._fhir.clock.at_s(searched_at))
         adopted = await self._is_adopted(change, state, stored)
         reports = _reports(stored, state)
         recorded = await findings.unread(self._stores.records, change.study) if state.has_records else []
         sides, repeats = series_of_sides(stored), bool(earlier)
         memory = Memory(state, keys_of(stored), reports, sides, adopted, repeats, recorded)
-        look = await look_at(self._dicom, change, memory, self._rules, whole)
+        look = await look_at(self._dicom, change, memory, self._rules, confirm, whole)
         is_new = stored is None and state.etag is None
         is_unsure = bool(earlier) or state.parked
         known = Known(change.study, state.marks, adopted)
@@ -132,10 +140,10 @@ class Reconciler:
         found = sum(map(len, plan.findings.values()))
         return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found)
 
-    async def _whole(self, change: StudyChange, state: StudyState, *, repeats: bool) -> Answer | None:
+    async def _whole(self, change: StudyChange, state: StudyState, confirm: Confirm, *, repeats: bool) -> Answer | None:
         """The whole study, where it is sure to be read, while FHIR is searched."""
         is_sure = needs_whole(change, state, repeats=repeats)
-        return await ask_whole(self._dicom, change.study, seen_at(change, state)) if is_sure else None
+        return await ask_whole(self._dicom, change.study, confirm) if is_sure else None
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
         """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
@@ -189,7 +197,7 @@ class Reconciler:
                 await self._fhir.transact(plan.without_observations)
             raise
         self._planner.learn(plan, [answer.reference for answer in answers])
-        attempt.written.update(written_by(plan.entries, answers, time.time()))
+        attempt.written.update(written_by(plan.entries, answers, self._fhir.clock.now_s))
 
     async def _leave_patients(
         self, change: StudyChange, state: StudyState, earlier: list[Writer], stored: Resource | None, plan: Plan

@@ -19,7 +19,10 @@ UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 def check_shown(written: Written | None, found: Iterable[Resource], now: float) -> None:
-    """Raise VersionConflict when a search shows less than was written."""
+    """Raise VersionConflict when a search shows less than was written.
+
+    now: when it was asked, in seconds by the clock of the FHIR server, as `Written.at` is: workers' clocks differ.
+    """
     last = _instant(written.updated_at) if written else UNKNOWN
     if written is None or last == UNKNOWN or now - written.at > LAG_S:
         return
@@ -46,9 +49,16 @@ def written_by(entries: Sequence[Entry], answers: Sequence[Answer], at: float) -
 
 
 def newest(one: Mapping[str, Written], other: Mapping[str, Written]) -> dict[str, Written]:
-    """Of each resource type that belongs to a study, what was written last."""
+    """Of each resource type that belongs to a study, what was written last: as the versions say. `Written.at` has whole
+    seconds, in which a study can be written more than once.
+    """
     both = {kind: [of[kind] for of in (one, other) if kind in of] for kind in OF_STUDIES}
-    return {kind: max(some, key=lambda written: written.at) for kind, some in both.items() if some}
+    return {kind: max(some, key=_version) for kind, some in both.items() if some}
+
+
+def _version(written: Written) -> tuple[datetime, bool, float]:
+    # of a deletion, the version that it took away is known
+    return _instant(written.updated_at), written.is_gone, written.at
 
 
 def _instant(text: str) -> datetime:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from shared.dicom.answering import check_answers
-from shared.dicom.client import DicomClient, is_about_the_question
+from shared.dicom.client import Confirm, DicomClient, is_about_the_question
 from shared.dicom.study import Truth, by_instance, joined
 from shared.errors import SyncError
 from shared.model import InstanceKey, StudyKey
@@ -30,15 +30,15 @@ class Wanted:
     """What a look at a study has to show.
 
     listed: instances that changed, with their sequences. reports: those that may be dose reports. recorded: those that
-    could not be read before. stored: those that FHIR lists. seen_at: a sequence that the change feed once had.
+    could not be read before. stored: those that FHIR lists. confirm: raises unless absence can be believed.
     everything: also what a series holds besides, however much must be asked for by itself.
     """
 
     listed: Mapping[InstanceKey, int]
+    confirm: Confirm
     reports: Collection[InstanceKey] = ()
     recorded: Collection[InstanceKey] = ()
     stored: Collection[InstanceKey] = ()
-    seen_at: int = 0
     everything: bool = True
 
     @property
@@ -62,10 +62,10 @@ class Failure:
 Answer = list[Any] | Failure
 
 
-async def ask_whole(dicom: DicomClient, study: StudyKey, seen_at: int) -> Answer:
+async def ask_whole(dicom: DicomClient, study: StudyKey, confirm: Confirm) -> Answer:
     """The datasets of the whole study, none where it is gone."""
     try:
-        return await dicom.study_metadata(study, seen_at) or []
+        return await dicom.study_metadata(study, confirm) or []
     except SyncError as error:
         if not is_about_the_question(error):
             raise
@@ -89,14 +89,14 @@ async def complete(
     missing = [key for key in known if key not in instances]
     if not unreadable:
         return Truth(instances, gone=frozenset(missing), is_whole=True)
-    alone = await read_each(dicom, study, missing, wanted.seen_at)
+    alone = await read_each(dicom, study, missing, wanted.confirm)
     hidden = max(0, unreadable - len(alone.unknown) - len(alone.instances))
     return joined(Truth(instances, hidden=hidden), alone, is_whole=True)
 
 
-async def read_some(dicom: DicomClient, study: StudyKey, keys: Collection[InstanceKey], seen_at: int) -> Truth:
+async def read_some(dicom: DicomClient, study: StudyKey, keys: Collection[InstanceKey], confirm: Confirm) -> Truth:
     """These instances, each by a request of its own. Raises Unavailable when the service answers for nothing."""
-    truth = await read_each(dicom, study, keys, seen_at)
+    truth = await read_each(dicom, study, keys, confirm)
     if len(truth.unknown) == len(keys):
         await check_answers(dicom, study)
     return truth
@@ -106,7 +106,7 @@ async def read_each(
     dicom: DicomClient,
     study: StudyKey,
     keys: Collection[InstanceKey],
-    seen_at: int,
+    confirm: Confirm,
     slots: asyncio.Semaphore | None = None,
 ) -> Truth:
     """As `read_some`, without asking whether it is an outage when no instance is answered for.
@@ -119,7 +119,7 @@ async def read_each(
     async def read(key: InstanceKey) -> Truth:
         async with room:
             try:
-                datasets = await dicom.instance_metadata(study, key, seen_at, is_repeated=are_few)
+                datasets = await dicom.instance_metadata(study, key, confirm, is_repeated=are_few)
             except SyncError as error:
                 if not is_about_the_question(error):
                     raise
@@ -132,7 +132,7 @@ async def read_each(
     truth = joined(*await all_or_none([read(key) for key in keys]))
     if are_few or not 0 < len(truth.unknown) <= MOST_REPEATED:
         return truth
-    return joined(replace(truth, unknown=frozenset()), await read_each(dicom, study, truth.unknown, seen_at, slots))
+    return joined(replace(truth, unknown=frozenset()), await read_each(dicom, study, truth.unknown, confirm, slots))
 
 
 async def all_or_none(reads: list[Awaitable[T]]) -> list[T]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dev.process import running
+from shared.dicom.feed import Latest, parse_row
 from shared.errors import Rejected, SyncError, Throttled, VersionConflict
 from shared.fhir.client import FhirClient
 from shared.model import DEFAULT_PARTITION, Checkpoint, StudyChange, StudyKey, Writer
@@ -366,14 +367,16 @@ async def test_one_study_in_two_data_partitions(pstack):
 
 # holes
 class Fake:
-    def __init__(self):
+    def __init__(self, now):
+        self.now = now
         self.saved = None
         self.sent = []
         self.rows = []
         self.pages = []
 
-    async def latest_sequence(self):
-        return max(r["Sequence"] for r in self.rows)
+    async def latest(self):
+        newest = max(self.rows, key=lambda r: r["Sequence"])
+        return Latest(newest["Sequence"], self.now[0], parse_row(newest))
 
     async def feed_page(self, after, width=100):
         self.pages.append((after, width))
@@ -408,7 +411,7 @@ def row(seq, at):
 async def test_late_sequences_are_found(ages, every):
 
     now = [datetime(2021, 3, 1, 10, tzinfo=UTC)]
-    f = Fake()
+    f = Fake(now)
     f.rows = [row(1, now[0] - timedelta(seconds=ages[0])), row(3, now[0] - timedelta(seconds=ages[1]))]
     p = Poller(f, f, f, None, lambda: now[0])
     await p.poll()
@@ -421,7 +424,7 @@ async def test_late_sequences_are_found(ages, every):
 async def test_hole_of_a_large_delete():
 
     now = [datetime(2021, 3, 1, 10, tzinfo=UTC)]
-    f = Fake()
+    f = Fake(now)
     f.rows = [row(1, now[0]), row(1202, now[0])]
     p = Poller(f, f, f, None, lambda: now[0])
     await p.poll()

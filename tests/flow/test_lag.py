@@ -154,11 +154,30 @@ async def test_dicom_is_read_for_longer_than_replicas_lag(replica, fresh_project
     await stack.run(*await stack.messages())
     await described(stack, STUDY, "CT head")
     monkeypatch.setattr("shared.sync.reconciler.ask_whole", slow)
-    monkeypatch.setattr("shared.sync.reconciler.time", SimpleNamespace(time=lambda: time.time() + passed_s))
+    clock = SimpleNamespace(time=lambda: time.time() + passed_s, monotonic=lambda: time.monotonic() + passed_s)
+    for module in ("shared.sync.reconciler", "shared.http"):
+        monkeypatch.setattr(f"{module}.time", clock)
     await stack.drain()
     assert passed_s
     assert differences(linked(await stack.content()), await fresh_projection()) == []
     await assert_nothing_left(stack)
+
+
+@pytest.mark.parametrize("ahead_s", [61, 3600, -3600])
+async def test_clocks_of_workers_differ(replica, fresh_projection, monkeypatch, ahead_s):
+    """That of the second one here, which sees by it how long ago the first one wrote."""
+    stack = replica.stack
+    await stack.store(dose(1, 2), image(1))
+    await stack.drain()
+    replica.stands_still()
+    await described(stack, STUDY, "corrected")
+    await stack.poll()
+    await stack.run(*await stack.messages())
+    clock = SimpleNamespace(time=lambda: time.time() + ahead_s, monotonic=time.monotonic)
+    for module in ("sync.reconciler", "sync.plan", "sync.observations", "http"):
+        monkeypatch.setattr(f"shared.{module}.time", clock, raising=False)
+    await changed(replica, lambda stack: described(stack, STUDY, "CT head"))
+    assert differences(linked(await stack.content()), await fresh_projection()) == []
 
 
 async def changed(replica, change):

@@ -18,7 +18,7 @@ from shared.model import ChangeFeedEntry, MalformedEntry, StudyChange
 from tests.unit.datasets import ROW
 
 MANY = settings(max_examples=2_500, deadline=None, derandomize=True, database=None)
-AFTER, WIDTH, LATEST = 6, 100, 300
+AFTER, LAST = 6, 106
 SECRET = "MRN-0001"
 SCALARS = st.one_of(
     st.none(),
@@ -49,7 +49,8 @@ ROWS = st.lists(JSON | odd(ROW, ("Sequence", "SOPInstanceUID", "metadata")), max
 
 
 def parsed(rows):
-    return parse_page(rows, AFTER, WIDTH, LATEST)
+    page = parse_page(rows, AFTER, LAST)
+    return page.entries, page.malformed
 
 
 @MANY
@@ -57,9 +58,10 @@ def parsed(rows):
 def test_a_page_of_the_feed(rows):
     entries, malformed = parsed(rows)
     assert len(entries) + len(malformed) == len(rows)
-    assert all(isinstance(entry, ChangeFeedEntry) and 0 < entry.sequence <= LATEST for entry in entries)
-    assert all(isinstance(entry, MalformedEntry) and 0 < entry.sequence <= LATEST for entry in malformed)
-    assert {entry.reason for entry in malformed} <= {"not-an-object", "no-sequence", "no-uid", "no-partition-name"}
+    assert all(isinstance(entry, ChangeFeedEntry) and AFTER < entry.sequence <= LAST for entry in entries)
+    assert all(isinstance(entry, MalformedEntry) and AFTER < entry.sequence <= LAST for entry in malformed)
+    reasons = {"not-an-object", "no-sequence", "no-uid", "no-partition-name", "outside-page"}
+    assert {entry.reason for entry in malformed} <= reasons
     assert SECRET not in str(malformed)
     changes = Changes()
     for entry in entries:

@@ -35,6 +35,13 @@ CURRENT = []  # the world that is at work, last
 OF_FHIR = ("resources", "versions", "commits", "histories", "digests")
 
 
+class Believed:
+    """There is one DICOM service here, and it is the right one."""
+
+    async def confirm(self, _):
+        return
+
+
 class Over(BaseException):
     """The world has ended; whoever still waits in it ends, too."""
 
@@ -118,7 +125,7 @@ class World:
         stores = Stores(states, PatientStateStore(self._table(prefix + "Patients")), records)
         rules = Rules(ENDPOINT, PatientRules("urn:mrn", partition_systems={PARTITION: "urn:mrn"}))
         worker.fhir = self.fhir.for_worker()
-        reconciler = Reconciler(self.dicom, worker.fhir, stores, self.queue, rules)
+        reconciler = Reconciler(self.dicom, Believed(), worker.fhir, stores, self.queue, rules)
         worker.runner = Runner(
             reconciler,
             states,

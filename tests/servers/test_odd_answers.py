@@ -61,8 +61,8 @@ def service_calls(url):
     return (client,), {
         "latest": dicom.latest_sequence,
         "feed": lambda: dicom.feed_page(0),
-        "study": lambda: dicom.study_metadata(STUDY, 0),
-        "instance": lambda: dicom.instance_metadata(STUDY, INSTANCE, 0),
+        "study": lambda: dicom.study_metadata(STUDY, dicom.latest),
+        "instance": lambda: dicom.instance_metadata(STUDY, INSTANCE, dicom.latest),
         "probe": fhir.probe,
         "find": lambda: knowing.find(IDENTITY),
         "find any": lambda: knowing.find_any([IDENTITY]),

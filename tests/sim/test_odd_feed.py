@@ -115,17 +115,16 @@ async def test_ten_thousand_rows_of_which_most_are_none(world):
 
 @pytest.mark.parametrize("missing", [range(40, 45), range(95, 101), range(95, 106), range(101, 106), range(395, 406)])
 @pytest.mark.parametrize(("age", "kept"), [(timedelta(minutes=1), True), (timedelta(hours=1), False)])
-async def test_how_old_a_hole_is_the_row_behind_it_tells(missing, age, kept):
+async def test_how_old_a_gap_is_the_row_behind_it_tells(missing, age, kept):
     """Wherever pages end."""
-    changed_at = (NOW - age).isoformat().replace("+00:00", "Z")
+    changed_at, newest = ((NOW + after).isoformat().replace("+00:00", "Z") for after in (-age, timedelta()))
     rows = {number: json.dumps(row(number, timestamp=changed_at)) for number in range(1, 501) if number not in missing}
+    rows[501] = json.dumps(row(501, timestamp=newest))
     world = World(FeedService(rows))
     await world.poller.poll()
     assert world.told() == set(rows)
-    holes = (await world.checkpoints.get()).holes
-    assert {number for hole in holes for number in range(hole.first, hole.last + 1)} == (
-        set(missing) if kept else set()
-    )
+    gaps = (await world.checkpoints.get()).gaps
+    assert {number for gap in gaps for number in range(gap.first, gap.last + 1)} == (set(missing) if kept else set())
     await world.client.aclose()
 
 

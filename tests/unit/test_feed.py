@@ -24,8 +24,9 @@ ENTRY = ChangeFeedEntry(7, StudyKey("Microsoft.Default", "1.2"), InstanceKey("1.
 LONG_UID = "1.2.826.0.1.3680043.10.1234." + "9" * 36
 
 
-def _parsed(rows, after=6, latest=50):
-    return parse_page(rows, after, 100, latest)
+def _parsed(rows, after=6, last=50):
+    page = parse_page(rows, after, last)
+    return page.entries, page.malformed
 
 
 def _pascal(row):
@@ -87,6 +88,19 @@ def test_timestamp(timestamp, changed_at):
 def test_timestamp_that_is_absent():
     entries, _ = _parsed([{name: value for name, value in ROW.items() if name != "timestamp"}])
     assert [entry.changed_at for entry in entries] == [None]
+
+
+@pytest.mark.parametrize("name", ["a/b", "p" * 65, ".", "..", 7])
+def test_the_name_of_a_partition_that_no_path_can_have(name):
+    assert _parsed([ROW | {"partitionName": name}]) == (
+        [],
+        [MalformedEntry(7, "1.2", "1.2.3", "1.2.3.4", "no-partition-name")],
+    )
+
+
+@pytest.mark.parametrize("name", ["...", ".a", "a.", "a..b", "-", "_"])
+def test_the_name_of_a_partition_with_dots(name):
+    assert [entry.study.partition_name for entry in _parsed([ROW | {"partitionName": name}])[0]] == [name]
 
 
 def _without(*names):
@@ -154,7 +168,9 @@ def test_rows_without_a_sequence_are_counted_from_the_beginning_of_the_page():
         pytest.param("", False, id="empty"),
         pytest.param([9], False, id="list"),
         pytest.param(0, False, id="none yet"),
-        pytest.param(107, False, id="beyond the page and the feed"),
+        pytest.param(6, False, id="before the page"),
+        pytest.param(50, True, id="the last of the page"),
+        pytest.param(51, False, id="beyond the page"),
         pytest.param(10**30, False, id="absurd"),
         pytest.param("9" * 5000, False, id="more digits than Python reads"),
         pytest.param("٩", False, id="digits of another script"),
@@ -163,27 +179,45 @@ def test_rows_without_a_sequence_are_counted_from_the_beginning_of_the_page():
 def test_sequence_of_a_row(sequence, is_read):
     entries, malformed = _parsed([ROW | {"sequence": sequence}])
     found = ([entry.sequence for entry in entries], [entry.sequence for entry in malformed])
-    assert found == (([9], []) if is_read else ([], [7]))
+    assert found == (([int(sequence)], []) if is_read else ([], [7]))
 
 
-def test_a_page_may_tell_what_came_since_the_latest_sequence_was_asked_for():
-    entries, malformed = _parsed([ROW | {"sequence": 106}], latest=7)
-    assert ([entry.sequence for entry in entries], malformed) == ([106], [])
+def test_a_row_that_claims_a_sequence_outside_its_page_is_malformed():
+    """Or everything between the page and that sequence would be passed over."""
+    entries, malformed = _parsed([ROW, ROW | {"sequence": 5000}, ROW | {"sequence": 9}])
+    assert [entry.sequence for entry in entries] == [7, 9]
+    assert malformed == [MalformedEntry(8, "1.2", "1.2.3", "1.2.3.4", "outside-page")]
 
 
-def test_a_service_that_gives_more_than_the_page_is_believed_up_to_its_latest():
-    entries, malformed = _parsed([ROW | {"sequence": sequence} for sequence in (300, 301)], latest=300)
-    assert [entry.sequence for entry in entries] == [300]
-    assert [(entry.sequence, entry.reason) for entry in malformed] == [(300, "no-sequence")]
+@pytest.mark.parametrize(
+    ("rows", "there"),
+    [
+        pytest.param([7, 8, 10], {7, 8, 10}, id="rows that can be read"),
+        pytest.param([7, None, 9, 10], {7, 8, 9, 10}, id="one number for one row"),
+        pytest.param([7, None, 10], {7, 10}, id="two numbers for one row"),
+        pytest.param([7, None, None, None, 10], {7, 10}, id="two numbers for three rows"),
+        pytest.param([None, 8, None, None], {7, 8, 9, 10}, id="at both ends"),
+        pytest.param([None, 8, None], {7, 8}, id="the last or the last but one"),
+        pytest.param([9, 8, None], {8, 9, 10}, id="out of order"),
+        pytest.param([None, None, None, None], {7, 8, 9, 10}, id="none can be read"),
+        pytest.param([None], set(), id="anywhere"),
+        pytest.param([], set(), id="empty"),
+    ],
+)
+def test_a_row_without_a_sequence_takes_no_number_that_may_be_that_of_another(rows, there):
+    page = parse_page([row and ROW | {"sequence": row} for row in rows], 6, 10)
+    assert set(page.there) == there
+    assert len(page.entries) + len(page.malformed) == len(rows)
+    assert all(6 < row.sequence <= 10 for row in page.malformed)
 
 
 def test_rows_that_cannot_be_read_are_not_counted_beyond_the_end_of_the_feed():
-    _, malformed = _parsed([None, None, None], after=6, latest=8)
+    _, malformed = _parsed([None, None, None], after=6, last=8)
     assert [entry.sequence for entry in malformed] == [7, 8, 8]
 
 
 def test_a_row_out_of_order_does_not_turn_the_count_back():
-    _, malformed = _parsed([ROW | {"sequence": 20}, ROW | {"sequence": 3}, None])
+    _, malformed = _parsed([ROW | {"sequence": 20}, ROW | {"sequence": 8}, None])
     assert [entry.sequence for entry in malformed] == [21]
 
 

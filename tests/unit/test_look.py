@@ -59,6 +59,6 @@ async def test_nothing_is_read_on_once_a_read_was_refused():
     """The message waits then; hundreds of reads that nobody waits for would go on meanwhile."""
     keys = {InstanceKey("1.2.3", str(number)): number for number in range(1, 201)}
     with pytest.raises(Misconfigured):
-        await read_each(Refusing(), STUDY, keys, 0)
+        await read_each(Refusing(), STUDY, keys, None)
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -114,6 +114,8 @@ def test_instant_of_another_zone_is_read_as_utc():
         pytest.param(_message(study=["1.2"]), id="study a list"),
         pytest.param(_message(partition="a/b"), id="partition a path"),
         pytest.param(_message(partition=""), id="partition empty"),
+        pytest.param(_message(partition="."), id="partition a step of a path"),
+        pytest.param(_message(partition=".."), id="partition a step back in a path"),
         pytest.param(_message(partition="p" * 65), id="partition too long"),
         pytest.param(_message(series={"x": {"1.2.3.4": 7}}), id="series no UID"),
         pytest.param(_message(series={"1.2.3": {"../1": 7}}), id="instance a path"),

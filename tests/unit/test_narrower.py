@@ -30,9 +30,13 @@ def keys(series, *numbers):
     return {key(series, number) for number in numbers}
 
 
-async def read(service, listed=(), seen_at=1, **known):
-    wanted = Wanted(dict.fromkeys(listed, 7), **{"everything": not listed, **known})
-    return await read_whole(service.client, KEY, await ask_whole(service.client, KEY, seen_at), wanted)
+async def believed():
+    """Absence is believed."""
+
+
+async def read(service, listed=(), **known):
+    wanted = Wanted(dict.fromkeys(listed, 7), believed, **{"everything": not listed, **known})
+    return await read_whole(service.client, KEY, await ask_whole(service.client, KEY, believed), wanted)
 
 
 def shown(truth):
@@ -176,7 +180,7 @@ async def test_an_outage_is_told_with_few_requests(how):
     with pytest.raises(Unavailable):
         await read(service, there, stored=there)
     with pytest.raises(Unavailable):
-        await read_some(service.client, KEY, keys(1, 1), 1)
+        await read_some(service.client, KEY, keys(1, 1), believed)
     assert sum(service.asked.values()) < 25
 
 
@@ -208,8 +212,8 @@ async def test_of_thousands_that_are_damaged_each_is_asked_for_once():
 
 async def test_one_that_was_read_before_shows_that_the_service_answers():
     service = DicomService(sorted(keys(1, 1, 2)), keys(1, 2))
-    await read_some(service.client, KEY, keys(1, 1), 1)
-    truth = await read_some(service.client, KEY, keys(1, 2), 1)
+    await read_some(service.client, KEY, keys(1, 1), believed)
+    truth = await read_some(service.client, KEY, keys(1, 2), believed)
     assert truth.unknown == keys(1, 2)
     assert "v1/changefeed" not in service.asked
     assert OTHER not in str(service.asked)
@@ -217,14 +221,14 @@ async def test_one_that_was_read_before_shows_that_the_service_answers():
 
 async def test_where_nothing_else_can_be_asked_the_feed_is_enough():
     service = DicomService(sorted(keys(1, 1)), keys(1, 1), has_others=False)
-    assert (await read_some(service.client, KEY, keys(1, 1), 1)).unknown == keys(1, 1)
+    assert (await read_some(service.client, KEY, keys(1, 1), believed)).unknown == keys(1, 1)
 
 
 async def test_an_answer_about_another_instance_is_no_absence():
     service = DicomService(sorted(keys(1, 1, 2)))
     single = httpx.Response(200, headers=JSON, json=[{"0020000E": {"vr": "UI"}}])
     service.instead = lambda path: single if "/instances/" in path else None
-    assert (await read_some(service.client, KEY, keys(1, 1), 1)).unknown == keys(1, 1)
+    assert (await read_some(service.client, KEY, keys(1, 1), believed)).unknown == keys(1, 1)
 
 
 @pytest.mark.parametrize("version_2", [httpx.Response(404), httpx.Response(400), httpx.Response(500)])
@@ -232,14 +236,6 @@ async def test_without_a_list_of_series_what_is_known_is_read(version_2):
     service = DicomService(sorted(keys(1, 1, 2)), keys(1, 2))
     service.instead = lambda path: version_2 if path.startswith("v2/") else None
     assert shown(await read(service, keys(1, 1, 2))) == (keys(1, 1), keys(1, 2), set(), False, 0)
-
-
-async def test_absence_is_not_believed_from_a_feed_that_begins_again():
-    service = DicomService()
-    with pytest.raises(Misconfigured) as raised:
-        await read(service, keys(1, 1), seen_at=1001)
-    assert raised.value.code == "feed-reset"
-    assert shown(await read(service, keys(1, 1), seen_at=1000)) == (set(), set(), keys(1, 1), True, 0)
 
 
 @pytest.mark.parametrize("other", ["another series", "another study"])

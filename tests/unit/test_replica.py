@@ -60,7 +60,22 @@ def test_what_a_transaction_wrote():
     assert written_by([Entry.delete(study())], [Answer("")], 7) == {"ImagingStudy": Written(T1, 7, is_gone=True)}
 
 
-def test_the_newest_of_two_counts():
+def test_the_newest_version_of_two_counts():
+    """Whenever it was written: the dates of a server have whole seconds."""
     one = {"ImagingStudy": Written(T2, 1), "Observation": Written(T3, 5)}
     other = {"ImagingStudy": Written(T1, 3), "Observation": Written(T1, 2), "Patient": Written(T1, 9)}
-    assert newest(one, other) == {"ImagingStudy": Written(T1, 3), "Observation": Written(T3, 5)}
+    assert newest(one, other) == {"ImagingStudy": Written(T2, 1), "Observation": Written(T3, 5)}
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier"),
+    [
+        (Written(T2, 3, is_gone=True), Written(T2, 3)),
+        (Written(T3, 3), Written(T2, 3, is_gone=True)),
+        (Written("2021-03-01T10:00:00.3+00:00", 3), Written(T2, 3)),
+        (Written(T1, 3), Written("", 4)),
+    ],
+)
+def test_the_version_after_a_deletion_counts(later, earlier):
+    for one, other in ((later, earlier), (earlier, later)):
+        assert newest({"ImagingStudy": one}, {"ImagingStudy": other}) == {"ImagingStudy": later}

@@ -1,6 +1,8 @@
 """The change feed: paging, members of a row, states after each change, rows of deletions and updates."""
 
 import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -47,6 +49,14 @@ def test_an_empty_feed(empty):
         newest = empty.get(f"/v{version}/changefeed/latest")
         assert (newest.status_code, newest.content) == (204, b"")
         assert feed(empty, version) == []
+
+
+def test_answers_tell_the_clock_of_the_service(empty):
+    """The app measures by it how long a number is missing."""
+    fill(empty, 1)
+    for path in ("/v1/changefeed", "/v1/changefeed?offset=1", "/v1/changefeed/latest"):
+        date = parsedate_to_datetime(empty.get(path).headers["date"])
+        assert abs(date - datetime.now(UTC)) < timedelta(seconds=LATE_S)
 
 
 def test_members_of_a_row(empty):
@@ -101,6 +111,7 @@ def test_a_page_of_version_2_has_100_rows_unless_asked(empty):
 QUERIES = [
     ("limit=0", 400, 400),
     ("limit=100", 200, 200),
+    ("limit=x", 400, 400),
     ("limit=101", 400, 200),
     ("limit=201", 400, 400),
     ("limit=", 400, 400),

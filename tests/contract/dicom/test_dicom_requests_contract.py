@@ -1,4 +1,4 @@
-"""Requests: methods, paths, versions, sizes, queries; STOW, feed, updates, partitions as the app reads them."""
+"""Requests: methods, paths, versions, sizes, queries; STOW and updates as the app meets them."""
 
 import json
 import time
@@ -15,12 +15,6 @@ AS_JSON = {"Content-Type": "application/json"}
 @pytest.fixture(params=PARTS)
 def empty(request):
     with served(request.param) as url, client_of(url) as dicom:
-        yield dicom
-
-
-@pytest.fixture(params=PARTS)
-def partitioned(request):
-    with served(request.param, partitions=True) as url, client_of(url) as dicom:
         yield dicom
 
 
@@ -133,33 +127,6 @@ def test_stow(dicom):
     assert dicom.post("/v2/studies", **related(whole, part="text/plain")).status_code == 415
 
 
-def test_feed(empty):
-    for version in (1, 2):
-        assert empty.get(f"/v{version}/changefeed/latest").status_code == 204
-        assert empty.get(f"/v{version}/changefeed").json() == []
-    study, sop, data = uid(), uid(), {}
-    data = WRITE.file(study=study, sop=sop)
-    store(empty, data)
-    empty.delete(f"/v2/studies/{study}")
-    assert states(empty) == [("Create", "Deleted"), ("Delete", "Deleted")]
-    store(empty, data)
-    assert states(empty) == [("Create", "Replaced"), ("Delete", "Replaced"), ("Create", "Current")]
-    assert len(empty.get("/v1/changefeed?offset=1&limit=1").json()) == 1
-    assert len(empty.get("/v2/changefeed?offset=1&limit=5").json()) == 2
-    update(empty, [study, study], PatientID="NEW")
-    rows = empty.get("/v1/changefeed").json()
-    assert rows[-1]["action"] == "Update"
-    assert {row["metadata"]["00100020"]["Value"][0] for row in rows} == {"NEW"}
-    for query in ("limit=0", "limit=x", "offset=-1", "includeMetadata=0"):
-        assert {empty.get(f"/v{version}/changefeed?{query}").status_code for version in (1, 2)} == {400}
-    assert [empty.get(f"/v{version}/changefeed?limit=101").status_code for version in (1, 2)] == [400, 200]
-    assert empty.get("/v2/changefeed?startTime=2024-01-01T00:00:00").status_code == 400
-
-
-def states(dicom):
-    return [(row["action"], row["state"]) for row in dicom.get("/v2/changefeed").json()]
-
-
 def update(dicom, studies, **values):
     changes = {"00100020": {"vr": "LO", "Value": [values["PatientID"]]}}
     body = json.dumps({"studyInstanceUids": studies, "changeDataset": changes})
@@ -199,20 +166,6 @@ def test_bulk_update(empty):
 def test_refused_updates(dicom, body, status):
     content = body if isinstance(body, str) else json.dumps(body)
     assert dicom.post("/v2/studies/$bulkUpdate", content=content, headers=AS_JSON).status_code == status
-
-
-def test_partitions(partitioned):
-    study = uid()
-    data = WRITE.file(study=study)
-    for name in ("one", "two"):
-        assert store(partitioned, data, partition=f"/partitions/{name}").status_code == 200
-    assert store(partitioned, data).status_code == 400
-    found = {each["partitionName"] for each in partitioned.get("/v2/partitions").json()}
-    assert {"Microsoft.Default", "one", "two"} <= found
-    assert partitioned.delete(f"/v2/partitions/one/studies/{study}").status_code == 204
-    assert partitioned.get(f"/v2/partitions/two/studies/{study}/metadata").status_code == 200
-    assert partitioned.get(f"/v2/partitions/three/studies/{study}/metadata").status_code == 400
-    assert [row["partitionName"] for row in partitioned.get("/v1/changefeed").json()] == ["one", "two", "one"]
 
 
 def test_without_partitions(dicom):
