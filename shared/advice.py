@@ -38,6 +38,18 @@ ADVICE = {
         "An answer took too long (60 s to its beginning, and 10 s more for each MB that was sent; 120 s from there to "
         "its end) or was larger than 256 MiB. Nothing, unless it lasts: then look at the load of the server.",
     ),
+    "unreadable-study": Advice(
+        "deferred",
+        "The DICOM service fails to answer for this study in any way, its series included, while it answers for "
+        "others. It is tried again for `TotalRetryDuration`; other studies do not wait for it. Look for the study in "
+        "the log of the service.",
+    ),
+    "write-failed": Advice(
+        "deferred",
+        "The FHIR server answers 500 when the study is written, and answered the searches before. It is tried again "
+        "for `TotalRetryDuration`; other studies do not wait for it. If it lasts, look in the log of the server for "
+        "what it fails at.",
+    ),
     "transient": Advice("deferred", "Another passing failure. Nothing, unless it lasts: the line says more."),
     "claimed": Advice(
         "deferred",
