@@ -1,10 +1,10 @@
 """Pure: notice that a service refuses everyone, slow down until it is back, and come back gently.
 
-One study that fails says nothing about a service, and a failure that is known to belong to a study (`OF_ONE_STUDY`: the
-service answered for other things) is never counted, however many studies fail like this. When several studies in a row fail and none succeeds, the circuit
-opens: it is said once, and messages go back to the queue without a request, but for one that is tried now and then.
-The first that succeeds closes it. From then on there is room for one study at a time, and with each that succeeds for
-more; whenever a server asks for less, for half as many.
+One study that fails says nothing about a service, and a failure that is known to belong to a study (`OF_ONE_STUDY`) is
+never counted. When several studies in a row fail otherwise and none succeeds, the circuit opens: it is said once, and
+messages go back to the queue without a request, but for one that is tried now and then. The first that succeeds closes
+it. From then on there is room for one study at a time, and with each that succeeds for more; whenever a server asks for
+less, for half as many.
 """
 
 from collections.abc import Callable

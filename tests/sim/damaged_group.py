@@ -18,8 +18,8 @@ from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_state import StudyStateStore
 from shared.sync.attempt import Result
 from shared.sync.damage import next_try
-from shared.sync.runner import Runner
 from shared.sync.narrower import read_whole
+from shared.sync.runner import Runner
 from shared.sync.truth import Wanted, ask_whole
 from tests.sim.parts import SimHost, SimQueue, SimTable
 from tests.sim.virtual_time import run_virtually
