@@ -34,9 +34,9 @@ FHIR_S = 0.5
 @dataclass(frozen=True)
 class Plan:
     """Studies of one image each: `old` ones that were synced before; then `damaged` ones whose metadata answers 5xx, at
-    once; and `healthy` ones that arrive one by one within `within_s` after them. down_s: for how long from the beginning
-    on the storage of metadata answers for nothing, while feed and index do.
+    once; and `healthy` ones that arrive one by one within `within_s` after them.
 
+    down_s: for how long from the beginning on the storage of metadata answers for nothing; feed and index do.
     is_write_refused: the damaged ones can be read, and FHIR answers 500 when they are written.
     are_named: whether messages name their instances; has_index: whether searches answer.
     """
