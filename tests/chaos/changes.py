@@ -90,7 +90,7 @@ def _dataset(kind, key, attributes):
     report = ct_report(events, total=10 * number, number=number, **uids, SOPInstanceUID=sop_uid(*key))
     more = {"Modality": "SR", "StudyDate": "20210301", "SeriesNumber": series, "InstanceNumber": number}
     assert report["00080016"]["Value"] == [X_RAY_DOSE_SR]
-    return Dataset.from_json(report | dataset(**said, **more))
+    return Dataset.from_json(report | dataset(**said | more))
 
 
 def _path(key):

@@ -49,11 +49,12 @@ def faults(service, rate, longest_s, additions=frozenset()):
         rules += [{"kind": "html", "status": 200}, {"status": 502}, {"status": 504}]
     if service in ("fhir", "tables"):
         rules += [{"status": 409, "writes": True}, {"status": 412, "writes": True}]
-    rules += more_faults(service, additions)
     if service != "dicom":
         rules += [{"kind": "duplicate", "writes": True}]
     each = rate / (len(rules) + 2)
     rules = [rule | {"probability": each} for rule in rules]
+    if more := more_faults(service, additions):  # as many as a fourth of the others
+        rules = [rule | {"probability": rate / 4 / len(more)} for rule in more] + rules
     return [{"kind": "slow", "seconds": s, "probability": each} for s in (longest_s / 10, longest_s)] + rules
 
 
