@@ -52,7 +52,7 @@ test-microsoft: setup ## contracts and flow tests on Microsoft's own programs (o
 	@$(PY) -m pytest --dicom microsoft --fhir microsoft --timeout 600 -n 2 --dist loadfile $(ON_BOTH)
 	@$(PY) -m pytest --host func --timeout 600 -n 2 --dist loadfile -m real tests/hosts tests/servers tests/flow
 
-chaos: setup ## a day under fire, minutes long, and whether FHIR still says what DICOM says; CHAOS="--seconds 600 --seed 1"
+chaos: setup ## a day under fire, minutes long, and whether FHIR still says what DICOM says; CHAOS="--seconds 600 --seed 1 --add all"
 	@$(PY) -m tests.chaos $(if $(REAL),$(ON_MICROSOFT)) $(CHAOS)
 
 schedules: setup ## every order in which workers can do what they do, in minutes; SCHEDULES="--seconds 540 --faults 1"

@@ -48,6 +48,18 @@ ADVICE = {
         "The study is large, and another large one was worked on in this worker for more than 90 s. Nothing: it is "
         "tried again. If it lasts: more workers, or more memory for each (docs/scaling.md).",
     ),
+    "unreadable-study": Advice(
+        "deferred",
+        "The DICOM service fails to answer for this study in any way, its series included, while it answers for "
+        "others. It is tried again for `TotalRetryDuration`; other studies do not wait for it. Look for the study in "
+        "the log of the service.",
+    ),
+    "write-failed": Advice(
+        "deferred",
+        "The FHIR server answers 500 when the study is written, and answered the searches before. It is tried again "
+        "for `TotalRetryDuration`; other studies do not wait for it. If it lasts, look in the log of the server for "
+        "what it fails at.",
+    ),
     "transient": Advice("deferred", "Another passing failure. Nothing, unless it lasts: the line says more."),
     "version-conflict": Advice(
         "deferred", "Somebody else keeps changing the same resources. Nothing, unless it lasts."

@@ -16,7 +16,6 @@ from tests.identity_stack import DICOM_AUDIENCE, FHIR_AUDIENCE, OTHER_WAYS, Gate
 from tests.stack import Stack
 
 REAL = ("func", "dicom-server", "fhir-server")
-CONTRACTS = Path(__file__).parent / "contract"
 HAPI_ONLY = Path(__file__).parent / "hapi"
 FIRST_START_S = 600.0  # HAPI is built and fetched then, Microsoft's programs are unpacked
 
@@ -41,6 +40,7 @@ def _parts(config):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "real(program): on Microsoft's own program, in `make test-microsoft`")
+    config.addinivalue_line("markers", "stand_in: on a stand-in; its contract runs without Microsoft's programs")
     config.addinivalue_line("markers", "not_on(part, reason): arranges what this part cannot be made to do")
     if lack := _parts(config).missing():
         raise pytest.UsageError(lack)
@@ -68,17 +68,12 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _side(item):
-    """Whether a test is about Microsoft's own programs, which run apart, since each start takes seconds. None for
-    tests of the app on whatever runs; the contract of a stand-in runs without Microsoft's programs.
+    """Whether a test is about Microsoft's own programs, which run apart, since each start takes seconds; False for one
+    about a stand-in. None for tests of the app on whatever runs.
     """
     if item.get_closest_marker("real"):
         return True
-    if CONTRACTS not in item.path.parents or not hasattr(item, "callspec"):
-        return None
-    sides = {"microsoft": True, "func": True, "stand-in": False}
-    return next(
-        (sides[value] for value in item.callspec.params.values() if isinstance(value, str) and value in sides), None
-    )
+    return False if item.get_closest_marker("stand_in") else None
 
 
 def pytest_terminal_summary(terminalreporter, config):

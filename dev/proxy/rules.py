@@ -10,9 +10,9 @@ from typing import Any
 from dev.proxy.call import Answer, Call
 
 # slow: wait, then go on. reset: cut the connection before anything is sent on. lose: carry the request out and cut the
-# connection instead of answering. duplicate: carry it out twice. The others answer something else
+# connection instead of answering. duplicate: carry it out twice. The others answer something else; `empty` no body
 ANY_NUMBER = 100_000
-KINDS = frozenset({"status", "slow", "reset", "lose", "truncate", "html", "duplicate"})
+KINDS = frozenset({"status", "empty", "slow", "reset", "lose", "truncate", "html", "duplicate"})
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Rule:
 
     @property
     def label(self) -> str:
-        return f"status {self.status}" if self.kind == "status" else self.kind
+        return f"{self.kind} {self.status}" if self.kind in ("status", "empty") else self.kind
 
     def fits(self, call: Call) -> bool:
         return (
@@ -75,6 +75,7 @@ class Stats:
     requests: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    carried_out: Counter[str] = field(default_factory=Counter)
     writes: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
@@ -99,6 +100,7 @@ class Stats:
             "requests": dict(self.requests),
             "statuses": dict(self.statuses),
             "faults": dict(self.faults),
+            "carried_out": dict(self.carried_out),
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
         }

@@ -38,15 +38,19 @@ class Proxy:
     """Listens on 127.0.0.1 and passes every request that the gate lets through on to the origin of `to`."""
 
     def __init__(self, to: str, port: int = 0, gate: Gate | None = None) -> None:
-        parts = urlsplit(to)
-        self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._path = parts.path
+        self._path = urlsplit(to).path
+        self.lead_to(to)
         self._port = port
         self.gate = gate
         self.rules = Rules()
         self._late: set[asyncio.Task[None]] = set()
         self.microsoft = Microsoft(self._path.rstrip("/"), self._upstream)
         self._resources = contextlib.AsyncExitStack()
+
+    def lead_to(self, url: str) -> None:
+        """Pass requests on to another origin from now on; paths stay as they are."""
+        parts = urlsplit(url)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
 
     async def start(self) -> Self:
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
@@ -143,8 +147,6 @@ class Proxy:
             case "duplicate":
                 answers = [await self._carry_out(call) for _ in range(2)]
                 return self._relayed(answers[0 if rule.answer == "first" else 1])
-            case "html":
-                return web.Response(status=rule.status, body=HTML_PAGE, content_type="text/html")
             case _:
                 if rule.late_s is not None:
                     task = asyncio.create_task(self._carry_out_later(call, rule.late_s))
@@ -168,6 +170,7 @@ class Proxy:
         return await carry_out(call)
 
     async def _upstream(self, call: Call) -> Answer:
+        self.rules.stats.carried_out[call.method] += 1
         url = URL(self._origin + call.path, encoded=True)
         async with self._client.request(
             call.method, url, headers=CIMultiDict(call.headers), data=call.body or None, allow_redirects=False
@@ -191,6 +194,10 @@ async def _without_additions(_: web.Request, response: web.StreamResponse) -> No
 
 
 def _refusal(rule: Rule) -> web.Response:
+    if rule.kind == "empty":
+        return web.Response(status=rule.status)
+    if rule.kind == "html":
+        return web.Response(status=rule.status, body=HTML_PAGE, content_type="text/html")
     headers = {}
     if rule.retry_after_s is not None:
         headers["Retry-After"] = f"{rule.retry_after_s:g}"

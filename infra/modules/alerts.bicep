@@ -49,12 +49,14 @@ var rules = [
     // not be read fails five times in all, and ends as `poison`.
     name: 'failing'
     severity: 2
-    description: 'More than five runs of sync_study failed, or one of sync_study_poison: a worker process died, or storage does not answer.'
+    description: 'More than five runs of sync_study failed, or one of sync_study_poison, or more than three processes of a study alone ended: a process died, or storage does not answer.'
+    // a run whose study ends a process of its own succeeds: the message is sent again
     query: '''
-      AppRequests
-      | where Success == false
-      | summarize Studies = countif(OperationName == "sync_study"), Poison = countif(OperationName == "sync_study_poison")
-      | where Studies > 5 or Poison > 0
+      union
+        (AppRequests | where Success == false | project What = OperationName),
+        (AppTraces | where Message startswith "process_died " | project What = "process_died")
+      | summarize Studies = countif(What == "sync_study"), Poison = countif(What == "sync_study_poison"), Alone = countif(What == "process_died")
+      | where Studies > 5 or Poison > 0 or Alone > 3
     '''
     operator: 'GreaterThan'
     threshold: 0

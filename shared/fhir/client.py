@@ -174,7 +174,7 @@ class FhirClient:
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
         response = await self._send(request, is_read=False)
         if not response.is_success:
-            raise self._refusal(response, entries)
+            raise _of_write(response, self._refusal(response, entries))
         return json_of(SERVICE, response)
 
     async def _search(self, resource_type: str, criteria: Sequence[tuple[str, str]]) -> list[Resource]:
@@ -282,6 +282,16 @@ class FhirClient:
             return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
         said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
         return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
+
+
+def _of_write(response: httpx.Response, error: SyncError) -> SyncError:
+    """The error of a refused transaction, which answered searches came before: 500 is about this request (RFC 9110,
+    15.6.1). An outage answers searches no better, or says 502, 503, 504 or nothing.
+    """
+    if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR or type(error) is not Unavailable:
+        return error
+    asked_s, is_unknown = error.retry_after_s, error.outcome_unknown
+    return Unavailable(str(error), code="write-failed", retry_after_s=asked_s, outcome_unknown=is_unknown)
 
 
 def _transient(response: httpx.Response, issues: list[Issue]) -> SyncError | None:

@@ -83,21 +83,27 @@ def optional_elements(entries: Iterable[Entry], names: Collection[str], optional
 
 
 def without(entry: Entry, names: Iterable[str]) -> tuple[Entry | None, list[str]]:
-    """The entry without these elements, None where that leaves nothing to write; and which of them it had."""
-    before, known = _Before(entry.before), _Places(entry.resource)
-    found = [place for name in names if (place := known.located(name))]
-    left_out = [place.name for place in found if not before.had(place)]
+    """The entry without these elements, None where that leaves nothing to write; and which of them it had.
+
+    A name without places (`ImagingStudy.series.started`) stands for the element wherever it is.
+    """
+    names, before = list(names), _Before(entry.before)
+    left_out = list(dict.fromkeys(place.name for place in _new_places(entry.resource, names, before)))
     if not left_out:
         return entry, []
     resource = deepcopy(entry.resource)
-    copied = _Places(resource)
-    places = [place for name in left_out if (place := copied.located(name))]
+    places = _new_places(resource, names, before)
     for place in sorted(places, key=lambda one: one.key if isinstance(one.key, int) else -1, reverse=True):
         del place.parent[place.key]
     cleaned: Resource = _without_empty_lists(resource)
     if entry.before is not None and same_content(cleaned, entry.before):
         return None, left_out
     return replace(entry, resource=cleaned), left_out
+
+
+def paths_in(entries: Iterable[Entry], paths: Collection[str]) -> frozenset[str]:
+    """Those of these paths at which an entry has something."""
+    return frozenset(path for entry in entries for path in paths if next(_everywhere(entry.resource, path), None))
 
 
 def path_of(name: str) -> str:
@@ -219,6 +225,33 @@ class _Places:
             keys = {_key(item, number): number for number, item in reversed(list(enumerate(items)))}
             self._numbers[id(items)] = keys
         return self._numbers[id(items)]
+
+
+def _everywhere(resource: Resource | None, path: str) -> Iterator[Place]:
+    """Every element at a path without places; of a list, its items."""
+    kind, *steps = path.split(".")
+    nodes: list[Any] = [resource] if resource is not None and resource.get("resourceType") == kind else []
+    for step in steps[:-1]:
+        values = [node[step] for node in nodes if isinstance(node, Mapping) and step in node]
+        nodes = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    for node in nodes:
+        value = node.get(steps[-1]) if isinstance(node, Mapping) else None
+        if isinstance(value, list):
+            yield from (Place(value, number, path) for number in range(len(value)))
+        elif value is not None:
+            yield Place(node, steps[-1], path)
+
+
+def _new_places(resource: Resource | None, names: Iterable[str], before: "_Before") -> list[Place]:
+    """The places of these names, each once, without what was there before."""
+    found: dict[tuple[int, str | int], Place] = {}
+    places = _Places(resource)
+    for name in names:
+        one = () if path_of(name) == name else (places.located(name),)
+        for place in one or _everywhere(resource, name):
+            if place is not None and not before.had(place):
+                found.setdefault((id(place.parent), place.key), place)
+    return list(found.values())
 
 
 def _outermost(name: str, optional: Collection[str]) -> str | None:

@@ -22,13 +22,14 @@ class Stores:
 class Result(NamedTuple):
     """What the study was, how many of its instances were kept out, and how many values could not be used.
 
-    code: of the error for which it was set aside.
+    code: of the error for which it was set aside. kept_out: some of those instances, each with its codes.
     """
 
     outcome: Outcome
     failed: int = 0
     findings: int = 0
     code: str = ""
+    kept_out: str = ""
 
 
 class GoesAlone(Exception):

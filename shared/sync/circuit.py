@@ -1,9 +1,10 @@
 """Pure: notice that a service refuses everyone, slow down until it is back, and come back gently.
 
-One study that fails says nothing about a service. When several studies in a row fail and none succeeds, the circuit
-opens: it is said once, and messages go back to the queue without a request, but for one that is tried now and then.
-The first that succeeds closes it. From then on there is room for one study at a time, and with each that succeeds for
-more; whenever a server asks for less, for half as many.
+One study that fails says nothing about a service, and a failure that is known to belong to a study (`OF_ONE_STUDY`) is
+never counted. When several studies in a row fail otherwise and none succeeds, the circuit opens: it is said once, and
+messages go back to the queue without a request, but for one that is tried now and then. The first that succeeds closes
+it. From then on there is room for one study at a time, and with each that succeeds for more; whenever a server asks for
+less, for half as many.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,8 @@ OPENS_AFTER = 5  # studies in a row
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 60.0
 MOST_ROOM = 64.0  # studies at a time, more than a host runs
+# failures of one study or one row: the services answered for other things before
+OF_ONE_STUDY = frozenset({"unreadable-row", "unreadable-study", "write-failed"})
 
 
 class Circuit:
@@ -50,7 +53,7 @@ class Circuit:
 
     def failed(self, study: StudyKey, error: SyncError) -> bool:
         """Count a failure; whether it opens the circuit, or an open one has another reason now."""
-        if isinstance(error, PermanentError | VersionConflict | NoRoom):  # of the study or this worker, not a service
+        if isinstance(error, PermanentError | VersionConflict | NoRoom) or error.code in OF_ONE_STUDY:
             return False
         if isinstance(error, Throttled):
             self._room = self._threshold = max(1.0, min(self._room, self._running) / 2)

@@ -24,6 +24,8 @@ SINGLE_READS = 8
 SINGLE_PART = 0.1
 # fewer than a message lists that is one of several to a study: a look at the whole study covers the others, too
 MOST_SINGLE_READS = 64
+# of the instances that are kept out, in a line of the log
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,14 @@ class Look:
     failed: Mapping[InstanceKey, Collection[Finding]]
     view: View
     reports: Mapping[InstanceKey, Dataset] | None
+
+    @property
+    def kept_out(self) -> str:
+        """Some of the failed instances, each with the codes of its rows in the error table, which has all."""
+        some = sorted(self.failed.items())[:MOST_NAMED]
+        return ",".join(
+            f"{key.sop_instance_uid}:{'+'.join(sorted({one.code for one in found}))}" for key, found in some
+        )
 
 
 def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> bool:

@@ -12,7 +12,7 @@ from shared.dicom.answering import check_answers
 from shared.dicom.client import DicomClient, is_about_the_question
 from shared.dicom.listing import instances_of, series_of
 from shared.dicom.study import Truth, joined
-from shared.errors import SyncError
+from shared.errors import SyncError, Unavailable
 from shared.model import InstanceKey, StudyKey
 from shared.retry import TOO_LARGE
 from shared.sync.truth import AT_ONCE, Answer, Failure, Wanted, all_or_none, complete, read_each
@@ -38,7 +38,10 @@ async def read_whole(dicom: DicomClient, study: StudyKey, answer: Answer, wanted
         known.setdefault(key.series_instance_uid, set()).add(key)
     if not known:
         dicom.forget_size(study)
-        raise answer.error  # nothing is known to ask for, and a search alone is no word for absence
+        if answer.error.code == TOO_LARGE:
+            raise answer.error
+        # nothing is known to ask for, and a search alone is no word for absence
+        raise Unavailable(f"{answer.error}, and answers for others", code="unreadable-study")
     some, single = asyncio.Semaphore(SERIES_AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
     async def read(uid: str) -> Truth:

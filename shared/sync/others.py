@@ -9,9 +9,11 @@ from shared.model import InstanceKey, StudyChange, StudyKey, is_uid
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore
 from shared.sync import writers
+from shared.sync.side_by_side import all_of
 
 PART_BITS = 48
 STUDY_UID_PREFIX = "urn:oid:"
+AT_ONCE = 16  # studies that are looked up in the tables
 
 
 def look_again(study: StudyKey, poll: int, instances: Mapping[InstanceKey, int] | None = None) -> StudyChange:
@@ -37,9 +39,10 @@ class OtherStudies:
 
     async def of_patient(self, patient: str, known: Collection[str] = ()) -> None:
         """All that are linked to this `Patient/id`, but for those already known."""
-        for study in await self._fhir.studies_of(patient):
-            for uid in _study_uids(study) - set(known):
-                await self.study(uid)
+        found = {uid for study in await self._fhir.studies_of(patient) for uid in _study_uids(study)}
+        uids = sorted(found - set(known))
+        for start in range(0, len(uids), AT_ONCE):
+            await all_of(self.study(uid) for uid in uids[start : start + AT_ONCE])
 
     async def this_one_later(self) -> None:
         """The study itself, when nothing that is under way now can still be written."""

@@ -5,14 +5,16 @@ from dataclasses import replace
 
 from shared.errors import Rejected
 from shared.fhir.bundle import Entry
-from shared.fhir.refusal import keys_in, optional_elements, path_of, without
+from shared.fhir.refusal import keys_in, optional_elements, path_of, paths_in, without
 from shared.mapping.optional import OPTIONAL
 from shared.model import REFUSED_ELEMENT, Finding, InstanceKey, Outcome, StudyChange, StudyState
 from shared.sync.attempt import Attempt
 from shared.sync.look import Look
 from shared.sync.plan import Plan
 
-# of the writes of one message
+# of the writes of one message: from the tenth on what is named is left out wherever it is, and with the last all that
+# may be missing is. Some servers name one element at a time, and a study can have thousands
+MOST_NAMED = 10
 MOST_REFUSALS = 20
 # more would not fit their column; what is forgotten is refused once more
 MOST_REMEMBERED = 50
@@ -45,8 +47,13 @@ def is_news(attempt: Attempt, plan: Plan, error: Rejected, *, is_last: bool) -> 
     if len(attempt.refusals) == 1:
         return True
     named = may_be_left_out(plan.entries, error.elements) - attempt.refused
+    if named and len(attempt.refusals) >= MOST_NAMED:
+        named = frozenset(map(path_of, named))
+    if named and len(attempt.refusals) == MOST_REFUSALS:
+        attempt.refused.clear()
+        named = paths_in(plan.entries, OPTIONAL)
     attempt.refused.update(named)
-    return bool(named) and not is_last and len(attempt.refusals) < MOST_REFUSALS
+    return bool(named) and not is_last and len(attempt.refusals) <= MOST_REFUSALS
 
 
 def leave_out(plan: Plan, refused: Collection[str], look: Look) -> Plan:

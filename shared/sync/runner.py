@@ -147,6 +147,7 @@ class Runner:
             **_fields_of(change),
             outcome=result.outcome,
             instances_kept_out=result.failed or None,
+            kept_out=result.kept_out,
             values_left_out=result.findings or None,
             seconds=f"{time.monotonic() - started:.2f}",
         )

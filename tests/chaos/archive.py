@@ -12,6 +12,7 @@ PAGE = 100
 class Instance:
     """One instance as DICOM has it, and the newest change that the feed tells of it."""
 
+    partition: str
     study: str
     series: str
     sop: str
@@ -32,6 +33,7 @@ class Archive:
     """Everything in DICOM now."""
 
     instances: list = field(default_factory=list)
+    partitions: frozenset = frozenset()  # that ever held anything
 
     def by(self, *names):
         groups = defaultdict(list)
@@ -41,25 +43,29 @@ class Archive:
         return dict(groups)
 
 
-async def read_archive(http, dicom):
-    """Every instance of every study, with its newest sequence."""
+async def read_archive(http, dicom, *, partitioned=False):
+    """Every instance of every study, with its newest sequence; of one that is in several partitions, the newest."""
     sequences = {}
     offset = 0
     while True:
         query = {"offset": offset, "limit": PAGE, "includeMetadata": "false"}
         rows = await read(http, f"{dicom}/v2/changefeed", params=query)
         for row in rows:
-            key = (row["studyInstanceUid"], row["seriesInstanceUid"], row["sopInstanceUid"])
+            uids = (row["studyInstanceUid"], row["seriesInstanceUid"], row["sopInstanceUid"])
+            key = (row["partitionName"], *uids)
             sequences[key] = max(row["sequence"], sequences.get(key, 0))
         offset += len(rows)
         if not rows:
             break
-    archive = Archive()
-    for study in {key[0] for key in sequences}:
-        answer, _ = await ask(http, "GET", f"{dicom}/v2/studies/{study}/metadata", headers=JSON)
+    found = {}
+    for partition, study in {key[:2] for key in sequences}:
+        prefix = f"{dicom}/v2/partitions/{partition}" if partitioned else f"{dicom}/v2"
+        answer, _ = await ask(http, "GET", f"{prefix}/studies/{study}/metadata", headers=JSON)
         if answer.status_code == 404:
             continue
         for dataset in answer.raise_for_status().json():
             series, sop = (dataset[tag]["Value"][0] for tag in ("0020000E", "00080018"))
-            archive.instances.append(Instance(study, series, sop, sequences[study, series, sop], dataset))
-    return archive
+            key = (study, series, sop)
+            one = Instance(partition, *key, sequences[partition, *key], dataset)
+            found[key] = max(one, found.get(key, one), key=lambda each: each.sequence)
+    return Archive(list(found.values()), frozenset(key[0] for key in sequences))

@@ -2,31 +2,25 @@
 seed do the same.
 """
 
-import asyncio
 import random
 from dataclasses import dataclass, field
 
-import httpx
-from pydicom.dataset import Dataset
+from tests.chaos.additions import Addition
 
-from tests.builders import make_instance, part10, series_uid, sop_uid, study_uid
-from tests.chaos.asking import JSON, TRIES, WAIT_S, ask
-from tests.unit.datasets import dataset
-from tests.unit.dose.reports import X_RAY_DOSE_SR, ct_report
-
-BOUNDARY = "chaos"
-UPDATE_TRIES = 3
-SOP, FAILED, REASON = "00081155", "00081198", "00081197"
-ALREADY_THERE = 45070
-PASSING = (272, 45071)  # could not process it; another request is storing it
 STUDIES, PATIENTS, SCANNERS = 24, 8, 3
 REPORT_SERIES = 9
+FIRST_OF_MANY, MANY, CHANGES_OF_MANY = 100, 60, 12
 FAMILIES = ("Zqvarnholt", "Zqmbeki", "Zqtanizaki", "Zqolsson", "Zqferreira", "Zqdubois", "Zqhaddad", "Zqkowal")
 GIVENS = ("Zrannika", "Zrbosede", "Zrkenji", "Zrlasse", "Zrmarina", "Zrolivier", "Zryusuf", "Zrzofia")
+# where partitions are on, every request has to name one
+PARTITIONS = ("Microsoft.Default", "clinic")
+MOVES = {"move": 4}
 WEIGHTS = {"store": 9, "report": 3, "update": 4, "delete instance": 3, "delete series": 1, "delete study": 2}
 PRIVATE = {
     *FAMILIES,
     *GIVENS,
+    "Zqphantom",
+    "ZQQC01",
     *(f"ZQID{number:04}" for number in range(PATIENTS)),
     *(f"19{30 + number}{month}17" for number in range(PATIENTS) for month in ("09", "11")),
     *(f"19{30 + number}-{month}-17" for number in range(PATIENTS) for month in ("09", "11")),
@@ -35,13 +29,19 @@ PRIVATE = {
 
 @dataclass(frozen=True)
 class Step:
-    """One change of the archive, so many seconds after the start."""
+    """One change of the archive, so many seconds after the start.
+
+    partition: where, if the service has any. to: where a study is moved to; stores_first: whether it is in both then.
+    """
 
     at_s: float
     kind: str
     study: int
     keys: tuple = ()
     attributes: dict = field(default_factory=dict)
+    partition: str = ""
+    to: str = ""
+    stores_first: bool = True
 
 
 def person(choose, number):
@@ -64,16 +64,51 @@ def equipment(number):
     }
 
 
-def plan(seed, seconds, steps_per_s=1.0):
+def plan(seed, seconds, steps_per_s=1.0, additions=frozenset()):
     """Steps in their order."""
+    steps = everyday(seed, seconds, steps_per_s, moves=Addition.PARTITIONS in additions)
+    if Addition.MANY_STUDIES in additions:
+        partition = PARTITIONS[0] if Addition.PARTITIONS in additions else ""
+        steps = sorted([*steps, *many_studies(seed, seconds, partition)], key=lambda step: step.at_s)
+    return steps
+
+
+def many_studies(seed, seconds, partition=""):
+    """A patient with 60 studies of one image; the newest of what is left is deleted, corrected, or gets another patient
+    again and again.
+    """
+    choose = random.Random(seed)
+    said = {"PatientID": "ZQQC01", "PatientName": "Zqphantom^^^^", "PatientSex": "O", "PatientBirthDate": "19300917"}
+    left = list(range(FIRST_OF_MANY, FIRST_OF_MANY + MANY))
+    steps = [Step(0, "store", study, ((study, 1, 1),), said | equipment(0), partition) for study in left]
+    for at_s in sorted(choose.uniform(seconds / 4, seconds * 0.9) for _ in range(CHANGES_OF_MANY)):
+        study = left[-1]
+        kind = choose.choice(("delete study", "correct", "relink"))
+        if kind != "correct":
+            left.pop()
+        if kind == "delete study":
+            steps.append(Step(at_s, kind, study, ((study,),), {}, partition))
+        else:
+            sex = {"PatientSex": choose.choice(("F", "M", "O"))}
+            told = said | sex if kind == "correct" else person(choose, choose.randrange(PATIENTS))
+            steps.append(Step(at_s, "update", study, (), told, partition))
+    return steps
+
+
+def everyday(seed, seconds, steps_per_s, *, moves=False):
+    """What happens to studies of a few patients."""
+    weights = WEIGHTS | (MOVES if moves else {})
+    place_of = {study: PARTITIONS[study % len(PARTITIONS)] if moves else "" for study in range(STUDIES)}
     choose = random.Random(seed)
     patient_of = {study: choose.randrange(PATIENTS) for study in range(STUDIES)}
     alive = set()
     steps = []
     for at_s in sorted(choose.uniform(0, seconds) for _ in range(int(seconds * steps_per_s))):
-        kind = choose.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        study = choose.choice([key[0] for key in sorted(alive)]) if kind.startswith("delete") and alive else None
+        kind = choose.choices(list(weights), list(weights.values()))[0]
+        takes_away = kind.startswith("delete") or kind == "move"
+        study = choose.choice([key[0] for key in sorted(alive)]) if takes_away and alive else None
         study = choose.randrange(STUDIES) if study is None else study
+        place = place_of[study]
         there = sorted(key for key in alive if key[0] == study)
         said = {
             **person(choose, patient_of[study]),
@@ -86,117 +121,25 @@ def plan(seed, seconds, steps_per_s=1.0):
             kind, most = "store", choose.choice((1, 1, 3, 8, 25))
             keys = {(study, choose.randint(1, 2), choose.randint(1, 60)) for _ in range(most)} - alive
             more = {"Modality": "CT", "SeriesDescription": choose.choice(("axial", "coronal"))}
-            steps.append(Step(at_s, kind, study, tuple(sorted(keys)), said | more | equipment(study % SCANNERS)))
+            steps.append(Step(at_s, kind, study, tuple(sorted(keys)), said | more | equipment(study % SCANNERS), place))
             alive |= keys
         elif kind == "report":
             key = (study, REPORT_SERIES, choose.randint(1, 4))
             if key not in alive:
-                steps.append(Step(at_s, kind, study, (key,), said | equipment(study % SCANNERS)))
+                steps.append(Step(at_s, kind, study, (key,), said | equipment(study % SCANNERS), place))
                 alive.add(key)
         elif kind == "update":
             if choose.random() < 0.4:
                 patient_of[study] = choose.randrange(PATIENTS)
             told = person(choose, patient_of[study]) | {"StudyDescription": choose.choice(("thorax", "corrected"))}
-            steps.append(Step(at_s, kind, study, (), told))
+            steps.append(Step(at_s, kind, study, (), told, place))
+        elif kind == "move":
+            to = place_of[study] = choose.choice([one for one in PARTITIONS if one != place])
+            more = said | {"Modality": "CT", "SeriesDescription": "moved"} | equipment(study % SCANNERS)
+            steps.append(Step(at_s, kind, study, tuple(there), more, place, to, choose.random() < 0.5))
         else:
             depth = {"delete study": 1, "delete series": 2, "delete instance": 3}[kind]
             key = choose.choice(there)[:depth]
-            steps.append(Step(at_s, kind, study, (key,)))
+            steps.append(Step(at_s, kind, study, (key,), {}, place))
             alive -= {one for one in alive if one[:depth] == key}
     return steps
-
-
-async def perform(dicom, steps, seconds):
-    """Make the changes at their times; it lasts as long as it was planned to."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    # the service closes idle connections whenever it likes, and an upload is no thing to repeat
-    single_use = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(timeout=120, trust_env=False, limits=single_use, base_url=f"{dicom}/v2") as http:
-        for step in steps:
-            await asyncio.sleep(max(0, step.at_s - (loop.time() - started)))
-            await take(http, step)
-    await asyncio.sleep(max(0, seconds - (loop.time() - started)))
-
-
-async def take(http, step):
-    """One step."""
-    match step.kind:
-        case "store" | "report":
-            made = [_dataset(step.kind, key, step.attributes) for key in step.keys]
-            if made:
-                await _store(http, made)
-        case "update":
-            await _update(http, study_uid(step.study), step.attributes)
-        case _:
-            answer, refused = await ask(http, "DELETE", "/studies/" + _path(step.keys[0]))
-            # what was refused may have been carried out
-            assert answer.status_code == 204 or (refused and answer.status_code == 404), answer.text
-
-
-def _dataset(kind, key, attributes):
-    study, series, number = key
-    if kind == "store":
-        return make_instance(study, series, number, **attributes)
-    # each report holds the events of those before it
-    events = [study * 100 + event for event in range(1, number + 1)]
-    uids = {"StudyInstanceUID": study_uid(study), "SeriesInstanceUID": series_uid(study, series)}
-    said = {name: value for name, value in attributes.items() if value is not None and name != "PatientName"}
-    said["PatientName"] = {"Alphabetic": attributes["PatientName"]}
-    report = ct_report(events, total=10 * number, number=number, **uids, SOPInstanceUID=sop_uid(*key))
-    more = {"Modality": "SR", "StudyDate": "20210301", "SeriesNumber": series, "InstanceNumber": number}
-    assert report["00080016"]["Value"] == [X_RAY_DOSE_SR]
-    return Dataset.from_json(report | dataset(**said, **more))
-
-
-def _path(key):
-    names = (
-        study_uid(key[0]),
-        "series",
-        series_uid(*key[:2]) if key[1:] else "",
-        "instances",
-        sop_uid(*key) if key[2:] else "",
-    )
-    return "/".join(names[: 2 * len(key) - 1])
-
-
-async def _store(http, datasets):
-    """Store what is not there yet, again where the service could not for the moment."""
-    left = {one.SOPInstanceUID: one for one in datasets}
-    for _ in range(TRIES):
-        answer = await _post(http, left.values())
-        assert answer.status_code in (200, 202, 409), (answer.status_code, answer.text)
-        failed = {
-            one[SOP]["Value"][0]: one[REASON]["Value"][0] for one in answer.json().get(FAILED, {}).get("Value", [])
-        }
-        left = {sop: left[sop] for sop, reason in failed.items() if reason != ALREADY_THERE}
-        if not left:
-            return
-        assert set(failed.values()) <= {ALREADY_THERE, *PASSING}, answer.text
-        await asyncio.sleep(WAIT_S)
-    raise AssertionError(f"the service does not store {len(left)} instances: {failed}")
-
-
-async def _post(http, datasets):
-    parts = b"".join(
-        b"--%s\r\nContent-Type: application/dicom\r\n\r\n%s\r\n" % (BOUNDARY.encode(), part10(one)) for one in datasets
-    )
-    headers = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}', **JSON}
-    return (await ask(http, "POST", "/studies", content=parts + b"--%s--" % BOUNDARY.encode(), headers=headers))[0]
-
-
-async def _update(http, study, attributes):
-    """Change a study. Where each so-manieth step of the service fails, an update of many instances always does: it is
-    then left as it is, which is as good a state to be in sync with.
-    """
-    changes = {name: {"Alphabetic": value} if name == "PatientName" else value for name, value in attributes.items()}
-    body = {"studyInstanceUids": [study], "changeDataset": dataset(**changes)}
-    for _ in range(UPDATE_TRIES):
-        answer, _ = await ask(http, "POST", "/studies/$bulkUpdate", json=body)
-        assert answer.status_code == 202, answer.text
-        operation = answer.json()["href"]
-        while (answer := (await ask(http, "GET", operation))[0]).status_code != 200:
-            await asyncio.sleep(0.05)
-        if answer.json()["status"] == "succeeded":
-            return
-        await asyncio.sleep(WAIT_S)

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from dev.process import Part, free_port
-from tests.chaos import load
+from tests.chaos import changes, load
 from tests.chaos.checker import differences
 from tests.chaos.leaks import leaks
 from tests.chaos.run import MOVED, MUST_BE_EMPTY
@@ -72,12 +72,12 @@ async def run(folder, studies=200, down_s=60.0, *, hosts=2, drain_s=180.0):
     """Studies arrive, the server is killed when it holds the first of them, and comes back."""
     async with KillableScene(folder, SCALED, hosts) as scene:
         before, during = arrivals(studies, down_s)
-        await load.perform(scene.dicom, before, 0)
+        await changes.perform(scene.dicom, before, 0)
         while "study_synced" not in scene.logs():
             await asyncio.sleep(0.05)
         await scene.kill_fhir()
         at_first = scene.requests()["fhir"]
-        await load.perform(scene.dicom, during, down_s)
+        await changes.perform(scene.dicom, during, down_s)
         asked, waiting = scene.requests()["fhir"] - at_first, await scene.depth()
         await scene.start_fhir()
         return await _afterwards(scene, asked, waiting, drain_s)
@@ -93,7 +93,7 @@ async def _afterwards(scene, asked, waiting, drain_s):
     wrong += await differences(scene.dicom, scene.fhir)
     tables = (*MUST_BE_EMPTY, "TransientRetryExceptionTable")
     wrong += [f"{table}: {len(rows[table])} rows" for table in tables if rows.get(table)]
-    poison = await scene.depth(scene.poison) + logs.count("poison_message") + sum(map(logs.count, MOVED))
+    poison = await scene.depth(*scene.poison) + logs.count("poison_message") + sum(map(logs.count, MOVED))
     wrong += [f"{poison} signs of poison messages"] if poison else []
     wrong += leaks(load.PRIVATE, logs=logs, tables=str(rows))
     events = Counter(re.findall(r"(services_refuse|services_back|study_set_aside|study_synced) ", logs))

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.chaos import load
+from tests.chaos import changes, load
 from tests.chaos.checker import differences
 from tests.chaos.leaks import leaks
 from tests.chaos.scene import SERVICES, Scene
@@ -26,6 +26,7 @@ class Outcome:
     seconds: float
     steps: int
     requests: dict
+    messages: int
     wrong: list
     trouble: Trouble
     faults: Counter
@@ -35,22 +36,30 @@ class Outcome:
 
 async def run(folder, seed, seconds, conditions, *, drain_s=DRAIN_S, say=print):
     """A run of this seed: the same changes under whatever conditions."""
-    steps = load.plan(seed, seconds, conditions.steps_per_s)
+    steps = load.plan(seed, seconds, conditions.steps_per_s, conditions.additions)
     started = time.monotonic()
-    disturbed = bool(conditions.rate)
-    async with Scene(folder, conditions.times, conditions.hosts, conditions.made_of, disturbed=disturbed) as scene:
+    async with Scene(
+        folder,
+        conditions.times,
+        conditions.hosts,
+        conditions.made_of,
+        disturbed=bool(conditions.rate),
+        additions=conditions.additions,
+    ) as scene:
         say(f"{conditions.hosts} hosts, {len(steps)} steps in {seconds:.0f} s, {conditions.rate:.0%} of requests fail")
         trouble = Trouble(scene, random.Random(seed), conditions)
         for number, name in enumerate(SERVICES if conditions.rate else ()):
             wait_s = conditions.times.longest_pause_s / 4
-            scene.proxies[name].use(faults(name, conditions.rate, wait_s), seed * 10 + number)
+            rules = faults(name, conditions.rate, wait_s, conditions.additions)
+            scene.proxies[name].use(rules, seed * 10 + number)
         await _disturbed(scene, steps, seconds, trouble, say)
         injected = sum((proxy.rules.stats.faults for proxy in scene.proxies.values()), Counter())
         for proxy in scene.proxies.values():
             proxy.use([])
         say(f"calm after {time.monotonic() - started:.0f} s; {await scene.depth()} messages are left")
         wrong = [] if await scene.wait_until_in_step(drain_s + scene.hidden_s) else ["the queue did not become empty"]
-        result = Outcome(time.monotonic() - started, len(steps), scene.requests(), wrong, trouble, injected)
+        requests, messages = scene.requests(), scene.messages_sent()
+        result = Outcome(time.monotonic() - started, len(steps), requests, messages, wrong, trouble, injected)
         await _look(scene, result)
         return result
 
@@ -59,7 +68,7 @@ async def _disturbed(scene, steps, seconds, trouble, say):
     disturbing = asyncio.create_task(trouble.run())
     telling = asyncio.create_task(_tell(scene, seconds, trouble, say))
     try:
-        await load.perform(scene.dicom, steps, seconds)
+        await changes.perform(scene.dicom, steps, seconds)
         if disturbing.done():
             disturbing.result()
     finally:
@@ -83,9 +92,10 @@ async def _tell(scene, seconds, trouble, say):
 async def _look(scene, result):
     """Everything that may be wrong at the end."""
     logs, rows = scene.logs(), await scene.rows()
-    result.wrong += await differences(scene.dicom, scene.fhir)
-    result.wrong += [f"{table}: {len(rows[table])} rows" for table in MUST_BE_EMPTY if rows.get(table)]
-    poison = await scene.depth(scene.poison) + logs.count("poison_message") + sum(map(logs.count, MOVED))
+    result.wrong += await differences(scene.dicom, scene.fhir, partitioned=scene.partitioned)
+    failed = [name for name in rows if name.endswith(MUST_BE_EMPTY) and rows[name]]
+    result.wrong += [f"{name}: {len(rows[name])} rows" for name in failed]
+    poison = await scene.depth(*scene.poison) + logs.count("poison_message") + sum(map(logs.count, MOVED))
     result.wrong += [f"{poison} signs of poison messages"] if poison else []
     result.wrong += leaks(load.PRIVATE, logs=logs, tables=str(rows), queue=result.trouble.texts)
     result.outcomes = Counter(re.findall(r"study_synced.*?outcome=(\w+)", logs))

@@ -1,4 +1,4 @@
-"""The whole flow as processes, with a proxy before each service: storage, DICOM, FHIR and several hosts."""
+"""The whole flow as processes, with a proxy before each service: storage, DICOM, FHIR and hosts of one or two apps."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,8 @@ from dev.parts import Host, Parts
 from dev.process import Part
 from dev.proxy.server import Proxy
 from tests.app_folder import write_app
+from tests.chaos import changes
+from tests.chaos.additions import CLOCKS_S, Addition
 from tests.chaos.asking import ask
 from tests.chaos.host import FIRST_START_S, OneHost
 
@@ -37,36 +39,70 @@ DISTURBED = {
 
 
 @dataclass(frozen=True)
+class App:
+    """One app of the scene, by what Azure tells it from others by: its name, its queue and the prefix of its tables."""
+
+    name: str
+    queue: str
+    prefix: str = ""
+
+    @property
+    def settings(self):
+        return {
+            "AzureFunctionsWebHost__hostid": self.name,
+            "STUDY_QUEUE_NAME": self.queue,
+            "TableStore__TableNamePrefix": self.prefix,
+        }
+
+
+FIRST, SECOND = App("chaos-first", QUEUE), App("chaos-second", "second-changes", "Second")
+
+
+@dataclass(frozen=True)
 class Times:
     """What production takes minutes for, in seconds: how long a write whose outcome is not known may take, the longest
-    delay of a retry, how often a service that refuses everyone is tried; how long the messages of a dead host stay
-    hidden. A paused worker wakes up well before writes are taken for done.
+    delay of a retry, how often a service that refuses everyone is tried, and when instances that cannot be read; how
+    long the messages of a dead host stay hidden. A paused worker wakes up well before writes are taken for done.
     """
 
     settled_after_s: float = 8.0
     longest_delay_s: float = 10.0
     first_trial_after_s: float = 5.0
     trial_every_s: float = 60.0
+    damage_tried_after_s: tuple = (1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0)
     hidden_after_crash_s: int = 3
     longest_pause_s: float = 4.0
 
 
 CHANGES = """
-from shared.sync import backoff, circuit, writers
+import os
+import time
+from datetime import UTC, datetime
+from shared.sync import backoff, circuit, damage, writers
 writers.SETTLED_AFTER_S = {times.settled_after_s}
 backoff.LONGEST_S = {times.longest_delay_s}
 circuit.FIRST_WAIT_S, circuit.LONGEST_WAIT_S = {times.first_trial_after_s}, {times.trial_every_s}
+damage.DELAYS_S = {times.damage_tried_after_s}
+ahead_s, real_time = float(os.environ.get("CHAOS_CLOCK_S", "0")), time.time
+if ahead_s:
+    from shared import wiring
+    time.time = lambda: real_time() + ahead_s
+    wiring._now = lambda: datetime.fromtimestamp(time.time(), UTC)
 """
 
 
 class Scene:
     """Everything that runs."""
 
-    def __init__(self, folder, times, hosts, made_of=STAND_INS, *, disturbed=False):
+    def __init__(self, folder, times, hosts, made_of=STAND_INS, *, disturbed=False, additions=frozenset()):
         self.folder = Path(folder)
         self.times = times
         self.made_of = made_of
         self._disturbed = disturbed
+        self._additions = additions
+        self.partitioned = Addition.PARTITIONS in additions
+        self.apps = (FIRST, SECOND) if Addition.TWO_APPS in additions else (FIRST,)
+        self.other_dicom = ""
         self._count = hosts
         self._resources = contextlib.AsyncExitStack()
         self.proxies = {}
@@ -86,12 +122,17 @@ class Scene:
     async def _start(self):
         azurite = ("azurite", "--blob-port", "0", "--queue-port", "0", "--table-port", "0")
         _, dicom, fhir = self.made_of.commands
-        commands = {"azurite": azurite, "dicom": (dicom, "--port", "0"), "fhir": (fhir, "--port", "0")}
+        archive = (dicom, "--port", "0", *(("--partitions",) if self.partitioned else ()))
+        commands = {"azurite": azurite, "dicom": archive, "fhir": (fhir, "--port", "0")}
         faults = DISTURBED if self._disturbed else {}
         storage, dicom, fhir = await asyncio.gather(
             *(self._part(command, faults.get(name)) for name, command in commands.items())
         )
         self.dicom, self.fhir = dicom["url"], fhir["url"]
+        if self._disturbed and Addition.OTHER_SERVICE in self._additions:
+            other = (await self._part(archive))["url"]
+            await changes.lengthen(other, partitioned=self.partitioned)
+            self.other_dicom = other
         targets = {"dicom": self.dicom, "fhir": self.fhir, "tables": storage["table"], "queues": storage["queue"]}
         for name, url in targets.items():
             self.proxies[name] = await Proxy(url).start()
@@ -104,8 +145,8 @@ class Scene:
         self.tables = await self._resources.enter_async_context(
             TableServiceClient.from_connection_string(self._connection)
         )
-        self.queue = await self._queue(QUEUE)
-        self.poison = await self._queue(f"{QUEUE}-poison")
+        self.queues = [await self._queue(app.queue) for app in self.apps]
+        self.poison = [await self._queue(f"{app.queue}-poison") for app in self.apps]
         await self._start_hosts()
 
     async def _part(self, command, env=None):
@@ -133,12 +174,11 @@ class Scene:
             "DicomWeb__Endpoint": PUBLIC_DICOM,
             "DicomWeb__PrivateEndpoint": self.proxies["dicom"].url,
             "Fhir__Endpoint": self.proxies["fhir"].url,
-            "STUDY_QUEUE_NAME": QUEUE,
             "SYNC_SCHEDULE": "*/1 * * * * *",
             "FUNCTIONS_WORKER_RUNTIME": "python",
         }
         kind = self.made_of.host
-        self.hosts = [OneHost(number, app, env, self.times, kind) for number in range(self._count)]
+        self.hosts = [OneHost(number, app, env | self._own(number), self.times, kind) for number in range(self._count)]
         for host in self.hosts:
             self._resources.push_async_callback(host.stop)
         await asyncio.gather(*(host.start() for host in self.hosts))
@@ -146,26 +186,35 @@ class Scene:
             tending = asyncio.gather(*(host.tend() for host in self.hosts))
             self._resources.push_async_callback(_cancelled, tending)
 
+    def _own(self, number):
+        """Settings of one host: it belongs to one of the apps, and may have a clock of its own."""
+        ahead_s = CLOCKS_S[number % len(CLOCKS_S)] if Addition.CLOCKS in self._additions and self._disturbed else 0.0
+        return {**self.apps[number % len(self.apps)].settings, "CHAOS_CLOCK_S": str(ahead_s)}
+
     # what is there
 
-    async def depth(self, queue=None):
-        try:
-            return (await (queue or self.queue).get_queue_properties()).approximate_message_count
-        except ResourceNotFoundError:
-            return 0
+    async def depth(self, *queues):
+        """Messages in these queues, by default in those of studies."""
+        found = 0
+        for queue in queues or self.queues:
+            with contextlib.suppress(ResourceNotFoundError):
+                found += (await queue.get_queue_properties()).approximate_message_count
+        return found
 
     async def behind(self):
-        """Sequences of the feed that were not enqueued yet."""
+        """Sequences of the feed that some app has not enqueued yet."""
         query = {"includeMetadata": "false"}
         answer, _ = await ask(self.http, "GET", f"{self.dicom}/v1/changefeed/latest", params=query)
         latest = answer.json()["sequence"] if answer.status_code == 200 else 0
+        return max([latest - await self._checkpoint(app) for app in self.apps])
+
+    async def _checkpoint(self, app):
+        table = self.tables.get_table_client(f"{app.prefix}SyncStateTable")
         try:
-            row = await self.tables.get_table_client("SyncStateTable").get_entity(
-                "SyncStatePartitionKey", "SyncStateRowKey"
-            )
+            row = await table.get_entity("SyncStatePartitionKey", "SyncStateRowKey")
         except ResourceNotFoundError:
-            return latest
-        return latest - row["SyncedSequence"].value
+            return 0
+        return row["SyncedSequence"].value
 
     async def rows(self):
         """Rows of every table, by its name."""
@@ -197,6 +246,10 @@ class Scene:
     def hidden_s(self):
         """How long the messages of a killed host stay away; Microsoft's host leaves that as it is in Azure."""
         return self.times.hidden_after_crash_s if self.made_of.host is Host.STAND_IN else 600
+
+    def messages_sent(self):
+        """Messages that the apps put on their queues, those included of which they heard no answer."""
+        return self.proxies["queues"].rules.stats.carried_out["POST"]
 
     def requests(self):
         return {name: proxy.rules.stats.total for name, proxy in self.proxies.items()}

@@ -7,7 +7,7 @@ import pytest
 
 from dev.azurite import KEY
 from tests.builders import study_uid
-from tests.chaos import load
+from tests.chaos import changes, load
 from tests.chaos.checker import differences
 from tests.chaos.leaks import leaks
 from tests.unit.datasets import dataset
@@ -19,7 +19,7 @@ async def day(stack):
     said = {**load.person(random.Random(1), 0), **load.equipment(1), "StudyDescription": "thorax"}
     steps = [load.Step(0, "store", study, ((study, 1, 1), (study, 1, 2)), said) for study in (1, 2)]
     steps.append(load.Step(0, "report", 2, ((2, load.REPORT_SERIES, 1),), said))
-    await load.perform(stack.dicom, steps, 0)
+    await changes.perform(stack.dicom, steps, 0)
     await stack.drain()
     assert await differences(stack.dicom, stack.fhir) == []
     return stack

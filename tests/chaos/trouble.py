@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from azure.core.exceptions import ResourceNotFoundError
 
 from dev.parts import Parts
+from tests.chaos.additions import more_faults
 from tests.chaos.scene import STAND_INS, Scene, Times
 
 
@@ -24,6 +25,7 @@ class Conditions:
     hosts: int = 4
     steps_per_s: float = 1.0
     times: Times = field(default_factory=Times)
+    additions: frozenset = frozenset()
     made_of: Parts = STAND_INS
 
 
@@ -31,7 +33,7 @@ HOSTS_AMONG_KILLS = 0.3  # the others meet the worker of a host alone
 CALM = Conditions(rate=0, kill_every_s=0, pause_every_s=0, meddle=False)
 
 
-def faults(service, rate, longest_s):
+def faults(service, rate, longest_s, additions=frozenset()):
     """Rules by which about `rate` of all requests of a service fail in one of its ways."""
     rules = [
         {"status": 429, "retry_after_s": 1, "retry_after_ms": 700},
@@ -51,6 +53,8 @@ def faults(service, rate, longest_s):
         rules += [{"kind": "duplicate", "writes": True}]
     each = rate / (len(rules) + 2)
     rules = [rule | {"probability": each} for rule in rules]
+    if more := more_faults(service, additions):  # as many as a fourth of the others
+        rules = [rule | {"probability": rate / 4 / len(more)} for rule in more] + rules
     return [{"kind": "slow", "seconds": s, "probability": each} for s in (longest_s / 10, longest_s)] + rules
 
 
@@ -64,6 +68,7 @@ class Trouble:
     kills: int = 0
     pauses: int = 0
     duplicated: int = 0
+    misled: int = 0
     delayed: int = 0
     texts: str = ""
 
@@ -74,7 +79,10 @@ class Trouble:
             if self.conditions.pause_every_s:
                 tasks.create_task(self._pause(self.conditions.pause_every_s))
             if self.conditions.meddle:
-                tasks.create_task(self._meddle())
+                for queue in self.scene.queues:
+                    tasks.create_task(self._meddle(queue))
+            if self.scene.other_dicom:
+                tasks.create_task(self._mislead(self.scene.proxies["dicom"]))
 
     async def _kill(self, every_s):
         while True:
@@ -89,19 +97,29 @@ class Trouble:
             self.pauses += 1
             await self.choose.choice(self.scene.hosts).pause(self.choose.uniform(0.5, self.scene.times.longest_pause_s))
 
-    async def _meddle(self):
+    async def _mislead(self, proxy):
+        """Lead to another DICOM service for seconds at a time."""
+        try:
+            while True:
+                await asyncio.sleep(self.choose.uniform(4, 12))
+                self.misled += 1
+                proxy.lead_to(self.scene.other_dicom)
+                await asyncio.sleep(self.choose.uniform(0.5, 4))
+                proxy.lead_to(self.scene.dicom)
+        finally:
+            proxy.lead_to(self.scene.dicom)
+
+    async def _meddle(self, queue):
         """Take messages, and send them again later, some of them twice."""
         while True:
             await asyncio.sleep(self.choose.uniform(0.1, 0.5))
             with contextlib.suppress(ResourceNotFoundError):
-                async for message in self.scene.queue.receive_messages(max_messages=3, visibility_timeout=30):
+                async for message in queue.receive_messages(max_messages=3, visibility_timeout=30):
                     copies = self.choose.choice((1, 1, 2, 3))
                     for _ in range(copies):
                         delay_s = self.choose.randint(0, 5)
-                        await self.scene.queue.send_message(
-                            message.content, visibility_timeout=delay_s, time_to_live=-1
-                        )
-                    await self.scene.queue.delete_message(message)
+                        await queue.send_message(message.content, visibility_timeout=delay_s, time_to_live=-1)
+                    await queue.delete_message(message)
                     self.texts += message.content
                     self.delayed += 1
                     self.duplicated += copies - 1

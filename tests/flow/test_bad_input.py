@@ -1,5 +1,8 @@
 """Damaged feed entries, damaged metadata, missing values: recorded once, and everything else goes on."""
 
+import logging
+import re
+
 import pytest
 
 from shared.sync.damage import DELAYS_S
@@ -109,6 +112,18 @@ async def test_metadata_that_can_be_had_again_comes_in(stack, by):
         await stack.drain()
     assert sop_uid(1, 1, 2) in listed(await stack.one("ImagingStudy"))
     assert await failures(stack) == []
+
+
+async def test_the_log_names_instances_that_are_kept_out_and_why(stack, caplog):
+    caplog.set_level(logging.INFO)
+    await stack.store(
+        *(make_instance(instance=number, PatientID="") for number in range(1, 9)), make_instance(instance=9)
+    )
+    await stack.drain()
+    [line] = [record.getMessage() for record in caplog.records if record.getMessage().startswith("study_synced")]
+    assert "instances_kept_out=8 kept_out=" in line
+    named = re.search(r"kept_out=(\S+) ", line.partition("instances_kept_out=")[2])[1].split(",")
+    assert named == [f"{sop_uid(1, 1, number)}:missing" for number in range(1, 6)]
 
 
 async def test_an_instance_without_patient_id_is_recorded_until_it_is_mended(stack):

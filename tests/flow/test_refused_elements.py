@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.model import DEFAULT_PARTITION, StudyKey
-from tests.builders import make_instance, study_uid
+from tests.builders import make_instance, series_uid, study_uid
 from tests.flow.life import EQUIPMENT, assert_nothing_left
 from tests.microsoft import needs_fhir_server, on_microsoft
 from tests.unit.datasets import dataset
@@ -95,6 +95,29 @@ async def test_elements_of_patient_series_and_instance(stack, between):
         "refused-element: ImagingStudy.series.instance.number",
         "refused-element: Patient.birthDate",
     ]
+
+
+@pytest.mark.usefixtures("prompt")
+async def test_more_elements_than_a_server_is_asked_for_one_by_one(stack, between):
+    """It names one at a time: the description of each of 30 series, then the number of each of their instances."""
+    before = await between("fhir")
+    uids = sorted(series_uid(1, series) for series in range(1, 31))
+    places = {series: uids.index(series_uid(1, series)) for series in range(1, 31)}
+    rules = [refuses(f'"of {one}."', f"ImagingStudy.series[{place}].description") for one, place in places.items()]
+    rules += [
+        refuses(f'"number":{1000 + one}', f"ImagingStudy.series[{place}].instance[0].number")
+        for one, place in places.items()
+    ]
+    before["fhir"].use(rules)
+    said = [{"SeriesDescription": f"of {one}.", "InstanceNumber": 1000 + one, "SeriesNumber": 1} for one in places]
+    await stack.store(*(make_instance(1, one, 1, **more) for one, more in zip(places, said, strict=True)))
+    assert await stack.drain() == {"created": 1}
+    series = (await stack.one("ImagingStudy"))["series"]
+    assert not any("description" in one or "number" in one["instance"][0] for one in series)
+    assert await stack.rows("FhirFailToStoreExceptionTable") == []
+    assert before["fhir"].rules.stats.faults.total() <= 20
+    found = set(recorded(await stack.rows(INVALID_TAG)))
+    assert found == {f"refused-element: ImagingStudy.series.{name}" for name in ("instance.number", "description")}
 
 
 @pytest.mark.usefixtures("prompt")

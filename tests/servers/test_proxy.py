@@ -134,6 +134,25 @@ async def test_a_refusal_of_what_was_carried_out(stack, before, http):
     assert entry["response"]["status"] == "200"
 
 
+@pytest.mark.parametrize("status", [200, 202, 204])
+async def test_an_answer_without_a_body(stack, before, http, status):
+    proxy = await before(stack.dicom, {"kind": "empty", "status": status})
+    answer = await http.get(f"{proxy.url}/v2/changefeed")
+    assert (answer.status_code, answer.content) == (status, b"")
+    assert proxy.rules.stats.faults == {f"empty {status}": 1}
+    assert not proxy.rules.stats.carried_out
+
+
+async def test_it_can_lead_to_another_service_for_a_while(stack, before, http):
+    proxy = await before(stack.dicom)
+    there = await http.get(f"{proxy.url}/v1/changefeed")
+    proxy.lead_to(stack.fhir)
+    assert (await http.get(f"{proxy.url}/v1/changefeed")).content != there.content
+    proxy.lead_to(stack.dicom)
+    assert (await http.get(f"{proxy.url}/v1/changefeed")).content == there.content
+    assert proxy.rules.stats.carried_out == {"GET": 3}
+
+
 async def test_a_request_that_arrives_twice(stack, before, http):
     proxy = await before(stack.fhir, {"kind": "duplicate", "writes": True})
     assert (await http.post(f"{proxy.url}/Patient", json=patient("a"))).status_code == 201

@@ -5,7 +5,7 @@ import pytest
 from shared.fhir.bundle import Entry
 from shared.fhir.identifiers import by_identifier
 from shared.fhir.outcome import issues_of
-from shared.fhir.refusal import keys_in, named_elements, optional_elements, path_of, without
+from shared.fhir.refusal import keys_in, named_elements, optional_elements, path_of, paths_in, without
 from shared.fhir.systems import URI
 from shared.mapping.optional import OPTIONAL
 
@@ -154,6 +154,23 @@ def test_without_an_element_and_list_items():
     expected = {name: value for name, value in STUDY.items() if name != "started"}
     assert left.resource == {**expected, "series": [STUDY["series"][0], second]}
     assert without(ENTRIES[1], {"ImagingStudy.started"}) == (ENTRIES[1], [])
+
+
+def test_a_name_without_places_stands_for_the_element_wherever_it_is():
+    left, gone = without(ENTRIES[2], {"ImagingStudy.series.performer", "ImagingStudy.series.instance.number"})
+    assert set(gone) == {"ImagingStudy.series.performer", "ImagingStudy.series.instance.number"}
+    first, second = STUDY["series"]
+    second = {name: value for name, value in second.items() if name != "performer"}
+    assert left.resource["series"] == [{**first, "instance": [{"uid": "1.1.1"}]}, second]
+    assert paths_in(ENTRIES, OPTIONAL) >= set(gone)
+
+
+def test_what_others_wrote_stays_wherever_an_element_is_left_out():
+    theirs, own = {"actor": {"display": "theirs"}}, {"id": "dicom-1", "actor": {"display": "ours"}}
+    before = {**STUDY, "id": "1", "meta": {"versionId": "1"}, "series": [{"uid": "1.2", "performer": [theirs]}]}
+    update = Entry.update({**before, "series": [{"uid": "1.2", "performer": [theirs, own]}], "started": "x"}, before)
+    left, _ = without(update, {"ImagingStudy.series.performer", "ImagingStudy.series[1.2].performer[dicom-1]"})
+    assert left.resource["series"] == [{"uid": "1.2", "performer": [theirs]}]
 
 
 def test_several_items_of_one_list():

@@ -1,4 +1,4 @@
-"""The DICOM service twice: the stand-in, and Microsoft's own where this machine has it. One contract for both."""
+"""The DICOM service twice: the stand-in and Microsoft's own. One contract for both."""
 
 import contextlib
 import os
@@ -12,7 +12,11 @@ import pytest
 from dev import microsoft
 from dev.process import running
 
-PARTS = ("stand-in", "microsoft")
+STAND_IN, MICROSOFT = "stand-in", "microsoft"
+PARTS = (
+    pytest.param(STAND_IN, marks=pytest.mark.stand_in),
+    pytest.param(MICROSOFT, marks=pytest.mark.real("dicom-server")),
+)
 JSON = {"Accept": "application/dicom+json"}
 START_S = 60.0
 
@@ -20,12 +24,10 @@ START_S = 60.0
 @contextlib.contextmanager
 def served(part, *, partitions=False, **environment):
     """The URL of a service for the length of a block; `environment` is for Microsoft's."""
-    if part == "stand-in":
+    if part == STAND_IN:
         with running("dicom", "--port", "0", *(["--partitions"] if partitions else [])) as stand_in:
             yield stand_in.urls["url"]
         return
-    if missing := microsoft.missing("dicom-server"):
-        pytest.skip(missing)
     if partitions:
         environment["DicomServer__Features__EnableDataPartitions"] = "true"
     port = _free_port()

@@ -13,7 +13,7 @@ from pydicom.data import get_charset_files, get_testdata_files
 
 from dev.process import ROOT
 from tests.contract.dicom import dicom_odd
-from tests.contract.dicom.conftest import PARTS, client_of, served
+from tests.contract.dicom.conftest import MICROSOFT, STAND_IN, client_of, served
 from tests.contract.dicom.dicom_files import PLAIN, Writer
 
 pytestmark = pytest.mark.real("dicom-server")
@@ -34,8 +34,8 @@ PRIVATE_DICTIONARY = (
 def both():
     """Clients of the stand-in and of the service."""
     with (
-        served(PARTS[1]) as microsoft,
-        served(PARTS[0]) as stand_in,
+        served(MICROSOFT) as microsoft,
+        served(STAND_IN) as stand_in,
         client_of(stand_in) as first,
         client_of(microsoft) as second,
     ):

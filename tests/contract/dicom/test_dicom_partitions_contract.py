@@ -1,6 +1,5 @@
 """Data partitions: their list, their names, the same UIDs in two of them."""
 
-import contextlib
 import re
 
 import pytest
@@ -80,31 +79,25 @@ REQUESTS = [
         ("/partitions/%C3%A4", "The specified PartitionName is invalid. "),
     ],
 )
-@pytest.mark.parametrize("part", PARTS)
-def test_partitions_that_are_not_named_not_there_or_not_valid(part, segment, text, one_of_each):
-    dicom = one_of_each[part]
+def test_partitions_that_are_not_named_not_there_or_not_valid(segment, text, with_one):
     for method, path, found in REQUESTS:
         body = {"content": b'{"studyInstanceUids":["9.9"],"changeDataset":{}}', "headers": AS_JSON}
         arguments = body if method == "POST" else {}
-        assert dicom.request(method, f"/v2/partitions/known{path}", **arguments).status_code in (found, 409)
-        response = dicom.request(method, f"/v2{segment}{path}", **arguments)
+        assert with_one.request(method, f"/v2/partitions/known{path}", **arguments).status_code in (found, 409)
+        response = with_one.request(method, f"/v2{segment}{path}", **arguments)
         assert (response.status_code, response.text, response.headers["content-type"]) == (400, text, PLAIN_TEXT)
     if "does not exist" not in text:
-        refused = dicom.post(f"/v2{segment}/studies", **related(WRITE.file()))
+        refused = with_one.post(f"/v2{segment}/studies", **related(WRITE.file()))
         assert (refused.status_code, refused.text) == (400, text)
-    assert names(dicom) == ["Microsoft.Default", "known"]
+    assert names(with_one) == ["Microsoft.Default", "known"]
 
 
-@pytest.fixture(scope="module")
-def one_of_each():
-    """Both services with data partitions and one partition, `known`, that holds an instance."""
-    with contextlib.ExitStack() as stack:
-        clients = {}
-        for part in PARTS:
-            url = stack.enter_context(served(part, partitions=True))
-            clients[part] = stack.enter_context(client_of(url))
-            assert store(clients[part], WRITE.file(), partition="/partitions/known").status_code == 200
-        yield clients
+@pytest.fixture(scope="module", params=PARTS)
+def with_one(request):
+    """A service with data partitions and one partition, `known`, that holds an instance."""
+    with served(request.param, partitions=True) as url, client_of(url) as dicom:
+        assert store(dicom, WRITE.file(), partition="/partitions/known").status_code == 200
+        yield dicom
 
 
 def test_feed_operations_and_list_have_no_partition(partitioned):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from dev.microsoft import missing
 from dev.process import Part
 from tests.contract.fhir_server.requests import HEADERS
 
@@ -23,8 +22,6 @@ class Server:
 
 
 def _microsoft(request, **env):
-    if lack := missing(PROGRAM):
-        pytest.skip(lack)
     part = Part((PROGRAM, "--port", "0"), env=env, timeout_s=START_TIMEOUT_S)
     request.addfinalizer(part.stop)
     return part.urls["url"]
@@ -41,8 +38,6 @@ def tested_server(request):
 @pytest.fixture(scope="session")
 def throttled_server(request):
     """Microsoft's FHIR server with a store that throttles every access."""
-    if request.config.getoption("--fhir") != "microsoft":
-        pytest.skip("what Microsoft's FHIR server does: `make test-microsoft`")
     return _microsoft(request, MEMSTORE_429_EVERY="1")
 
 

@@ -16,6 +16,8 @@ from tests.contract.fhir_server.requests import (
     update,
 )
 
+pytestmark = pytest.mark.real("fhir-server")
+
 CRITERIA = {"identifier": "a"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SEQUENTIAL, PARALLEL = ({"x-bundle-processing-logic": logic} for logic in ("sequential", "parallel"))

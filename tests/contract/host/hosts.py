@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
 
@@ -19,7 +20,10 @@ from dev import microsoft
 from dev.process import DEV, ROOT, free_port
 
 APP = Path(__file__).parent / "host_app"
-SIDES = ("stand-in", "func")
+SIDES = (
+    pytest.param("stand-in", marks=pytest.mark.stand_in),
+    pytest.param("func", marks=pytest.mark.real("func")),
+)
 KEYS = {"x-functions-key": "opens"}
 START_S = 180.0
 
