@@ -134,3 +134,11 @@ def test_only_codes_of_r4_are_told():
         codes_of(issues_of({"issue": [{"code": 3}, 7, {"code": {}}, {"severity": "information", "code": "invalid"}]}))
         == []
     )
+
+
+@pytest.mark.parametrize("status", [500, 503, 524])
+async def test_what_a_gateway_says_of_a_transaction_leaves_its_outcome_unknown(status):
+    """The server behind it may go on; what the server says itself is an OperationOutcome."""
+    assert (await refused(status, {"message": "not now"})).outcome_unknown is True
+    assert (await refused(status, outcome("transient"))).outcome_unknown is False
+    assert (await refused(status, {"message": "not now"}, search=True)).outcome_unknown is False

@@ -64,6 +64,25 @@ def patients_made_by_two_conditional_creates(fhir):
     return made
 
 
+@differs("1", "1", "2", "they carry two identifiers, so their condition has three criteria")
+def observations_made_by_two_conditional_creates(fhir):
+    made = set()
+    for _ in range(ROUNDS):
+        values = [unique(), unique()]
+        resource = {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"coding": [{"system": SYSTEM, "code": "dose"}]},
+            "identifier": [{"system": SYSTEM, "value": value} for value in values],
+        }
+        criteria = "&".join([f"code={SYSTEM}%7Cdose", *map(condition, values)])
+        entries = [posted(resource, ifNoneExist=criteria) for _ in range(2)]
+        answers = _race(lambda n, entries=entries: transact(fhir, entries[n], posted(patient())))
+        assert {answer.status_code for answer in answers} <= {200, 409, 412}
+        made.add(str(len(found(fhir, "Observation", identifier=f"{SYSTEM}|{values[0]}"))))
+    return made
+
+
 @differs(
     "404 not-found",
     "409 processing or 200 version 2",

@@ -231,3 +231,19 @@ def test_taken_port_is_one_clear_line(server):
         [sys.executable, "-m", "dev", "fhir", "--port", port], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (1, f"fhir: port {port} cannot be used: EADDRINUSE\n")
+
+
+def test_updates_create_on_request(server, fhir):
+    """As on Microsoft's server and HAPI, also more than Medplum takes in one transaction; a reset ends it."""
+    ids = [str(uuid.uuid4()) for _ in range(60)]
+    entries = [entry({**PATIENT, "id": one}, "PUT", f"Patient/{one}") for one in ids]
+    assert transact(fhir, *entries).status_code == 400
+    fhir.post(f"{server['admin']}/settings", json={"update_creates": True}).raise_for_status()
+    types = {one["type"]: one for one in fhir.get("/metadata").json()["rest"][0]["resource"]}
+    assert types["Patient"]["updateCreate"] is True
+    for status in ("201", "200"):
+        answer = transact(fhir, *entries).json()
+        assert [one["response"]["status"] for one in answer["entry"]] == [status] * 60
+    assert fhir.put(f"/Patient/{uuid.uuid4()}", json={**PATIENT, "id": "x"}).status_code == 400
+    fhir.post(f"{server['admin']}/reset").raise_for_status()
+    assert fhir.put(f"/Patient/{ids[0]}", json={**PATIENT, "id": ids[0]}).status_code == 404
