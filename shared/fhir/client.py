@@ -1,11 +1,10 @@
 """The FHIR server: search, read, write, and once per worker whether it is one that this app can work with."""
 
 import json
-import re
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 
@@ -30,20 +29,18 @@ from shared.fhir.creation import Creation
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of, identifiers_of
 from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
-from shared.fhir.shapes import is_too_deep, odd_element
+from shared.fhir.searchset import MOST_PAGES, SERVICE, hits_of, next_page, usable
+from shared.fhir.shapes import is_too_deep
 from shared.http import UNREADABLE, ServerClock, error_for, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated, retry_after_s
 from shared.single_flight import SingleFlight
 
-SERVICE = "the FHIR server"
 FHIR_JSON = "application/fhir+json"
 FHIR_VERSION = "4.0"
 SEARCH_COUNT = 100
 MOST_VALUES = 50  # identifiers that one search asks for
 GONE = (404, 410)
 NOT_KEPT = (*GONE, 405, 501)  # of a history: nothing was there, or no versions are kept
-MOST_PAGES = 1000  # of one search
-DOT_SEGMENT = re.compile(r"(^|[/\\])\.\.?($|[/\\;])")
 
 
 class FhirClient:
@@ -89,7 +86,7 @@ class FhirClient:
     async def find_all(self, identity: Identity) -> list[Resource]:
         """Every resource with this identity; that there are several is a defect of somebody."""
         hits = await self._search(identity.resource_type, identity.criteria)
-        return await self._creation.with_hidden([identity], _usable(hit for hit in hits if identity.matches(hit)))
+        return await self._creation.with_hidden([identity], usable(hit for hit in hits if identity.matches(hit)))
 
     async def find_any(self, identities: Sequence[ByIdentifier]) -> list[Resource]:
         """Every resource that has one of these identities, which are of one type."""
@@ -97,7 +94,7 @@ class FhirClient:
         for some in (identities[place : place + MOST_VALUES] for place in range(0, len(identities), MOST_VALUES)):
             hits += await self._search(some[0].resource_type, any_of(some))
         wanted = {(identity.system, identity.value) for identity in identities}
-        found = _usable(hit for hit in hits if not wanted.isdisjoint(identifiers_of(hit)))
+        found = usable(hit for hit in hits if not wanted.isdisjoint(identifiers_of(hit)))
         return await self._creation.with_hidden(identities, found)
 
     async def studies_of(self, patient: str) -> list[Resource]:
@@ -187,13 +184,15 @@ class FhirClient:
         form = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
         body = urlencode([*criteria, ("_count", str(SEARCH_COUNT))])
         found = await repeated(partial(self._read, "POST", f"{resource_type}/_search", body, form))
-        return [hit async for page in self._pages(found, resource_type, headers) for hit in _hits(page, resource_type)]
+        return [
+            hit async for page in self._pages(found, resource_type, headers) for hit in hits_of(page, resource_type)
+        ]
 
     async def _pages(self, found: Resource, resource_type: str, headers: Mapping[str, str]) -> AsyncIterator[Resource]:
         """A page, and those that come after it."""
         yield found
         seen: set[str] = set()
-        while (path := self._next_page(found, resource_type)) is not None:
+        while (path := next_page(self._client.base_url, found, resource_type)) is not None:
             if path in seen or len(seen) >= MOST_PAGES:
                 raise Unavailable(f"{SERVICE} answered a search whose pages do not end")
             seen.add(path)
@@ -234,25 +233,6 @@ class FhirClient:
         response = await send(self._client, SERVICE, request, is_read=is_read)
         self.clock.note(response)
         return response
-
-    def _next_page(self, found: Resource, resource_type: str) -> str | None:
-        """The next link, below the configured base: behind a gateway, servers give links that lead past it, and what is
-        sent with a request is for nothing else that answers there.
-        """
-        links = [str(link.get("url")) for link in mappings(found, "link") if link.get("relation") == "next"]
-        if not links:
-            return None
-        base = self._client.base_url.path.rstrip("/")
-        try:
-            link = urlsplit(links[0])
-            is_below = f"{link.path}/".startswith(f"{base}/")
-            path = link.path.removeprefix(base).lstrip("/") if is_below else resource_type
-            url = str(httpx.URL(f"{self._client.base_url}{path}?{link.query}"))
-        except (ValueError, httpx.InvalidURL):
-            url, path = "", ""
-        if not url or DOT_SEGMENT.search(unquote(unquote(path))):
-            raise Unavailable(f"{SERVICE} answered a link to a next page that cannot be followed")
-        return url
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")
@@ -300,29 +280,3 @@ def _transient(response: httpx.Response, issues: list[Issue]) -> SyncError | Non
     message = f"{SERVICE} answered {status}, issues: {', '.join(codes_of(issues))}"
     by_status = error_for(SERVICE, response)
     return transient_error(message, status, issues, retry_after_s(response.headers), by_status)
-
-
-def _usable(hits: Iterable[Resource]) -> list[Resource]:
-    """Each resource once, since pages shift while others write. Raises where one of them is not one of R4."""
-    found = {hit["id"]: hit for hit in hits}
-    for hit in found.values():
-        if not isinstance(hit.get("meta"), Mapping) or not hit["meta"].get("versionId"):
-            text = f"{SERVICE} answers a {hit['resourceType']} without meta.versionId: writes cannot be guarded"
-            raise Misconfigured(text, code="no-versions")
-        if (wrong := odd_element(hit)) is not None:
-            raise Unavailable(
-                f"{SERVICE} answered a {hit['resourceType']} whose {wrong} is not as R4 has it", code=UNREADABLE
-            )
-    return list(found.values())
-
-
-def _hits(found: Resource, resource_type: str) -> list[Resource]:
-    """The resources of one type that a search answered."""
-    if found.get("resourceType") != "Bundle":
-        raise Unavailable(f"{SERVICE} answered a search with something that is not a Bundle")
-    resources = [entry.get("resource") for entry in mappings(found, "entry")]
-    return [
-        hit
-        for hit in resources
-        if isinstance(hit, dict) and hit.get("resourceType") == resource_type and isinstance(hit.get("id"), str)
-    ]
