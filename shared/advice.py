@@ -64,6 +64,11 @@ ADVICE = {
     "version-conflict": Advice(
         "deferred", "Somebody else keeps changing the same resources. Nothing, unless it lasts."
     ),
+    "overwritten": Advice(
+        "deferred",
+        "Another writer created the same resource at the same moment; what it wrote was put back. Nothing: the study is "
+        "tried again.",
+    ),
     "settings": Advice("deferred", "Settings are wrong or missing; the line names each."),
     "access-refused": Advice(
         "deferred",

@@ -20,7 +20,7 @@ from shared.dicom import client as dicom_client
 from shared.dicom.client import DicomClient
 from shared.dicom.origin import check_reset, check_same
 from shared.errors import Misconfigured
-from shared.fhir import client as fhir_client
+from shared.fhir import searchset
 from shared.fhir.client import FhirClient
 from shared.health import Check, Checks
 from shared.http import new_client
@@ -103,7 +103,7 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
     dicom_web = settings.dicom_web
     dicom_url = dicom_web.private_endpoint or dicom_web.endpoint
     dicom = DicomClient(_client(dicom_client.SERVICE, dicom_url, dicom_web.authentication, resources))
-    fhir = FhirClient(_client(fhir_client.SERVICE, settings.fhir.endpoint, settings.fhir.authentication, resources))
+    fhir = FhirClient(_client(searchset.SERVICE, settings.fhir.endpoint, settings.fhir.authentication, resources))
     tables = _table_service(settings, account, resources)
     queue = study_queue(account, settings.study_queue_name, resources)
     poison_queue = study_queue(account, f"{settings.study_queue_name}-poison", resources)

@@ -26,6 +26,7 @@ PURE = {
     "shared.fhir.identifiers",
     "shared.fhir.outcome",
     "shared.fhir.ownership",
+    "shared.fhir.searchset",
     "shared.fhir.refusal",
     "shared.fhir.shapes",
     "shared.fhir.systems",

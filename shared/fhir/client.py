@@ -29,7 +29,7 @@ from shared.fhir.creation import Creation
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of, identifiers_of
 from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
 from shared.fhir.refusal import named_elements
-from shared.fhir.searchset import MOST_PAGES, SERVICE, hits_of, next_page, usable
+from shared.fhir.searchset import MOST_PAGES, SERVICE, hits_of, next_page, not_followed, usable
 from shared.fhir.shapes import is_too_deep
 from shared.http import UNREADABLE, ServerClock, error_for, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated, retry_after_s
@@ -192,7 +192,7 @@ class FhirClient:
         """A page, and those that come after it."""
         yield found
         seen: set[str] = set()
-        while (path := next_page(self._client.base_url, found, resource_type)) is not None:
+        while (path := self._next_page(found, resource_type)) is not None:
             if path in seen or len(seen) >= MOST_PAGES:
                 raise Unavailable(f"{SERVICE} answered a search whose pages do not end")
             seen.add(path)
@@ -233,6 +233,13 @@ class FhirClient:
         response = await send(self._client, SERVICE, request, is_read=is_read)
         self.clock.note(response)
         return response
+
+    def _next_page(self, found: Resource, resource_type: str) -> str | None:
+        url = next_page(str(self._client.base_url), found, resource_type)
+        try:
+            return None if url is None else str(httpx.URL(url))
+        except httpx.InvalidURL:
+            raise not_followed() from None
 
     def _request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> httpx.Request:
         url = path or str(self._client.base_url).rstrip("/")

@@ -4,37 +4,38 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 
-import httpx
-
 from shared.errors import Misconfigured, Unavailable
 from shared.fhir.capabilities import mappings
 from shared.fhir.identifiers import Resource
 from shared.fhir.shapes import odd_element
-from shared.http import UNREADABLE
 
 SERVICE = "the FHIR server"
 MOST_PAGES = 1000  # of one search
 DOT_SEGMENT = re.compile(r"(^|[/\\])\.\.?($|[/\\;])")
 
 
-def next_page(base_url: httpx.URL, found: Resource, resource_type: str) -> str | None:
+def next_page(base_url: str, found: Resource, resource_type: str) -> str | None:
     """The next link, below the configured base: behind a gateway, servers give links that lead past it, and what is
     sent with a request is for nothing else that answers there.
     """
     links = [str(link.get("url")) for link in mappings(found, "link") if link.get("relation") == "next"]
     if not links:
         return None
-    base = base_url.path.rstrip("/")
+    base = urlsplit(base_url).path.rstrip("/")
     try:
         link = urlsplit(links[0])
-        is_below = f"{link.path}/".startswith(f"{base}/")
-        path = link.path.removeprefix(base).lstrip("/") if is_below else resource_type
-        url = str(httpx.URL(f"{base_url}{path}?{link.query}"))
-    except (ValueError, httpx.InvalidURL):
-        url, path = "", ""
-    if not url or DOT_SEGMENT.search(unquote(unquote(path))):
-        raise Unavailable(f"{SERVICE} answered a link to a next page that cannot be followed")
-    return url
+    except ValueError:
+        raise not_followed() from None
+    is_below = f"{link.path}/".startswith(f"{base}/")
+    path = link.path.removeprefix(base).lstrip("/") if is_below else resource_type
+    if DOT_SEGMENT.search(unquote(unquote(path))):
+        raise not_followed()
+    return f"{base_url}{path}?{link.query}"
+
+
+def not_followed() -> Unavailable:
+    """The error of a link that leads nowhere."""
+    return Unavailable(f"{SERVICE} answered a link to a next page that cannot be followed")
 
 
 def usable(hits: Iterable[Resource]) -> list[Resource]:
@@ -46,7 +47,7 @@ def usable(hits: Iterable[Resource]) -> list[Resource]:
             raise Misconfigured(text, code="no-versions")
         if (wrong := odd_element(hit)) is not None:
             raise Unavailable(
-                f"{SERVICE} answered a {hit['resourceType']} whose {wrong} is not as R4 has it", code=UNREADABLE
+                f"{SERVICE} answered a {hit['resourceType']} whose {wrong} is not as R4 has it", code="unreadable"
             )
     return list(found.values())
 

@@ -17,6 +17,7 @@ TREE = {
     "NoRoom": ("TransientError", "no-room"),
     "VersionConflict": ("TransientError", "version-conflict"),
     "PermanentError": ("SyncError", "permanent"),
+    "Overwritten": ("VersionConflict", "overwritten"),
     "InvalidStudy": ("PermanentError", "invalid-study"),
     "AmbiguousMatch": ("PermanentError", "ambiguous-match"),
     "Rejected": ("PermanentError", "rejected"),
