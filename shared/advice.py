@@ -42,6 +42,11 @@ ADVICE = {
     "version-conflict": Advice(
         "deferred", "Somebody else keeps changing the same resources. Nothing, unless it lasts."
     ),
+    "overwritten": Advice(
+        "deferred",
+        "Another worker created a resource of the study at the same moment. What it wrote was put back. Nothing: the "
+        "study is read again.",
+    ),
     "settings": Advice("deferred", "Settings are wrong or missing; the line names each."),
     "access-refused": Advice(
         "deferred",

@@ -75,6 +75,8 @@ class VersionConflict(TransientError):
 class Overwritten(VersionConflict):
     """A resource that was to be created was there by then. What it said may be lost."""
 
+    code = "overwritten"
+
 
 class PermanentError(SyncError):
     """Trying again cannot help until the data or a resource is changed."""

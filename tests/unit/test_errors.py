@@ -15,6 +15,7 @@ TREE = {
     "Throttled": ("TransientError", "throttled"),
     "Unavailable": ("TransientError", "unavailable"),
     "VersionConflict": ("TransientError", "version-conflict"),
+    "Overwritten": ("VersionConflict", "overwritten"),
     "PermanentError": ("SyncError", "permanent"),
     "InvalidStudy": ("PermanentError", "invalid-study"),
     "AmbiguousMatch": ("PermanentError", "ambiguous-match"),
