@@ -66,8 +66,8 @@ ADVICE = {
     ),
     "overwritten": Advice(
         "deferred",
-        "Another writer created the same resource at the same moment; what it wrote was put back. Nothing: the study is "
-        "tried again.",
+        "Another worker created a resource of the study at the same moment. What it wrote was put back. Nothing: the "
+        "study is read again.",
     ),
     "settings": Advice("deferred", "Settings are wrong or missing; the line names each."),
     "access-refused": Advice(

@@ -16,6 +16,7 @@ TREE = {
     "Unavailable": ("TransientError", "unavailable"),
     "NoRoom": ("TransientError", "no-room"),
     "VersionConflict": ("TransientError", "version-conflict"),
+    "Overwritten": ("VersionConflict", "overwritten"),
     "PermanentError": ("SyncError", "permanent"),
     "Overwritten": ("VersionConflict", "overwritten"),
     "InvalidStudy": ("PermanentError", "invalid-study"),
