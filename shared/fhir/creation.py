@@ -52,6 +52,8 @@ class Creation:
         An id under which there is a resource of another identity was taken from ours (a person moved the identifier,
         say): ours is created by a condition. Raises VersionConflict where a resource is there by now.
         """
+        if not any(entry.identity for entry in entries):
+            return list(entries)
         types = (await self._server.capabilities()).update_create
         new = [entry for entry in entries if entry.identity and entry.resource_type in types]
         if not new or DEVICE not in types:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,11 @@ from tests.chaos import changes
 from tests.chaos.additions import CLOCKS_S, Addition
 from tests.chaos.asking import ask
 from tests.chaos.host import FIRST_START_S, OneHost
+from tests.chaos.load import PARTITIONS
 
 QUEUE = "study-changes"
+PATIENTS = "urn:oid:1.2.826.0.1.3680043.10.1234.1"
+SECOND_PARTITION = PARTITIONS[1]
 # written into FHIR; the app connects to the proxy, whose port differs from run to run
 PUBLIC_DICOM = "https://dicom.example/"
 SERVICES = ("dicom", "fhir", "tables", "queues")
@@ -177,6 +181,11 @@ class Scene:
             "SYNC_SCHEDULE": "*/1 * * * * *",
             "FUNCTIONS_WORKER_RUNTIME": "python",
         }
+        if self.partitioned:  # the partitions share their patients, so that a study that moves keeps its own
+            env |= {
+                "Patient__PatientSystemId": PATIENTS,
+                "Patient__PartitionSystemIds": json.dumps({SECOND_PARTITION: PATIENTS}),
+            }
         kind = self.made_of.host
         self.hosts = [OneHost(number, app, env | self._own(number), self.times, kind) for number in range(self._count)]
         for host in self.hosts:

@@ -106,6 +106,10 @@ def _found(row):
     return httpx.Response(200, headers=JSON, content=json.dumps([row]))
 
 
+async def _confirm():
+    """It is the service that was read so far."""
+
+
 class Pass:
     """A pass of one worker as far as DICOM goes; FHIR takes its time and answers."""
 
@@ -122,18 +126,17 @@ class Pass:
         [entry] = json.loads(request.content)["entry"]
         if entry["request"]["url"].partition("/")[2] in self._world.archive.refused:
             return httpx.Response(500)
-        return httpx.Response(200, json={"resourceType": "Bundle", "entry": [{"response": {"status": "204"}}]})
+        return httpx.Response(200, json={"resourceType": "Bundle", "entry": [{"response": {"status": "200"}}]})
 
     async def reconcile(self, change):
         world = self._world
         recorded = world.recorded.setdefault(change.study, set())
-        answer = await ask_whole(self._dicom, change.study, change.sequence)
-        wanted = Wanted(change.instances, recorded=recorded, seen_at=change.sequence)
+        answer = await ask_whole(self._dicom, change.study, _confirm)
+        wanted = Wanted(change.instances, recorded=recorded, confirm=_confirm)
         truth = await read_whole(self._dicom, change.study, answer, wanted)
         await asyncio.sleep(FHIR_S)
-        await self._fhir.transact(
-            [Entry.delete({"resourceType": "ImagingStudy", "id": change.study.study_instance_uid})]
-        )
+        study = {"resourceType": "ImagingStudy", "id": change.study.study_instance_uid, "meta": {"versionId": "1"}}
+        await self._fhir.transact([Entry.update(study, study)])
         if again := next_try(change, truth.unknown, recorded):
             await world.queue.send(*again)
         recorded |= truth.unknown

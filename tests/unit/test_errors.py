@@ -18,7 +18,6 @@ TREE = {
     "VersionConflict": ("TransientError", "version-conflict"),
     "Overwritten": ("VersionConflict", "overwritten"),
     "PermanentError": ("SyncError", "permanent"),
-    "Overwritten": ("VersionConflict", "overwritten"),
     "InvalidStudy": ("PermanentError", "invalid-study"),
     "AmbiguousMatch": ("PermanentError", "ambiguous-match"),
     "Rejected": ("PermanentError", "rejected"),
