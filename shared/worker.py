@@ -10,7 +10,6 @@ from shared.config import Settings
 from shared.errors import Misconfigured, SyncError, VersionConflict, place_of
 from shared.health import Checks, Health
 from shared.model import StudyChange
-from shared.retry import repeated
 from shared.settings.hosting import StorageAccount, Triggers
 from shared.single_flight import SingleFlight
 from shared.telemetry import event, quiet_libraries
@@ -166,6 +165,8 @@ async def _wait_for_settings(change: StudyChange) -> None:
 
 async def _read_settings() -> Settings:
     """Not on the event loop: a vault may be asked, and answer slowly."""
+    from shared.retry import repeated  # noqa: PLC0415 - as above
+
     return await repeated(lambda: asyncio.to_thread(Settings.load))
 
 

@@ -312,7 +312,9 @@ def partitioned():
 
 @pytest.fixture
 async def pstack(monkeypatch, azurite, partitioned, fhir_server):
-    monkeypatch.setenv("Patient__PartitionSystemIds", '{"p1": "urn:mrn", "p2": "urn:mrn"}')
+    monkeypatch.setenv(
+        "Patient__PartitionSystemIds", '{"p1": "urn:mrn", "p2": "urn:mrn", "one": "urn:mrn", "two": "urn:mrn"}'
+    )
     _empty(partitioned, fhir_server)
     stack = Stack(monkeypatch, azurite, partitioned, fhir_server)
     yield stack
