@@ -6,6 +6,7 @@ import random
 import httpx
 import pytest
 
+from shared.sync import reconciler
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
 from tests.conftest import FIRST_START_S, _empty, _part, _parts
 from tests.flow.life import assert_nothing_left, differences, linked, twins
