@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from shared.advice import ADVICE
 from shared.config import Settings
 from shared.errors import Misconfigured, SyncError
+from shared.model import DEFAULT_PARTITION, PARTITION_NAME, StudyKey, is_uid
 from shared.settings.hosting import StorageAccount
 from shared.sync.cases import Case, State, cases, release
 from shared.telemetry import quiet_libraries
@@ -62,7 +63,8 @@ async def _with_app(options: argparse.Namespace) -> int:
 
 async def _list(app: App, options: argparse.Namespace) -> int:
     everything = await cases(app.records, tuple(State))
-    states = tuple(State) if options.what == ALL else (State(options.what),)
+    what = options.what or (ALL if options.code or options.study else State.PARKED)
+    states = tuple(State) if what == ALL else (State(what),)
     found = [one for one in everything if one.state in states and _is_meant(one, options)]
     if found:
         _print_table([COLUMNS, *map(_cells, found)])
@@ -86,16 +88,27 @@ async def _waiting(app: App) -> str:
 async def _release(app: App, options: argparse.Namespace) -> int:
     everything = await cases(app.records, tuple(State))
     chosen = [one for one in everything if _is_meant(one, options) and (not options.all or one.state is State.PARKED)]
-    if not chosen:
+    named = await _named(app, options, chosen) if options.study else []
+    if not chosen and not named:
         _say("nothing is there that was meant: see `python -m shared.operate list all`")
         return 1
-    sent, seen = await release(app.records, app.queue, chosen)
+    sent, seen = await release(app.records, app.queue, chosen, named)
     _say(f"sent through the queue once more: {_counted(sent, 'study', 'studies')}")
     if seen:
         _say(f"taken away, as nothing else removes them: {_counted(seen, 'row')}")
     if sent:
         _say("see what becomes of them: `python -m shared.operate list`; a study that succeeds loses its row")
     return 0
+
+
+async def _named(app: App, options: argparse.Namespace, chosen: Sequence[Case]) -> list[StudyKey]:
+    """A study that has no row is looked at, too: its message was lost, say. Where nothing is known of it, its data
+    partition has to be told.
+    """
+    if options.partition:
+        return [StudyKey(options.partition, options.study)]
+    known = await app.studies.partitions_of(options.study)
+    return known or ([] if chosen else [StudyKey(DEFAULT_PARTITION, options.study)])
 
 
 def _counted(number: int, one: str, several: str = "") -> str:
@@ -113,6 +126,8 @@ def _explain(code: str | None) -> int:
 
 def _is_meant(one: Case, options: argparse.Namespace) -> bool:
     if options.code and one.code != options.code:
+        return False
+    if options.partition and one.study.partition_name != options.partition:
         return False
     return not options.study or one.study.study_instance_uid == options.study
 
@@ -152,17 +167,39 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{list,explain,release}")
     listing = commands.add_parser("list", help="what there is, why, and what to do about it")
-    listing.add_argument("what", nargs="?", choices=[*State, ALL], default=State.PARKED, help="default: parked")
+    what = "default: parked, and all with --code or --study"
+    listing.add_argument("what", nargs="?", choices=[*State, ALL], help=what)
     listing.add_argument("--code", help="only those with this code")
     listing.add_argument("--study", metavar="UID", help="only this Study Instance UID")
+    listing.set_defaults(partition=None)
     explaining = commands.add_parser("explain", help="what a code means and what to do about it")
     explaining.add_argument("code", nargs="?", help="all of them without one")
     releasing = commands.add_parser("release", help="try studies again now: name which")
     which = releasing.add_mutually_exclusive_group(required=True)
-    which.add_argument("--study", metavar="UID", help="this Study Instance UID, whatever its state")
+    which.add_argument(
+        "--study", metavar="UID", type=_uid, help="this Study Instance UID, whatever its state and without any"
+    )
     which.add_argument("--code", help="all with this code")
     which.add_argument("--all", action="store_true", help="all that are parked")
+    releasing.add_argument(
+        "--partition",
+        metavar="NAME",
+        type=_partition,
+        help="only in this data partition; needed for a study that nothing is known of",
+    )
     return parser
+
+
+def _uid(text: str) -> str:
+    if not is_uid(text):
+        raise argparse.ArgumentTypeError("not a UID")
+    return text
+
+
+def _partition(text: str) -> str:
+    if not PARTITION_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError("not the name of a data partition")
+    return text
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ class App:
     queue: StudyQueue
     poison_queue: StudyQueue
     checkpoints: checkpoint.CheckpointStore
+    studies: study_state.StudyStateStore
     records: ErrorRecords
     dicom: DicomClient
     fhir: FhirClient
@@ -127,7 +128,7 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
     )
     record_malformed = not settings.dicom_cast.features.ignore_json_parsing_errors
     poller = Poller(dicom, checkpoints, queue, records, _now, record_malformed=record_malformed)
-    return App(poller, runner, queue, poison_queue, checkpoints, records, dicom, fhir, resources)
+    return App(poller, runner, queue, poison_queue, checkpoints, stores.studies, records, dicom, fhir, resources)
 
 
 def _rules(settings: Settings) -> Rules:

@@ -149,7 +149,8 @@ class Worker:
 
 async def _set_aside(change: StudyChange, error: Exception) -> None:
     code, reason = (error.code, str(error)) if isinstance(error, SyncError) else (BUG, place_of(error))
-    event("study_set_aside", logging.ERROR, code=code, reason=reason)
+    study = change.study.study_instance_uid
+    event("study_set_aside", logging.ERROR, study=study, sequence=change.sequence, code=code, reason=reason)
     await _wait_for_settings(change)
 
 

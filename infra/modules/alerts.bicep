@@ -85,6 +85,24 @@ var rules = [
     frequency: 'PT15M'
   }
   {
+    // tries are up to a quarter of an hour apart by then; what waits for a service that refuses everyone writes no
+    // lines, and is `outage`
+    name: 'waiting'
+    severity: 3
+    description: 'A study has been tried again for about an hour, while no service refused everyone: python -m shared.operate list deferred'
+    query: '''
+      AppTraces
+      | where SeverityLevel == 2
+      | where Message startswith "study_set_aside " and Message contains "outcome=deferred"
+      | extend Attempts = toint(extract("attempts=([0-9]+)", 1, Message))
+      | where Attempts >= 12
+    '''
+    operator: 'GreaterThan'
+    threshold: 0
+    window: 'PT30M'
+    frequency: 'PT15M'
+  }
+  {
     name: 'behind'
     severity: 3
     description: 'For half an hour no poll reached the end of the change feed.'

@@ -66,14 +66,16 @@ async def cases(records: ErrorRecords, states: Collection[State]) -> list[Case]:
     return [one for one in found if one.state in states]
 
 
-async def release(records: ErrorRecords, queue: StudyQueue, chosen: Iterable[Case]) -> tuple[int, int]:
+async def release(
+    records: ErrorRecords, queue: StudyQueue, chosen: Iterable[Case], named: Iterable[StudyKey] = ()
+) -> tuple[int, int]:
     """Have all of each study looked at, and take away the rows that nothing else would; how many of each.
 
-    Rows of this app go when the study succeeds. DICOM Cast's go at once, since nothing would find them again, and so do
-    those that are about no study.
+    named: studies that are looked at whether they have a row or not. Rows of this app go when the study succeeds. DICOM
+    Cast's go at once, since nothing would find them again, and so do those that are about no study.
     """
     seen = [one for one in chosen if one.is_seen]
-    studies = dict.fromkeys(one.study for one in chosen if one.study.study_instance_uid)
+    studies = dict.fromkeys([*(one.study for one in chosen if one.study.study_instance_uid), *named])
     for study in studies:
         await queue.send(look_again(study, 0))
     for one in seen:

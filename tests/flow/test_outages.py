@@ -133,12 +133,13 @@ async def test_health_names_what_is_wrong(stack, monkeypatch):
     assert "nonsense" not in str(state)
 
 
-async def test_wrong_settings_lose_no_message(stack, monkeypatch):
+async def test_wrong_settings_lose_no_message(stack, monkeypatch, caplog):
     await stack.store(make_instance())
     await stack.poll()
     (text,) = await stack.messages()
     monkeypatch.delenv("Fhir__Endpoint")
     await Worker().sync(text)
+    assert f"study_set_aside study={study_uid(1)} sequence=1 code=settings" in caplog.text
     assert await stack.app.queue.depth() == 1
     await stack.drain()
     await stack.one("ImagingStudy")

@@ -6,7 +6,7 @@ import pytest
 
 from shared import operate
 from shared.advice import ADVICE
-from shared.model import DEFAULT_PARTITION, StudyKey
+from shared.model import DEFAULT_PARTITION, StudyChange, StudyKey
 from shared.sync.others import look_again
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
 
@@ -94,6 +94,39 @@ async def test_a_deferred_study_can_be_tried_now(stack, capsys):
     await stack.drain()
     await stack.one("ImagingStudy")
     assert await stack.rows("TransientRetryExceptionTable") == []
+
+
+async def test_a_study_without_a_row_is_looked_at_when_it_is_named(stack, capsys):
+    """Its message was lost, say, or it was in the archive that this one replaced."""
+    await stack.store(make_instance(1), make_instance(2))
+    await stack.poll()
+    await stack.messages()
+    code, _, told = await operated(capsys, "release", "--study", study_uid(1))
+    assert (code, "1 study" in told) == (0, True)
+    await stack.drain()
+    assert (await stack.one("ImagingStudy"))["numberOfInstances"] == 1
+    assert (await operated(capsys, "release", "--study", study_uid(1)))[0] == 0
+    assert (await operated(capsys, "release", "--study", study_uid(1), "--partition", "clinic-a"))[0] == 0
+    assert [StudyChange.from_json(text).study.partition_name for text in await stack.messages()] == [
+        "Microsoft.Default",
+        "clinic-a",
+    ]
+
+
+@pytest.mark.parametrize("wrong", [("--study", "1.2.x"), ("--study", "1.2.3", "--partition", "a/b")])
+def test_what_names_no_study_is_refused(wrong):
+    with pytest.raises(SystemExit, match="2"):
+        operate.main(("release", *wrong))
+
+
+async def test_naming_a_code_or_a_study_shows_it_whatever_its_state(stack, capsys):
+    await stack.store(make_instance(1))
+    await stack.poll()
+    await stack.fhir_dev("faults", [{"route": "transaction", "status": 503}])
+    await stack.run(*await stack.messages())
+    for named in (["--study", study_uid(1)], ["--code", "server-error"]):
+        assert len(cells((await operated(capsys, "list", *named))[1])) == 1
+        assert (await operated(capsys, "list", "parked", *named))[1] == []
 
 
 async def test_rows_about_no_study_are_taken_away_when_they_were_seen(stack, capsys):
