@@ -227,12 +227,12 @@ class StudyState:
     full_poll: a whole read has covered every message of polls up to this one.
     writers: writes that were announced and not confirmed; their messages must not be skipped as overtaken.
     patient: key of the Patient the study is linked to.
-    has_records: error rows may exist for this study.
-    parked: a message was parked; the next pass must read the whole study.
+    has_records: error rows may exist. parked: a message was parked; the next pass must read the whole study.
     fatal_poll: the poll of the last message that ended its own process or held it for too long, 0 for none. Later
     messages of the study are worked on alone, until one succeeds.
     written: what was last written of the study, by resource type.
     offers: sequence of each demographic element that the study offers to its Patient, as its row there says.
+    offered: keys of other Patients that may have such a row, of passes that were not brought to an end.
     refused: elements that the FHIR server refused, as the study was at poll `refused_at`.
     """
 
@@ -245,6 +245,7 @@ class StudyState:
     fatal_poll: int = 0
     written: Mapping[str, Written] = field(default_factory=dict)
     offers: Mapping[str, int] = field(default_factory=dict)
+    offered: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     refused_at: int = 0
     etag: str | None = None

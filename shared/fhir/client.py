@@ -40,6 +40,7 @@ FHIR_VERSION = "4.0"
 SEARCH_COUNT = 100
 MOST_VALUES = 50  # identifiers that one search asks for
 GONE = (404, 410)
+NOT_CREATED = (*GONE, 405)  # of an update of an unknown id, where clients do not choose ids
 NOT_KEPT = (*GONE, 405, 501)  # of a history: nothing was there, or no versions are kept
 
 
@@ -171,6 +172,9 @@ class FhirClient:
         request = self._request("POST", "", body, {"Content-Type": FHIR_JSON, "Prefer": "return=representation"})
         response = await self._send(request, is_read=False)
         if not response.is_success:
+            creates = any(entry.identity and entry.method == "PUT" for entry in entries)
+            if creates and response.status_code in NOT_CREATED:
+                self._capabilities = None  # clients may choose ids no longer
             raise _of_write(response, self._refusal(response, entries))
         return json_of(SERVICE, response)
 

@@ -16,6 +16,7 @@ from shared.fhir.id_key import DEVICE, KEY_REFERENCE, IdKey, id_of, key_in
 from shared.fhir.identifiers import Identity, Resource
 
 MOST_HIDDEN = 1000
+MOST_TAKEN = 10  # ids of one identity that hold resources of others
 
 
 class Server(Protocol):
@@ -43,14 +44,13 @@ class Creation:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._key = IdKey(server.history, server.read_each, server.put)
-        # there under their ids, though a search did not find them
-        self._hidden: set[Identity] = set()
+        # `Type/id` of what is there, though a search did not find it
+        self._hidden: dict[Identity, str] = {}
 
     async def prepared(self, entries: Sequence[Entry]) -> list[Entry]:
         """The entries as they are sent: creations by update where the server takes them, what refers to these too.
 
-        An id under which there is a resource of another identity was taken from ours (a person moved the identifier,
-        say): ours is created by a condition. Raises VersionConflict where a resource is there by now.
+        Raises VersionConflict where a resource is there by now.
         """
         if not any(entry.identity for entry in entries):
             return list(entries)
@@ -58,37 +58,49 @@ class Creation:
         new = [entry for entry in entries if entry.identity and entry.resource_type in types]
         if not new or DEVICE not in types:
             return list(entries)
-        key = await self._key.get()
-        ids = [id_of(key, entry.identity) for entry in new if entry.identity]
-        (device, *found) = await self._server.read_each([KEY_REFERENCE, *ids])
-        if key_in(device) != key:
-            self._key.forget()
-            raise VersionConflict("the key of the ids that this app chooses is another one now")
-        targets: dict[str | None, str] = {}
-        for entry, target, there in zip(new, ids, found, strict=True):
-            if there is None:
-                targets[entry.full_url] = target
-            elif entry.identity and entry.identity.matches(there):
-                self._hide(entry.identity)
-                raise VersionConflict(f"the {entry.resource_type} is there by now")
+        targets = await self._free_ids(new)
         references = {full_url: target for full_url, target in targets.items() if full_url}
         sent = [resolved(entry, references) for entry in entries]
         return [entry.under(targets[entry.full_url]) if entry.full_url in targets else entry for entry in sent]
 
-    def _hide(self, identity: Identity) -> None:
+    async def _free_ids(self, new: Sequence[Entry]) -> dict[str | None, str]:
+        """`Type/id` by full URL for what is to be created.
+
+        An id under which there is a resource of another identity was taken from ours (a person moved the identifier,
+        say): the next one is ours. Where too many are taken, ours is created by a condition.
+        """
+        key = await self._key.get()
+        targets: dict[str | None, str] = {}
+        for number in range(MOST_TAKEN):
+            left = [entry for entry in new if entry.full_url not in targets]
+            if not left:
+                break
+            ids = [id_of(key, entry.identity, number) for entry in left if entry.identity]
+            (device, *found) = await self._server.read_each([KEY_REFERENCE, *ids])
+            if key_in(device) != key:
+                self._key.forget()
+                raise VersionConflict("the key of the ids that this app chooses is another one now")
+            for entry, target, there in zip(left, ids, found, strict=True):
+                if there is None:
+                    targets[entry.full_url] = target
+                elif entry.identity and entry.identity.matches(there):
+                    self._hide(entry.identity, target)
+                    raise VersionConflict(f"the {entry.resource_type} is there by now")
+        return targets
+
+    def _hide(self, identity: Identity, target: str) -> None:
         if len(self._hidden) >= MOST_HIDDEN:
             self._hidden.clear()
-        self._hidden.add(identity)
+        self._hidden[identity] = target
 
     async def with_hidden(self, identities: Sequence[Identity], hits: list[Resource]) -> list[Resource]:
         """What a search for these found, and what it did not find though it was there a moment ago."""
-        missing = [one for one in identities if one in self._hidden and not any(map(one.matches, hits))]
-        self._hidden.difference_update(identities)
+        known = [(one, self._hidden.pop(one)) for one in identities if one in self._hidden]
+        missing = [(one, target) for one, target in known if not any(map(one.matches, hits))]
         if not missing:
             return hits
-        key = await self._key.get()
-        found = await self._server.read_each([id_of(key, one) for one in missing])
-        return hits + [there for one, there in zip(missing, found, strict=True) if there and one.matches(there)]
+        found = await self._server.read_each([target for _, target in missing])
+        return hits + [there for (one, _), there in zip(missing, found, strict=True) if there and one.matches(there)]
 
     async def check_first(self, entries: Sequence[Entry], answers: Sequence[Answer]) -> None:
         """Raise Overwritten unless all that one bundle created was new; what it overwrote is put back before.

@@ -29,9 +29,12 @@ ReadEach = Callable[[Sequence[str]], Awaitable[list[Resource | None]]]
 Put = Callable[[Resource, str], Awaitable[None]]
 
 
-def id_of(key: str, identity: Identity) -> str:
-    """`Type/id` of the resource with this identity; the id has the form of a UUID."""
-    said = f"{identity.resource_type} {identity.key}"
+def id_of(key: str, identity: Identity, number: int = 0) -> str:
+    """`Type/id` of the resource with this identity; the id has the form of a UUID.
+
+    number: of ids before this one that hold resources of other identities.
+    """
+    said = f"{identity.resource_type} {identity.key}" + (f" {number}" if number else "")
     digest = hmac.digest(key.encode(), said.encode(), "sha256")
     return f"{identity.resource_type}/{uuid.UUID(bytes=digest[:16])}"
 

@@ -19,11 +19,13 @@ TRIES = 3
 
 async def announce(states: StudyStateStore, attempt: Attempt, state: StudyState, look: Look, plan: Plan) -> StudyState:
     """The state with the announcement; VersionConflict when others changed it since it was read."""
+    offered = {*state.offered, plan.patient.key} if plan.patient is not None else {*state.offered}
     announced = replace(
         state,
         marks=marks.announce(state.marks, look.truth.instances),
         writers=writers.announced(state.writers, _writer(attempt, plan)),
         has_records=state.has_records or bool(plan.findings or look.failed),
+        offered=tuple(sorted(offered - {state.patient})),
     )
     return await states.save(attempt.change.study, announced)
 

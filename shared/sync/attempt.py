@@ -41,7 +41,8 @@ class Attempt:
     """One delivery of a message; what its passes did, also those that had to be run again afterwards.
 
     refused: elements to write the study without. refusals: how the server refused what was written. asked_again:
-    instances that could not be read, and for which a later message was sent.
+    instances that could not be read, and for which a later message was sent. offered: keys of the Patients that were
+    told what the study offers.
     """
 
     change: StudyChange
@@ -51,3 +52,4 @@ class Attempt:
     refused: set[str] = field(default_factory=set)
     refusals: list[Rejected] = field(default_factory=list)
     asked_again: set[InstanceKey] = field(default_factory=set)
+    offered: set[str] = field(default_factory=set)

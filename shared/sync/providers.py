@@ -34,23 +34,25 @@ async def reassign(
     """
     me = others.study_instance_uid
     open_by = tuple(sorted({*state.open_by, me}))
+    # where all studies of the Patient have rows, one without a row has left, perhaps since it was named here
+    told = {} if state.is_known else state.told
     while True:
         offers = await states.offers(patient)
-        state = await states.save(patient, replace(state, told=providers(state.told, offers), open_by=open_by))
+        state = await states.save(patient, replace(state, told=providers(told, offers), open_by=open_by))
         asked = sorted({one.study_instance_uid for one in state.told.values()} - {me})
         # a study that left meanwhile did not see that it was to provide anything
         if all([offers.get(uid) == await states.offer_of(patient, uid) for uid in asked if uid in offers]):
             break
     for uid in asked:
         await others.study(uid)
-    if not state.is_known:
+    if subject and not state.is_known:
         await others.of_patient(subject, offers.keys() | set(asked))
     rest = tuple(uid for uid in open_by if uid != me)
-    await states.save(patient, replace(state, open_by=rest, is_known=True))
+    await states.save(patient, replace(state, open_by=rest, is_known=state.is_known or bool(subject)))
 
 
 async def leave(states: PatientStateStore, patient: str, subject: str, others: OtherStudies) -> None:
-    """The study of `others` is no longer of this Patient, whose reference is `subject`.
+    """The study of `others` is no longer of this Patient, whose reference is `subject`, empty where it is not known.
 
     To be called before the study is written: afterwards nobody would know which Patient it left.
     """

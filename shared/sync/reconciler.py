@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 import uuid
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from weakref import WeakValueDictionary
@@ -39,7 +40,7 @@ from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.providers import leave
 from shared.sync.replica import STUDY, check_shown, newest, written_by
 from shared.sync.rules import Rules
-from shared.sync.side_by_side import both
+from shared.sync.side_by_side import all_of, both
 from shared.sync.truth import Answer, ask_whole
 
 RERUNS = 3
@@ -119,7 +120,8 @@ class Reconciler:
         for entry in plan.without_observations:
             if entry.resource is not None:
                 check_valid(entry.resource, entry.before)
-        if _changes_something(state, look, plan):
+        others, left = self._others(change), await self._left(attempt, state, earlier, plan)
+        if _changes_something(state, look, plan, left):
             state, patient = await both(
                 announce(self._stores.studies, attempt, state, look, plan),
                 announce_creation(self._stores.patients, plan.patient),
@@ -128,8 +130,8 @@ class Reconciler:
             if patient is not None and (
                 is_rerun or earlier or (patient.key, patient.offers) != (state.patient, state.offers)
             ):
-                await self._offer(change, patient)
-            await self._leave_patients(change, state, earlier, stored, plan)
+                await self._offer(attempt, patient)
+            await all_of(leave(self._stores.patients, one, subject_of(stored or {}), others) for one in left)
         await self._write(attempt, plan, is_last=is_last)
         if plan.entries:
             outcomes.append(plan.outcome)
@@ -199,23 +201,23 @@ class Reconciler:
         self._planner.learn(plan, [answer.reference for answer in answers])
         attempt.written.update(written_by(plan.entries, answers, self._fhir.clock.now_s))
 
-    async def _leave_patients(
-        self, change: StudyChange, state: StudyState, earlier: list[Writer], stored: Resource | None, plan: Plan
-    ) -> None:
-        """Before the study gets another Patient, or none: those that it had may take their demographics from it."""
-        if stored is None or not self._rules.patient.demographics_follow:
-            return
+    async def _left(self, attempt: Attempt, state: StudyState, earlier: list[Writer], plan: Plan) -> set[str]:
+        """Patients that the study had, or was about to have, and has no more: they may take their demographics from it
+        until they are told, before the study is written.
+        """
+        if not self._rules.patient.demographics_follow:
+            return set()
         stays = state.patient if plan.outcome is not Outcome.REMOVED else ""
         now = plan.patient.key if plan.patient is not None else stays
-        others = self._others(change)
-        left = {state.patient, *(writer.patient for writer in earlier)} - {"", now}
-        for patient in left - await others.patients_elsewhere() if left else ():
-            await leave(self._stores.patients, patient, subject_of(stored), others)
+        had = {state.patient, *state.offered, *attempt.offered, *(writer.patient for writer in earlier)} - {"", now}
+        return had - await self._others(attempt.change).patients_elsewhere() if had else had
 
-    async def _offer(self, change: StudyChange, patient: PatientPlan) -> None:
+    async def _offer(self, attempt: Attempt, patient: PatientPlan) -> None:
         """Before the Patient is written, so that who looks for the next provider finds this study, too."""
         if self._rules.patient.demographics_follow:
-            await self._stores.patients.offer(patient.key, change.study.study_instance_uid, patient.offers)
+            attempt.offered.add(patient.key)
+            me = attempt.change.study.study_instance_uid
+            await self._stores.patients.offer(patient.key, me, patient.offers)
 
     def _others(self, change: StudyChange) -> OtherStudies:
         return OtherStudies(self._fhir, self._stores.studies, self._queue, change)
@@ -250,6 +252,7 @@ class Reconciler:
             writers=writers.confirmed(state.writers, attempt.name, unmended, time.time()),
             patient=patient,
             offers=offers,
+            offered=(),
             written=newest(state.written, attempt.written),
             has_records=left,
             parked=state.parked and not is_whole,
@@ -283,11 +286,12 @@ def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
 
 
-def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
+def _changes_something(state: StudyState, look: Look, plan: Plan, left: Collection[str]) -> bool:
     """Whether a pass writes anything but the study state. What is stale must fail before it does, not after."""
     patient = plan.patient
     return bool(
         plan.entries
+        or left
         or (
             patient is not None
             and (patient.state_changes or (patient.key, patient.offers) != (state.patient, state.offers))

@@ -144,3 +144,12 @@ async def test_clocks_that_differ_by_minutes(stack, monkeypatch):
     await asyncio.gather(stack.run(first), stack.run(second, app=ahead))
     await stack.drain()
     assert await counted(stack) == {"Patient": 1, "Endpoint": 1, "ImagingStudy": 2}
+
+
+async def test_a_server_that_no_longer_lets_clients_choose_ids(stack):
+    """It was set up otherwise while the worker went on: what it offers is asked again, not only by the next process."""
+    await stack.store(make_instance(1))
+    await stack.drain()
+    await stack.fhir_dev("settings", {"update_creates": False})
+    await stack.store(make_instance(2, PatientID="other"))
+    assert await stack.drain() == {"created": 1}

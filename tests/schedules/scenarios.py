@@ -241,6 +241,23 @@ IDS_OF_SERVER = Scenario(
 THREE = Scenario(
     "three workers and three new studies of one new patient", at_once=(stored(1), stored(2), stored(3)), workers=3
 )
+FULL = {"PatientSex": "M", "PatientBirthDate": "19600101"}
+SUCCESSOR_GOES = Scenario(
+    "a study gives up a birth date while the next one that has it goes",
+    begun=(
+        stored(1, **FULL),
+        stored(2, PatientName={}, PatientBirthDate="1990"),
+        stored(3, PatientBirthDate="1970"),
+    ),
+    at_once=(stored(3),),
+    steps=(deleted(2),),
+)
+NEW_AND_MOVED = Scenario(
+    "a new study gets another patient, and the newest of the one that it never had goes",
+    begun=(stored(1, **FULL), stored(2, PatientID="B", **FULL)),
+    at_once=(stored(3, PatientSex="O"), stored(4, PatientSex="F")),
+    steps=(stored(3, PatientID="B"), deleted(4)),
+)
 ALL = (
     NEW_PATIENT,
     ONE_STUDY,
@@ -257,4 +274,6 @@ ALL = (
     THREE,
     MOVED,
     LET_GO,
+    SUCCESSOR_GOES,
+    NEW_AND_MOVED,
 )

@@ -92,6 +92,26 @@ async def test_an_id_with_another_identity_is_left_alone(fhir):
     assert OTHER.matches(fhir.resources[target])
 
 
+async def test_two_writers_take_the_same_next_id(fhir):
+    """Conditional creates at the same moment make two, on Microsoft's FHIR server."""
+    await fhir.transact([Entry.create(MINE, patient())])
+    put_by_another(fhir, id_of(key_of(fhir), MINE), patient(OTHER))
+    entries = [(await one._creation.prepared([Entry.create(MINE, patient())]))[0] for one in (fhir, fhir.for_worker())]
+    assert [entry.method for entry in entries] == ["PUT", "PUT"]
+    assert {entry.url for entry in entries} == {id_of(key_of(fhir), MINE, 1)}
+
+
+async def test_what_a_search_does_not_show_is_found_by_its_next_id(fhir):
+    await fhir.transact([Entry.create(MINE, patient())])
+    put_by_another(fhir, id_of(key_of(fhir), MINE), patient(OTHER))
+    await fhir.transact([Entry.create(MINE, patient())])
+    fhir._found = lambda *_: []
+    with pytest.raises(VersionConflict):
+        await fhir.transact([Entry.create(MINE, patient(gender="male"))])
+    (found,) = await fhir.find_all(MINE)
+    assert f"Patient/{found['id']}" == id_of(key_of(fhir), MINE, 1)
+
+
 async def test_a_deleted_id_is_taken_again(fhir):
     await fhir.transact([Entry.create(MINE, patient(gender="male"))])
     target = id_of(key_of(fhir), MINE)
