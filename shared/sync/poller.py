@@ -126,15 +126,17 @@ class Poller:
         latest = await self._dicom.latest()
         await self._check_end(checkpoint, latest)
         entries = messages = 0
+        if checkpoint.fingerprint is not None:
+            await check_same(self._dicom, checkpoint.fingerprint, latest)
         chunk = await self._look_again(checkpoint, latest)
-        await all_of([self._check_same(checkpoint, latest), self._read(chunk, latest, deadline)])
         while True:
+            await self._read(chunk, latest, deadline)
+            await self._check_still(checkpoint, chunk, latest)
             checkpoint, sent = await self._enqueue(checkpoint, chunk, latest)
             entries, messages = entries + chunk.changes.count, messages + sent
             if chunk.is_held or chunk.sequence >= latest.sequence or time.monotonic() > deadline:
                 return PollResult(entries, messages, checkpoint.sequence, latest.sequence)
             chunk = Chunk(checkpoint.sequence, list(checkpoint.gaps))
-            await self._read(chunk, latest, deadline)
 
     async def _check_end(self, checkpoint: Checkpoint, latest: Latest) -> None:
         """A feed that seems to end before the checkpoint is asked in another way, too: a gateway may have answered."""
@@ -142,11 +144,20 @@ class Poller:
             await check_same(self._dicom, checkpoint.fingerprint)
         check_reset(latest.sequence, checkpoint.sequence)
 
-    async def _check_same(self, checkpoint: Checkpoint, latest: Latest) -> None:
-        """A re-created service whose feed has grown past the checkpoint has another entry where the last one was."""
-        known = checkpoint.fingerprint
-        if known is not None and (latest.sequence > checkpoint.sequence or latest.sequence == known.sequence):
-            await check_same(self._dicom, known, latest)
+    async def _check_still(self, checkpoint: Checkpoint, chunk: Chunk, latest: Latest) -> None:
+        """Raise unless the service that said how far the feed goes still answers, now that a chunk was read.
+
+        The address may lead elsewhere from one moment to the next, and the numbers of another service would be taken
+        for those of this one. A page that ends at the latest change was compared with it.
+        """
+        is_compared = latest.entry is not None and chunk.sequence >= latest.sequence > checkpoint.sequence
+        if is_compared or not (checkpoint.gaps or chunk.sequence > checkpoint.sequence):
+            return
+        if latest.entry is not None:
+            page, _ = await self._page(latest.sequence - 1, latest.sequence)
+            _check_latest(page, latest)
+        elif checkpoint.fingerprint is not None:
+            await check_same(self._dicom, checkpoint.fingerprint)
 
     async def _look_again(self, checkpoint: Checkpoint, latest: Latest) -> Chunk:
         """The first chunk, with what has appeared in the gaps since. Each is looked at at least once, however long ago
@@ -177,8 +188,8 @@ class Poller:
             starts = range(read_to, latest.sequence, PAGE_LIMIT)[:PAGES_AT_ONCE]
             pages = await all_of(self._page(after, min(after + PAGE_LIMIT, latest.sequence)) for after in starts)
             for after, (page, last) in zip(starts, pages, strict=True):
-                if last == latest.sequence and latest.entry is not None and last not in page.there:
-                    raise Unavailable(f"{SERVICE} answered a page of the change feed without its latest change")
+                if last == latest.sequence:
+                    _check_latest(page, latest)
                 if after == read_to and not chunk.is_held:  # or the page before it was read in part only
                     before = chunk.sequence
                     chunk.reach(max(page.there, default=before), page.there, latest)
@@ -216,7 +227,8 @@ class Poller:
 
         The fingerprint is written before the messages: whoever works on them asks for it.
         """
-        read = [entry.fingerprint for entry in (chunk.last, latest.entry) if entry is not None]
+        end = latest.entry if chunk.sequence >= latest.sequence else None  # or it was not read yet
+        read = [entry.fingerprint for entry in (chunk.last, end) if entry is not None]
         newest = max([*read, *([checkpoint.fingerprint] if checkpoint.fingerprint else [])], default=None)
         sent = 0
         if chunk.changes.count:
@@ -246,6 +258,12 @@ class Poller:
             batch.append(message)
         await asyncio.gather(*map(self._queue.send, batch))
         return sent + len(batch)
+
+
+def _check_latest(page: Page, latest: Latest) -> None:
+    """Raise Unavailable where a page that ends at the latest change lacks it: another service may have answered."""
+    if latest.entry is not None and latest.entry not in page.entries:
+        raise Unavailable(f"{SERVICE} answered a page of the change feed without its latest change")
 
 
 def _report(checkpoint: Checkpoint, chunk: Chunk) -> None:

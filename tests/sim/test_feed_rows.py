@@ -282,6 +282,49 @@ async def test_a_restored_feed_that_goes_on_beyond_the_checkpoint(restored):
     assert world.queue.told() == {1, 2, 3, 4, 5}
 
 
+class Road:
+    """An address that leads to one service for some requests and to another one for the others."""
+
+    def __init__(self, before, after, moment):
+        self._before, self._after, self._left = before, after, moment
+
+    def __call__(self, request):
+        self._left -= 1
+        return (self._before if self._left >= 0 else self._after)(request)
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 4, 7, 9, 10])
+@pytest.mark.parametrize("chunk", [100, 20_000])
+@pytest.mark.parametrize("length", [700, 5000], ids=["shorter", "longer"])
+@pytest.mark.parametrize("comes", ["leads to another", "leads back"])
+async def test_an_address_that_leads_elsewhere_while_a_poll_is_under_way(moment, chunk, length, comes, monkeypatch):
+    """Nothing of the feed is passed over, and the checkpoint stays that of the service that was read first."""
+    monkeypatch.setattr(poller, "CHUNK_ENTRIES", chunk)
+    archive, other = Archive(), Archive(now=BEGINS_AT + timedelta(hours=1))
+    for _ in range(300):
+        archive.write()
+    world = World(archive)
+    await world.poll()
+    for _ in range(700):
+        archive.write()
+    for _ in range(length):
+        other.write(studyInstanceUid="9.9")
+    ways = (archive, other) if comes == "leads to another" else (other, archive)
+    world.client = httpx.AsyncClient(
+        transport=httpx.MockTransport(Road(*ways, moment)), base_url="http://d.example.org/"
+    )
+    with contextlib.suppress(Unavailable, Misconfigured):
+        await world.poll()
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(other), base_url="http://d.example.org/")
+    with pytest.raises(Misconfigured):
+        await world.poll()
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(archive), base_url="http://d.example.org/")
+    archive.pass_time(10 * MINUTE)
+    await world.poll_until_caught_up()
+    told = [sequence for one in world.queue.messages if one.study[1] != "9.9" for sequence in one.instances.values()]
+    assert set(told) == archive.rows.keys()
+
+
 @pytest.mark.parametrize("answer", [httpx.Response(204), httpx.Response(200), httpx.Response(200, json=[])])
 async def test_an_answer_that_says_nothing_is_no_gap(answer, monkeypatch):
     """A gateway's, which answers pages of the feed while their rows are there."""
