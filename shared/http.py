@@ -111,24 +111,27 @@ def _certificates() -> ssl.SSLContext:
 
 
 async def send(
-    client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool = True
+    client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool = True, most: int | None = None
 ) -> httpx.Response:
     """Send one request, read the whole answer. A failed transport and an answer that breaks off become Unavailable; one
     that is too long in coming does, too, with the code INCOMPLETE, and one that is too large with the code TOO_LARGE.
 
-    is_read: it changes nothing, so that it may be sent again when there is room for a large answer.
+    is_read: it changes nothing, so that it may be sent again when there is room for a large answer. most: bytes that
+    the answer may have.
     """
     try:
-        return await _sent(client, service, request, is_read=is_read)
+        return await _sent(client, service, request, is_read=is_read, most=most)
     except NeedsRoom:
         if (held := HELD.get()) is not None:
             await held.take_large()
-        return await _sent(client, service, request, is_read=is_read)
+        return await _sent(client, service, request, is_read=is_read, most=most)
 
 
-async def _sent(client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool) -> httpx.Response:
+async def _sent(
+    client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool, most: int | None
+) -> httpx.Response:
     try:
-        return await whole(service, await client.send(request, stream=True), is_read=is_read)
+        return await whole(service, await client.send(request, stream=True), is_read=is_read, most=most)
     except (httpx.HTTPError, OSError) as error:  # httpx lets errors of TLS and of the socket through now and then
         if _has(error, ssl.SSLCertVerificationError):
             raise Misconfigured(f"the certificate of {service} is not valid here", code="certificate") from None

@@ -27,6 +27,7 @@ from shared.model import (
     StudyChange,
     StudyKey,
 )
+from shared.retry import TOO_LARGE
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
@@ -216,7 +217,7 @@ class Poller:
         try:
             rows = await self._dicom.feed_page(after, last - after)
         except Unavailable as error:
-            if error.code != UNREADABLE:
+            if error.code not in (UNREADABLE, TOO_LARGE):
                 raise
             if last > after + 1:
                 return await self._page(after, after + max(1, (last - after) // 10))

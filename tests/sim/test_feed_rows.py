@@ -351,5 +351,36 @@ async def test_an_answer_that_says_nothing_is_no_gap(answer, monkeypatch):
     assert world.queue.told() == archive.rows.keys()
 
 
+async def test_a_service_that_answers_more_rows_than_were_asked_for_floods_nothing(monkeypatch):
+    """What it answers belongs to other pages, and is no row that cannot be read."""
+    monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.0)
+    archive = Archive()
+    for _ in range(500):
+        archive.write()
+    world = World(archive)
+
+    def everything(request):
+        if request.url.path.endswith("latest"):
+            return archive(request)
+        return httpx.Response(200, json=[json.loads(text) for text in archive.rows.values()])
+
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(everything), base_url="http://dicom.example.org/")
+    with pytest.raises(Unavailable):
+        await world.poll()
+    assert world.recorded() == set()
+    assert (await world.checkpoints.get()).sequence == 0
+
+
+async def test_rows_that_are_large_are_read_in_narrower_pages(monkeypatch):
+    """With metadata, say, though none were asked for: four pages of them at once could end the process."""
+    monkeypatch.setattr("shared.dicom.client.MOST_OF_A_PAGE", 20_000)
+    archive = Archive()
+    for _ in range(200):
+        archive.write(metadata="x" * 1500)
+    world = World(archive)
+    await world.poll()
+    assert world.queue.told() == archive.rows.keys()
+
+
 def test_the_width_of_a_page_is_the_service_s():
     assert feed.PAGE_LIMIT == poller.PAGE_LIMIT == 100
