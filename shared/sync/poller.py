@@ -37,6 +37,8 @@ from shared.telemetry import event
 
 # less than the ten minutes of functionTimeout in host.json
 BUDGET_S = 240.0
+# and so is this, after which a poll is cut off wherever it is. The host would end the process with all its messages
+LIMIT_S = 480.0
 # what is held in memory at once
 CHUNK_ENTRIES = 20_000
 CHUNK_S = 20.0
@@ -120,8 +122,19 @@ class Poller:
     async def poll(self) -> PollResult:
         """Enqueue what changed since the checkpoint, until caught up or the time budget is spent.
 
-        Raises VersionConflict when another poller is at work, Misconfigured when the feed was reset.
+        Raises VersionConflict when another poller is at work, Misconfigured when the feed was reset, Unavailable when
+        the services are too slow.
         """
+        limit = asyncio.timeout(LIMIT_S)
+        try:
+            async with limit:
+                return await self._poll()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Unavailable(f"a poll of the change feed was not done within {LIMIT_S:.0f} s") from None
+
+    async def _poll(self) -> PollResult:
         deadline = time.monotonic() + BUDGET_S
         checkpoint = await self._checkpoints.get()
         latest = await self._dicom.latest()

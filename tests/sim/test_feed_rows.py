@@ -2,6 +2,7 @@
 clocks, pages that fail and pollers that end there are.
 """
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from shared.dicom import feed
 from shared.dicom.client import DicomClient
 from shared.errors import Misconfigured, Unavailable
-from shared.model import StudyChange
+from shared.model import Checkpoint, StudyChange
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.sync import gaps, poller
@@ -369,6 +370,21 @@ async def test_a_service_that_answers_more_rows_than_were_asked_for_floods_nothi
         await world.poll()
     assert world.recorded() == set()
     assert (await world.checkpoints.get()).sequence == 0
+
+
+async def test_a_service_that_never_comes_to_an_end_of_its_answer_ends_no_worker(monkeypatch):
+    """Each byte of a header begins the time of a read anew; at functionTimeout the host ends the process."""
+    monkeypatch.setattr(poller, "LIMIT_S", 0.1)
+
+    async def dribbles(_):
+        await asyncio.sleep(60)
+
+    world = World(Archive())
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(dribbles), base_url="http://dicom.example.org/")
+    with pytest.raises(Unavailable, match="was not done within"):
+        async with asyncio.timeout(5):
+            await world.poll()
+    assert await world.checkpoints.get() == Checkpoint()
 
 
 async def test_rows_that_are_large_are_read_in_narrower_pages(monkeypatch):
