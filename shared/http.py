@@ -171,9 +171,9 @@ def date_of(response: httpx.Response) -> datetime:
     """The server's clock when it answered; where the answer does not say, the clock here (RFC 9110, 6.6.1)."""
     try:
         date = parsedate_to_datetime(response.headers.get("date", ""))
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
         return datetime.now(UTC)
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 class ServerClock:

@@ -387,6 +387,22 @@ async def test_a_service_that_never_comes_to_an_end_of_its_answer_ends_no_worker
     assert await world.checkpoints.get() == Checkpoint()
 
 
+async def test_a_date_that_no_year_has_makes_no_checkpoint_that_cannot_be_read():
+    archive = Archive()
+    archive.write(never=True)
+    archive.write()
+    world = World(archive)
+
+    def answer(request):
+        found = archive(request)
+        found.headers["date"] = "Fri, 31 Dec 9999 23:59:59 -1200"
+        return found
+
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://dicom.example.org/")
+    await world.poll()
+    assert [(gap.first, gap.last) for gap in (await world.checkpoints.get()).gaps] == [(1, 1)]
+
+
 async def test_rows_that_are_large_are_read_in_narrower_pages(monkeypatch):
     """With metadata, say, though none were asked for: four pages of them at once could end the process."""
     monkeypatch.setattr("shared.dicom.client.MOST_OF_A_PAGE", 20_000)
