@@ -403,6 +403,21 @@ async def test_a_date_that_no_year_has_makes_no_checkpoint_that_cannot_be_read()
     assert [(gap.first, gap.last) for gap in (await world.checkpoints.get()).gaps] == [(1, 1)]
 
 
+@pytest.mark.parametrize("column", [{"Holes": '[["a", "b", 1]]'}, {"Witness": '["x", "y"]'}, {"Witness": "[1]"}])
+async def test_a_checkpoint_that_somebody_changed_is_named(column):
+    archive = Archive()
+    archive.write()
+    world = World(archive)
+    await world.poll()
+    rows = world.checkpoints._table.entities
+    ((key, (entity, etag)),) = rows.items()
+    rows[key] = ({**entity, **column}, etag)
+    archive.write()
+    with pytest.raises(Misconfigured) as raised:
+        await world.poll()
+    assert raised.value.code == "unreadable-row"
+
+
 async def test_rows_that_are_large_are_read_in_narrower_pages(monkeypatch):
     """With metadata, say, though none were asked for: four pages of them at once could end the process."""
     monkeypatch.setattr("shared.dicom.client.MOST_OF_A_PAGE", 20_000)
