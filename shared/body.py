@@ -33,7 +33,7 @@ class NeedsRoom(Exception):
     """The answer is large, and has to be asked for again when there is room for it; nothing of it is kept."""
 
 
-async def whole(service: str, response: httpx.Response, *, is_read: bool) -> httpx.Response:
+async def whole(service: str, response: httpx.Response, *, is_read: bool, most: int | None = None) -> httpx.Response:
     """The answer with its body, decompressed. Of one that is not a success, no more than `MOST_OF_AN_ERROR`.
 
     Raises Unavailable with the code TOO_LARGE for one that is too large, and NeedsRoom where `is_read`, since the
@@ -47,7 +47,7 @@ async def whole(service: str, response: httpx.Response, *, is_read: bool) -> htt
             if not response.is_success and body.tell() >= MOST_OF_AN_ERROR:
                 body.truncate(MOST_OF_AN_ERROR)
                 break
-            if body.tell() > MOST_BYTES:
+            if body.tell() > (most or MOST_BYTES):
                 raise _too_large(service, response)
             if body.tell() > SMALL and is_read and held is not None and not held.has_large:
                 raise NeedsRoom

@@ -111,24 +111,27 @@ def _certificates() -> ssl.SSLContext:
 
 
 async def send(
-    client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool = True
+    client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool = True, most: int | None = None
 ) -> httpx.Response:
     """Send one request, read the whole answer. A failed transport and an answer that breaks off become Unavailable; one
     that is too long in coming does, too, with the code INCOMPLETE, and one that is too large with the code TOO_LARGE.
 
-    is_read: it changes nothing, so that it may be sent again when there is room for a large answer.
+    is_read: it changes nothing, so that it may be sent again when there is room for a large answer. most: bytes that
+    the answer may have.
     """
     try:
-        return await _sent(client, service, request, is_read=is_read)
+        return await _sent(client, service, request, is_read=is_read, most=most)
     except NeedsRoom:
         if (held := HELD.get()) is not None:
             await held.take_large()
-        return await _sent(client, service, request, is_read=is_read)
+        return await _sent(client, service, request, is_read=is_read, most=most)
 
 
-async def _sent(client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool) -> httpx.Response:
+async def _sent(
+    client: httpx.AsyncClient, service: str, request: httpx.Request, *, is_read: bool, most: int | None
+) -> httpx.Response:
     try:
-        return await whole(service, await client.send(request, stream=True), is_read=is_read)
+        return await whole(service, await client.send(request, stream=True), is_read=is_read, most=most)
     except (httpx.HTTPError, OSError) as error:  # httpx lets errors of TLS and of the socket through now and then
         if _has(error, ssl.SSLCertVerificationError):
             raise Misconfigured(f"the certificate of {service} is not valid here", code="certificate") from None
@@ -168,9 +171,9 @@ def date_of(response: httpx.Response) -> datetime:
     """The server's clock when it answered; where the answer does not say, the clock here (RFC 9110, 6.6.1)."""
     try:
         date = parsedate_to_datetime(response.headers.get("date", ""))
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
         return datetime.now(UTC)
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 class ServerClock:

@@ -17,6 +17,8 @@ SERVICE = "the DICOM service"
 DICOM_JSON = "application/dicom+json"
 REFUSED = "refused-request"
 MOST_REMEMBERED = 1000
+# of a page of the change feed, whose 100 rows have about 60 KB without metadata; several are read at once
+MOST_OF_A_PAGE = 4 * 1024 * 1024
 
 # raises unless the service that answers is the one that this app has read so far
 Confirm = Callable[[], Awaitable[None]]
@@ -64,7 +66,8 @@ class DicomClient:
         return Latest(entry.sequence, date_of(response), entry if isinstance(entry, ChangeFeedEntry) else None)
 
     async def _latest(self, version: str) -> httpx.Response:
-        return await self._get(f"{version}/changefeed/latest", {"includeMetadata": "false"}, "application/json")
+        path, query = f"{version}/changefeed/latest", {"includeMetadata": "false"}
+        return await self._get(path, query, "application/json", most=MOST_OF_A_PAGE)
 
     async def _check_version(self) -> None:
         """Version 1 is refused: raise Misconfigured that says so where version 2 is not."""
@@ -82,10 +85,12 @@ class DicomClient:
         all the same: a success without content says nothing.
         """
         query = {"offset": str(offset), "limit": str(limit), "includeMetadata": "false"}
-        response = await self._get("v1/changefeed", query, "application/json")
+        response = await self._get("v1/changefeed", query, "application/json", most=MOST_OF_A_PAGE)
         rows = json_of(SERVICE, response) if response.content else None
         if not isinstance(rows, list) or response.status_code != httpx.codes.OK:
             raise Unavailable(f"{SERVICE} answered {response.status_code} without a page of the change feed")
+        if len(rows) > limit:  # it did not read the question, or somebody on the way left it out
+            raise Unavailable(f"{SERVICE} answered more rows of the change feed than it was asked for")
         return rows
 
     async def study_metadata(self, study: StudyKey, confirm: Confirm) -> list[Any] | None:
@@ -200,11 +205,21 @@ class DicomClient:
         return response
 
     async def _get(
-        self, path: str, query: dict[str, str], accept: str, found: tuple[int, ...] = (), *, is_repeated: bool = True
+        self,
+        path: str,
+        query: dict[str, str],
+        accept: str,
+        found: tuple[int, ...] = (),
+        *,
+        is_repeated: bool = True,
+        most: int | None = None,
     ) -> httpx.Response:
+        # what a cache on the way remembers is not what the service has now: it would hide what was stored since
+        headers = {"Accept": accept, "Cache-Control": "no-cache"}
+
         async def once() -> httpx.Response:
-            request = self._client.build_request("GET", path, params=query, headers={"Accept": accept})
-            response = await send(self._client, SERVICE, request)
+            request = self._client.build_request("GET", path, params=query, headers=headers)
+            response = await send(self._client, SERVICE, request, most=most)
             if response.is_success or response.status_code in found:
                 return response
             if response.status_code == httpx.codes.GONE:  # the service never says so; a 404 is its word for absence

@@ -5,7 +5,7 @@ another one behind the address, begins its sequences again and lacks studies tha
 """
 
 from shared.dicom.client import SERVICE, DicomClient
-from shared.dicom.feed import Latest, parse_page
+from shared.dicom.feed import Latest, Page, parse_page
 from shared.errors import Misconfigured, Unavailable
 from shared.model import Fingerprint
 
@@ -33,6 +33,12 @@ async def check_same(dicom: DicomClient, known: Fingerprint, latest: Latest | No
         raise feed_reset(f"has no entry at {known.sequence}, where it once had one")
     if entry.fingerprint != known:
         raise feed_reset(f"has another entry at {known.sequence} than it once had")
+
+
+def check_latest(page: Page, latest: Latest) -> None:
+    """Raise Unavailable where a page that ends at the latest change lacks it: another service may have answered."""
+    if latest.entry is not None and latest.entry not in page.entries:
+        raise Unavailable(f"{SERVICE} answered a page of the change feed without its latest change")
 
 
 def check_reset(latest: int, seen_at: int) -> None:

@@ -27,10 +27,11 @@ class CheckpointStore:
         entity, etag = found
         with read_from(self._table.name, ROW_KEY):
             gaps = tuple(
-                SequenceRange(first, last, datetime.fromtimestamp(seen_at, UTC))
+                SequenceRange(int(first), int(last), datetime.fromtimestamp(seen_at, UTC))
                 for first, last, seen_at in json.loads(entity.get("Holes") or "[]")
             )
-            fingerprint = Fingerprint(*json.loads(entity["Witness"])) if entity.get("Witness") else None
+            sequence, said = json.loads(entity["Witness"]) if entity.get("Witness") else (0, "")
+            fingerprint = Fingerprint(int(sequence), str(said)) if sequence else None
             saved_at = entity.get("SyncedDate")
             return Checkpoint(
                 integer(entity, "SyncedSequence"),

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.dicom.client import SERVICE, DicomClient
+from shared.dicom.client import DicomClient
 from shared.dicom.feed import PAGE_LIMIT, Changes, Latest, Page, parse_page
-from shared.dicom.origin import check_reset, check_same
+from shared.dicom.origin import check_latest, check_reset, check_same
 from shared.errors import Unavailable
 from shared.http import UNREADABLE
 from shared.model import (
@@ -27,6 +27,7 @@ from shared.model import (
     StudyChange,
     StudyKey,
 )
+from shared.retry import TOO_LARGE
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
@@ -36,6 +37,8 @@ from shared.telemetry import event
 
 # less than the ten minutes of functionTimeout in host.json
 BUDGET_S = 240.0
+# a poll is cut off then, wherever it is; the host would end the process with all its messages
+LIMIT_S = 480.0
 # what is held in memory at once
 CHUNK_ENTRIES = 20_000
 CHUNK_S = 20.0
@@ -121,20 +124,29 @@ class Poller:
 
         Raises VersionConflict when another poller is at work, Misconfigured when the feed was reset.
         """
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await self._poll()
+        except TimeoutError:
+            raise Unavailable(f"a poll of the change feed was not done within {LIMIT_S:.0f} s") from None
+
+    async def _poll(self) -> PollResult:
         deadline = time.monotonic() + BUDGET_S
         checkpoint = await self._checkpoints.get()
         latest = await self._dicom.latest()
         await self._check_end(checkpoint, latest)
         entries = messages = 0
+        if checkpoint.fingerprint is not None:
+            await check_same(self._dicom, checkpoint.fingerprint, latest)
         chunk = await self._look_again(checkpoint, latest)
-        await all_of([self._check_same(checkpoint, latest), self._read(chunk, latest, deadline)])
         while True:
+            await self._read(chunk, latest, deadline)
+            await self._check_still(checkpoint, chunk, latest)
             checkpoint, sent = await self._enqueue(checkpoint, chunk, latest)
             entries, messages = entries + chunk.changes.count, messages + sent
             if chunk.is_held or chunk.sequence >= latest.sequence or time.monotonic() > deadline:
                 return PollResult(entries, messages, checkpoint.sequence, latest.sequence)
             chunk = Chunk(checkpoint.sequence, list(checkpoint.gaps))
-            await self._read(chunk, latest, deadline)
 
     async def _check_end(self, checkpoint: Checkpoint, latest: Latest) -> None:
         """A feed that seems to end before the checkpoint is asked in another way, too: a gateway may have answered."""
@@ -142,11 +154,20 @@ class Poller:
             await check_same(self._dicom, checkpoint.fingerprint)
         check_reset(latest.sequence, checkpoint.sequence)
 
-    async def _check_same(self, checkpoint: Checkpoint, latest: Latest) -> None:
-        """A re-created service whose feed has grown past the checkpoint has another entry where the last one was."""
-        known = checkpoint.fingerprint
-        if known is not None and (latest.sequence > checkpoint.sequence or latest.sequence == known.sequence):
-            await check_same(self._dicom, known, latest)
+    async def _check_still(self, checkpoint: Checkpoint, chunk: Chunk, latest: Latest) -> None:
+        """Raise unless the service that said how far the feed goes still answers, now that a chunk was read.
+
+        The address may lead elsewhere from one moment to the next, and the numbers of another service would be taken
+        for those of this one. A page that ends at the latest change was compared with it.
+        """
+        is_compared = latest.entry is not None and chunk.sequence >= latest.sequence > checkpoint.sequence
+        if is_compared or not (checkpoint.gaps or chunk.sequence > checkpoint.sequence):
+            return
+        if latest.entry is not None:
+            page, _ = await self._page(latest.sequence - 1, latest.sequence)
+            check_latest(page, latest)
+        elif checkpoint.fingerprint is not None:
+            await check_same(self._dicom, checkpoint.fingerprint)
 
     async def _look_again(self, checkpoint: Checkpoint, latest: Latest) -> Chunk:
         """The first chunk, with what has appeared in the gaps since. Each is looked at at least once, however long ago
@@ -177,8 +198,8 @@ class Poller:
             starts = range(read_to, latest.sequence, PAGE_LIMIT)[:PAGES_AT_ONCE]
             pages = await all_of(self._page(after, min(after + PAGE_LIMIT, latest.sequence)) for after in starts)
             for after, (page, last) in zip(starts, pages, strict=True):
-                if last == latest.sequence and latest.entry is not None and last not in page.there:
-                    raise Unavailable(f"{SERVICE} answered a page of the change feed without its latest change")
+                if last == latest.sequence:
+                    check_latest(page, latest)
                 if after == read_to and not chunk.is_held:  # or the page before it was read in part only
                     before = chunk.sequence
                     chunk.reach(max(page.there, default=before), page.there, latest)
@@ -205,7 +226,7 @@ class Poller:
         try:
             rows = await self._dicom.feed_page(after, last - after)
         except Unavailable as error:
-            if error.code != UNREADABLE:
+            if error.code not in (UNREADABLE, TOO_LARGE):
                 raise
             if last > after + 1:
                 return await self._page(after, after + max(1, (last - after) // 10))
@@ -216,7 +237,8 @@ class Poller:
 
         The fingerprint is written before the messages: whoever works on them asks for it.
         """
-        read = [entry.fingerprint for entry in (chunk.last, latest.entry) if entry is not None]
+        ends = (chunk.last, latest.entry if chunk.sequence >= latest.sequence else None)
+        read = [entry.fingerprint for entry in ends if entry is not None]
         newest = max([*read, *([checkpoint.fingerprint] if checkpoint.fingerprint else [])], default=None)
         sent = 0
         if chunk.changes.count:

@@ -2,6 +2,7 @@
 clocks, pages that fail and pollers that end there are.
 """
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from shared.dicom import feed
 from shared.dicom.client import DicomClient
 from shared.errors import Misconfigured, Unavailable
-from shared.model import StudyChange
+from shared.model import Checkpoint, StudyChange
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.sync import gaps, poller
@@ -282,6 +283,49 @@ async def test_a_restored_feed_that_goes_on_beyond_the_checkpoint(restored):
     assert world.queue.told() == {1, 2, 3, 4, 5}
 
 
+class Road:
+    """An address that leads to one service for some requests and to another one for the others."""
+
+    def __init__(self, before, after, moment):
+        self._before, self._after, self._left = before, after, moment
+
+    def __call__(self, request):
+        self._left -= 1
+        return (self._before if self._left >= 0 else self._after)(request)
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 4, 7, 9, 10])
+@pytest.mark.parametrize("chunk", [100, 20_000])
+@pytest.mark.parametrize("length", [700, 5000], ids=["shorter", "longer"])
+@pytest.mark.parametrize("comes", ["leads to another", "leads back"])
+async def test_an_address_that_leads_elsewhere_while_a_poll_is_under_way(moment, chunk, length, comes, monkeypatch):
+    """Nothing of the feed is passed over, and the checkpoint stays that of the service that was read first."""
+    monkeypatch.setattr(poller, "CHUNK_ENTRIES", chunk)
+    archive, other = Archive(), Archive(now=BEGINS_AT + timedelta(hours=1))
+    for _ in range(300):
+        archive.write()
+    world = World(archive)
+    await world.poll()
+    for _ in range(700):
+        archive.write()
+    for _ in range(length):
+        other.write(studyInstanceUid="9.9")
+    ways = (archive, other) if comes == "leads to another" else (other, archive)
+    world.client = httpx.AsyncClient(
+        transport=httpx.MockTransport(Road(*ways, moment)), base_url="http://d.example.org/"
+    )
+    with contextlib.suppress(Unavailable, Misconfigured):
+        await world.poll()
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(other), base_url="http://d.example.org/")
+    with pytest.raises(Misconfigured):
+        await world.poll()
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(archive), base_url="http://d.example.org/")
+    archive.pass_time(10 * MINUTE)
+    await world.poll_until_caught_up()
+    told = [sequence for one in world.queue.messages if one.study[1] != "9.9" for sequence in one.instances.values()]
+    assert set(told) == archive.rows.keys()
+
+
 @pytest.mark.parametrize("answer", [httpx.Response(204), httpx.Response(200), httpx.Response(200, json=[])])
 async def test_an_answer_that_says_nothing_is_no_gap(answer, monkeypatch):
     """A gateway's, which answers pages of the feed while their rows are there."""
@@ -305,6 +349,83 @@ async def test_an_answer_that_says_nothing_is_no_gap(answer, monkeypatch):
         archive.pass_time(MINUTE / 2)
     is_away.clear()
     await world.poll_until_caught_up()
+    assert world.queue.told() == archive.rows.keys()
+
+
+async def test_a_service_that_answers_more_rows_than_were_asked_for_floods_nothing(monkeypatch):
+    """What it answers belongs to other pages, and is no row that cannot be read."""
+    monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.0)
+    archive = Archive()
+    for _ in range(500):
+        archive.write()
+    world = World(archive)
+
+    def everything(request):
+        if request.url.path.endswith("latest"):
+            return archive(request)
+        return httpx.Response(200, json=[json.loads(text) for text in archive.rows.values()])
+
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(everything), base_url="http://dicom.example.org/")
+    with pytest.raises(Unavailable):
+        await world.poll()
+    assert world.recorded() == set()
+    assert (await world.checkpoints.get()).sequence == 0
+
+
+async def test_a_service_that_never_comes_to_an_end_of_its_answer_ends_no_worker(monkeypatch):
+    """Each byte of a header begins the time of a read anew; at functionTimeout the host ends the process."""
+    monkeypatch.setattr(poller, "LIMIT_S", 0.1)
+
+    async def dribbles(_):
+        await asyncio.sleep(60)
+
+    world = World(Archive())
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(dribbles), base_url="http://dicom.example.org/")
+    with pytest.raises(Unavailable, match="was not done within"):
+        async with asyncio.timeout(5):
+            await world.poll()
+    assert await world.checkpoints.get() == Checkpoint()
+
+
+async def test_a_date_that_no_year_has_makes_no_checkpoint_that_cannot_be_read():
+    archive = Archive()
+    archive.write(never=True)
+    archive.write()
+    world = World(archive)
+
+    def answer(request):
+        found = archive(request)
+        found.headers["date"] = "Fri, 31 Dec 9999 23:59:59 -1200"
+        return found
+
+    world.client = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://dicom.example.org/")
+    await world.poll()
+    assert [(gap.first, gap.last) for gap in (await world.checkpoints.get()).gaps] == [(1, 1)]
+
+
+@pytest.mark.parametrize("column", [{"Holes": '[["a", "b", 1]]'}, {"Witness": '["x", "y"]'}, {"Witness": "[1]"}])
+async def test_a_checkpoint_that_somebody_changed_is_named(column):
+    archive = Archive()
+    archive.write()
+    world = World(archive)
+    await world.poll()
+    rows = world.checkpoints._table.entities
+    ((key, (entity, etag)),) = rows.items()
+    rows[key] = ({**entity, **column}, etag)
+    archive.write()
+    with pytest.raises(Misconfigured) as raised:
+        await world.poll()
+    assert raised.value.code == "unreadable-row"
+
+
+async def test_rows_that_are_large_are_read_in_narrower_pages(monkeypatch):
+    """With metadata, say, though none were asked for: four pages of them at once could end the process."""
+    monkeypatch.setattr("shared.dicom.client.MOST_OF_A_PAGE", 20_000)
+    archive = Archive()
+    for _ in range(200):
+        archive.write(metadata="x" * 1500)
+    world = World(archive)
+    await world.poll()
     assert world.queue.told() == archive.rows.keys()
 
 

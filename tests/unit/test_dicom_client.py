@@ -108,3 +108,9 @@ async def test_a_partition_that_is_not_known_is_no_absence():
     with pytest.raises(Misconfigured) as raised:
         await dicom.study_metadata(StudyKey("clinic-a", "1.2"), believed)
     assert (raised.value.code, len(asked)) == ("refused-request", 1)
+
+
+async def test_nothing_is_answered_out_of_a_cache():
+    client, asked = client_of(lambda _: httpx.Response(200, json=[]))
+    await client.feed_page(0)
+    assert [request.headers.get("cache-control") for request in asked] == ["no-cache"]
