@@ -205,7 +205,7 @@ class Reconciler:
         """Before the study gets another Patient, or none: those that it had may take their demographics from it."""
         if stored is None or not self._rules.patient.demographics_follow:
             return
-        stays = state.patient if plan.outcome is not Outcome.REMOVED else ""
+        stays = state.patient if plan.outcome is not Outcome.REMOVED and not plan.yields else ""
         now = plan.patient.key if plan.patient is not None else stays
         others = self._others(change)
         left = {state.patient, *(writer.patient for writer in earlier)} - {"", now}
@@ -225,7 +225,7 @@ class Reconciler:
     ) -> None:
         """Everything that must be remembered, the study state last."""
         change, patient, offers = attempt.change, state.patient, state.offers
-        if plan.gives_up or earlier:
+        if plan.gives_up or plan.takes_over or earlier:
             await self._others(change).other_partitions()
         unmended = writers.unmended(earlier)
         for written_to in {writer.patient for writer in unmended} - {""}:
@@ -236,7 +236,7 @@ class Reconciler:
         if plan.patient is not None:
             patient, offers = plan.patient.key, plan.patient.offers
             await save_state(self._stores.patients, plan.patient, attempt.written.get("Patient"), self._others(change))
-        elif plan.outcome is Outcome.REMOVED:
+        elif plan.outcome is Outcome.REMOVED or plan.yields:
             patient, offers = "", {}
         left = await self._record(change, state, look, plan)
         is_whole = look.truth.is_whole
@@ -288,6 +288,7 @@ def _changes_something(state: StudyState, look: Look, plan: Plan) -> bool:
     patient = plan.patient
     return bool(
         plan.entries
+        or (plan.yields and state.patient)
         or (
             patient is not None
             and (patient.state_changes or (patient.key, patient.offers) != (state.patient, state.offers))
