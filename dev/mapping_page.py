@@ -77,6 +77,9 @@ UID, as `hasMember` of the summary. All carry the Study Instance UID as a furthe
 Observations of a study. Values are never summed, neither over reports nor over planes. A report that a later one includes or
 replaces stays `preliminary`; `status=final` finds each irradiation once.
 
+An Observation of the same identity that has another `meta.source`, since others write by the same guide or made ours theirs, stays
+as it is, and ours is not written beside it; one of ours follows its study to another Patient even so.
+
 Units are converted exactly. An unknown unit is kept as text, without system and code. Zero is a value; what is empty is left
 out.
 """

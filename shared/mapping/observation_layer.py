@@ -45,35 +45,46 @@ class DoseLinks:
 
 @dataclass(frozen=True, slots=True)
 class StoredObservations:
-    """What is stored for one study. ours: by kind and UID, the first of twins; surplus: what doubles them."""
+    """What is stored for one study. ours: by kind and UID, the first of twins; surplus: what doubles them.
+
+    of_others: what somebody else wrote by the same guide, or made theirs.
+    """
 
     ours: Mapping[Key, Resource]
     surplus: Sequence[Resource]
     of_dicom_cast: Sequence[Resource]
+    of_others: Sequence[Resource] = ()
 
     @property
     def everything(self) -> list[Resource]:
         """All that this app or DICOM Cast wrote for the study."""
-        return [*self.ours.values(), *self.surplus, *self.of_dicom_cast]
+        return [*self.ours.values(), *self.surplus, *self.of_dicom_cast, *self.taken]
+
+    @property
+    def taken(self) -> list[Resource]:
+        """What we wrote and somebody else has made theirs. It is still of the study's Patient."""
+        return [one for one in self.of_others if _has_our_mark(one)]
 
 
 def sorted_out(resources: Iterable[Resource], sources: Collection[str], *, with_dicom_cast: bool) -> StoredObservations:
-    """The Observations that carry the identifier of a study, by whose they are; those of others are left out.
+    """The Observations that carry the identifier of a study, by whose they are.
 
-    Ours have one of `sources` as `meta.source`, since others may write by the same guide. with_dicom_cast: the study is
-    one that DICOM Cast may have written.
+    Ours have one of `sources` as `meta.source`, since others may write by the same guide; where somebody wrote it back
+    without one, our marks tell. with_dicom_cast: the study is one that DICOM Cast may have written.
     """
     ours: dict[Key, Resource] = {}
-    surplus, of_dicom_cast = [], []
+    surplus, of_dicom_cast, of_others = [], [], []
     for resource in sorted(resources, key=lambda one: str(one["id"])):
         key = _key_of(resource)
-        if key is not None and source_of(resource) in sources:
+        if key is not None and _is_ours(resource, sources):
             if key in ours:
                 surplus.append(resource)
             ours.setdefault(key, resource)
-        elif key is None and with_dicom_cast and _is_of_dicom_cast(resource):
+        elif key is not None:
+            of_others.append(resource)
+        elif with_dicom_cast and _is_of_dicom_cast(resource):
             of_dicom_cast.append(resource)
-    return StoredObservations(ours, surplus, of_dicom_cast)
+    return StoredObservations(ours, surplus, of_dicom_cast, of_others)
 
 
 def observation_identity(observation: DoseObservation, study: ByIdentifier) -> Identity:
@@ -99,9 +110,11 @@ def lay_observation(
 ) -> Resource:
     """The Observation as it should be. `members` are the targets of its events."""
     base = stored or {"resourceType": "Observation"}
-    if _key_of(base) is None:  # new, or DICOM Cast's
+    is_new = _key_of(base) is None  # or DICOM Cast's
+    if is_new:
         base = {name: value for name, value in base.items() if name not in OF_DICOM_CAST}
-        base["meta"] = {**base.get("meta", {}), "source": links.source}
+    if is_new or not source_of(base):
+        base = {**base, "meta": {**base.get("meta", {}), "source": links.source}}
     said = dict(observation.elements)
     device = links.devices.get(observation.equipment) if observation.equipment else None
     if device is not None:
@@ -156,6 +169,14 @@ def _key_of(resource: Resource) -> Key | None:
             if kind and coding.get("system") == DICOM_IDENTIFIER_TYPE and identifier.get("value"):
                 return kind, str(identifier["value"]).removeprefix("urn:oid:")
     return None
+
+
+def _is_ours(resource: Resource, sources: Collection[str]) -> bool:
+    return source_of(resource) in sources or (not source_of(resource) and _has_our_mark(resource))
+
+
+def _has_our_mark(resource: Resource) -> bool:
+    return any(str(row.get("id", "")).startswith(MARK) for row in resource.get("focus", []))
 
 
 def _is_of_dicom_cast(resource: Resource) -> bool:

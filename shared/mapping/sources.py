@@ -58,6 +58,21 @@ class Shared:
         return sorted(found, key=lambda service: (service != self.source.service, service))
 
     @property
+    def yields(self) -> bool:
+        """Whether another partition says what the study is, and whose."""
+        return self.source.name in self.names and not self._is_first(self.names)
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether `source` says it from now on, and another partition of its service did."""
+        before = union(self.before.values())
+        return (
+            self._is_first(self.names)
+            and not self._is_first(before)
+            and self.source.service in services(before - {self.source.name})
+        )
+
+    @property
     def without_source(self) -> "Shared":
         """The same without anything of `source`."""
         return replace(self, holders={key: names - {self.source.name} for key, names in self.holders.items()})

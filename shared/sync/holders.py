@@ -1,5 +1,6 @@
 """Find out which sources have a study, so that one that gives it up takes nothing from another."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,6 @@ from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.mapping.endpoint import endpoint_identity
 from shared.mapping.sources import Holders, Shared, Source, holders_of, is_marked, services, union, united
-from shared.mapping.study_layer import keys_of
 from shared.model import DEFAULT_PARTITION, InstanceKey, StudyKey
 from shared.storage.study_state import StudyStateStore
 from shared.sync import marks
@@ -18,6 +18,7 @@ from shared.sync.look import Look
 from shared.sync.view import View
 
 SCHEMES = ("http://", "https://")
+ENDPOINT = re.compile(r"Endpoint/[A-Za-z0-9.-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,14 @@ async def shared_by(
     if is_marked(stored):
         holders = holders_of(stored)
         return _after(holders, source, view, await _others(fhir, service, stored, services(union(holders.values()))))
-    others = await _others(fhir, service, stored, {source_of(stored)})
+    others = await _others(fhir, service, stored, {source_of(stored), *await _referred(fhir, stored)})
     remembered = {source.name: known.marks}
     if not known.adopted and (not is_default or _is_leaving(view)):
         remembered |= await _marks_of_others(states, known.study, service)
     if is_default and not others and len(remembered) == 1:
         return None
-    if known.adopted:
-        return _after(dict.fromkeys(keys_of(stored), frozenset([source.name])), source, view, others)
-    return _after(_before_sources_were_named(stored, service, remembered, others), source, view, others)
+    owner = source.name if known.adopted else service if source_of(stored) == service else ""
+    return _after(_before_sources_were_named(stored, owner, remembered, others), source, view, others)
 
 
 def represented(look: Look, shared: Shared | None) -> tuple[View, Mapping[InstanceKey, Dataset] | None]:
@@ -86,6 +86,20 @@ async def _others(fhir: FhirClient, service: str, stored: Resource, named: set[s
     return {one: endpoint for one, endpoint in endpoints.items() if endpoint in referred}
 
 
+async def _referred(fhir: FhirClient, stored: Resource) -> set[str]:
+    """The services whose Endpoints, as apps like this one write them, a study of several refers to."""
+    referred = {str(row.get("reference")) for row in stored.get("endpoint", [])}
+    if len(referred) < 2:
+        return set()
+    named = sorted(one for one in referred if ENDPOINT.fullmatch(one))
+    found = {str(one.get("address")): one for one in await fhir.read_each(named) if one is not None}
+    return {
+        address
+        for address, one in found.items()
+        if address.startswith(SCHEMES) and endpoint_identity(address).matches(one)
+    }
+
+
 async def _marks_of_others(states: StudyStateStore, study: StudyKey, service: str) -> dict[str, marks.Marks]:
     """The marks of the study in other data partitions."""
     rows = [one for one in await states.partitions_of(study.study_instance_uid) if one != study]
@@ -93,12 +107,13 @@ async def _marks_of_others(states: StudyStateStore, study: StudyKey, service: st
 
 
 def _before_sources_were_named(
-    stored: Resource, service: str, remembered: Mapping[str, marks.Marks], others: Mapping[str, str]
+    stored: Resource, owner: str, remembered: Mapping[str, marks.Marks], others: Mapping[str, str]
 ) -> Holders:
     """The sources of each instance of a study that names none: it is that of one service without data partitions, or
     was written by a version of this app that did not name them. Then the marks tell, and the Endpoint at the series.
+
+    owner: the source that has what nothing else tells; empty where it is somebody else's.
     """
-    creator = source_of(stored)
     endpoints = {
         series["uid"]: {str(row.get("reference")) for row in series.get("endpoint", [])}
         for series in stored.get("series", [])
@@ -107,8 +122,8 @@ def _before_sources_were_named(
     for key in holders_of(stored):
         name = marks.digest(key)
         names = {source for source, known in remembered.items() if marks.is_there(known.get(name, marks.UNKNOWN))}
-        is_of_creator = others.get(creator) in endpoints[key.series_instance_uid]
-        if is_of_creator or (creator == service and not names):
-            names.add(creator)
+        names |= {one for one, endpoint in others.items() if endpoint in endpoints[key.series_instance_uid]}
+        if owner and not names:
+            names.add(owner)
         found[key] = frozenset(names)
     return found

@@ -102,7 +102,10 @@ def _plan(
     targets: dict[Key, str] = {}
     for one in by_kind:
         key = (one.kind, one.uid)
-        base = stored.ours.get(key) or cast.get(key)
+        base, identity = stored.ours.get(key) or cast.get(key), observation_identity(one, study)
+        if base is None and (theirs := next(filter(identity.matches, stored.of_others), None)) is not None:
+            targets[key] = reference(theirs)  # a second one of the same identity would be its twin
+            continue
         members = [targets[EVENT, uid] for uid in one.members if (EVENT, uid) in targets]
         resource = lay_observation(base, one, links, members)
         if kept and key in stored.ours:  # one that could not be read may include it still
@@ -111,10 +114,10 @@ def _plan(
             if one.kind == SUMMARY:
                 findings.setdefault(one.uid, []).append(NOT_VALID)
             continue
-        entry = _entry(base, resource, observation_identity(one, study))
+        entry = _entry(base, resource, identity)
         targets[key] = entry.target if entry else reference(base or {})
         entries += [entry] if entry else []
-    entries += _relinks((one for key, one in kept.items() if key not in targets), links)
+    entries += _relinks([*(one for key, one in kept.items() if key not in targets), *stored.taken], links)
     gone = [one for key, one in stored.ours.items() if key not in targets and key not in kept]
     replaced = [] if unread else [one for one in stored.of_dicom_cast if one not in cast.values()]
     return ObservationPlan([*entries, *_deletes([*gone, *stored.surplus, *replaced])], findings)

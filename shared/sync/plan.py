@@ -47,7 +47,8 @@ class Plan:
     """Entries to carry out in this order, what the study then was, the Patient it belongs to, and what was found.
 
     devices: what the Devices are referred to as; endpoint: the same of the Endpoint. gives_up: whether the source
-    has instances no more, which others may have.
+    has instances no more, which others may have. yields: another partition says whose the study is. takes_over: another
+    one did.
     """
 
     outcome: Outcome
@@ -57,6 +58,8 @@ class Plan:
     devices: Mapping[Equipment, str] = field(default_factory=dict)
     endpoint: str = ""
     gives_up: bool = False
+    yields: bool = False
+    takes_over: bool = False
 
     @property
     def without_observations(self) -> list[Entry]:
@@ -125,7 +128,9 @@ class Planner:
             return await self._leftovers(stored)
         shared = await shared_by(self._studies, self._fhir, service, stored.known, resource, look.view)
         plan = await self._plan(stored, look, shared, refused)
-        return replace(plan, gives_up=shared.gives_up if shared else resource is not None and bool(look.view.gone))
+        if shared is None:
+            return replace(plan, gives_up=resource is not None and bool(look.view.gone))
+        return replace(plan, gives_up=shared.gives_up, yields=shared.yields, takes_over=shared.takes_over)
 
     async def _plan(self, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]) -> Plan:
         resource = stored.resource

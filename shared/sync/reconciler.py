@@ -207,7 +207,7 @@ class Reconciler:
         """
         if not self._rules.patient.demographics_follow:
             return set()
-        stays = state.patient if plan.outcome is not Outcome.REMOVED else ""
+        stays = state.patient if plan.outcome is not Outcome.REMOVED and not plan.yields else ""
         now = plan.patient.key if plan.patient is not None else stays
         had = {state.patient, *state.offered, *attempt.offered, *(writer.patient for writer in earlier)} - {"", now}
         return had - await self._others(attempt.change).patients_elsewhere() if had else had
@@ -227,7 +227,7 @@ class Reconciler:
     ) -> None:
         """Everything that must be remembered, the study state last."""
         change, patient, offers = attempt.change, state.patient, state.offers
-        if plan.gives_up or earlier:
+        if plan.gives_up or plan.takes_over or earlier:
             await self._others(change).other_partitions()
         unmended = writers.unmended(earlier)
         for written_to in {writer.patient for writer in unmended} - {""}:
@@ -238,7 +238,7 @@ class Reconciler:
         if plan.patient is not None:
             patient, offers = plan.patient.key, plan.patient.offers
             await save_state(self._stores.patients, plan.patient, attempt.written.get("Patient"), self._others(change))
-        elif plan.outcome is Outcome.REMOVED:
+        elif plan.outcome is Outcome.REMOVED or plan.yields:
             patient, offers = "", {}
         left = await self._record(change, state, look, plan)
         is_whole = look.truth.is_whole

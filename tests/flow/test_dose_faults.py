@@ -6,8 +6,10 @@ import pytest
 
 from shared.fhir.client import FhirClient
 from tests.builders import make_instance
+from tests.flow.life import assert_nothing_left, twins
 from tests.flow.test_dose import EVENT, LOINC, cast, observations, path, report
 from tests.flow.test_interleavings import Kill, killed, partitioned, pdelete, polled, pstack, pstore, rec
+from tests.unit.datasets import dataset
 from tests.unit.dose.reports import STUDY, ct_report, event_uid, report_uid
 
 assert partitioned, rec  # fixtures of `pstack`
@@ -305,3 +307,48 @@ async def test_the_same_study_in_another_partition(pstack, is_removed):
         await pstore(pstack, "two", image(2))
     await pstack.drain()
     assert len(await pstack.resources("Observation")) == 2
+
+
+@pytest.mark.parametrize("client_ids", [True, False])
+async def test_observations_that_somebody_made_theirs_do_not_hold_up_their_study(stack):
+    """A record system writes the Observations of a report back, and says itself where they are from."""
+    await stack.store(report(ct_report([1, 2])))
+    await stack.drain()
+    before = await stack.resources("Observation")
+    theirs = [one | {"meta": {"source": OTHERS}, "note": [{"text": "seen"}]} for one in before]
+    for one in theirs:
+        await stack.put(one)
+    await stack.store(report(ct_report([1, 2, 3], number=2)))
+    await stack.drain()
+    await assert_nothing_left(stack)
+    found = {one["id"]: one for one in await stack.resources("Observation")}
+    assert len(found) == len(theirs) + 2
+    assert all(found[one["id"]]["note"] == one["note"] for one in theirs)
+    assert await twins(stack) == []
+    await stack.bulk_update(STUDY, **dataset(PatientID="MRN-0002"))
+    await stack.drain()
+    subject = (await stack.one("ImagingStudy"))["subject"]
+    assert [one["subject"] for one in await stack.resources("Observation")] == [subject] * len(found)
+    await stack.delete(STUDY)
+    await stack.drain()
+    assert sorted(one["id"] for one in await stack.resources("Observation")) == sorted(one["id"] for one in theirs)
+    await assert_nothing_left(stack)
+
+
+async def test_observations_that_lost_their_source_are_still_ours(stack):
+    """A record system writes them back without `meta`."""
+    await stack.store(report(ct_report([1, 2])))
+    await stack.drain()
+    before = await stack.resources("Observation")
+    for one in before:
+        await stack.put({name: value for name, value in one.items() if name != "meta"} | {"note": [{"text": "seen"}]})
+    await stack.bulk_update(STUDY, **dataset(PatientID="MRN-0002"))
+    await stack.drain()
+    found = await stack.resources("Observation")
+    assert sorted(one["id"] for one in found) == sorted(one["id"] for one in before)
+    assert {one["subject"]["reference"] for one in found} == {(await stack.one("ImagingStudy"))["subject"]["reference"]}
+    assert all(one["note"] == [{"text": "seen"}] for one in found)
+    await stack.delete(STUDY)
+    await stack.drain()
+    assert await stack.resources("Observation") == []
+    await assert_nothing_left(stack)

@@ -1,6 +1,7 @@
 """One study in several data partitions: each gives up its own only, in whatever order that is noticed."""
 
 import asyncio
+import itertools
 import random
 
 import httpx
@@ -135,6 +136,11 @@ async def test_one_of_the_instances_that_both_have_is_deleted_in_one(stack, in_s
     await in_step()
 
 
+def owner_of(stack, place):
+    """Where a step of a pass is looked up."""
+    return rec(stack) if place.startswith("_") else reconciler
+
+
 @pytest.mark.parametrize("place", ["announce", "_write", "_confirm"])
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("leaving", [ONE, TWO])
@@ -147,7 +153,7 @@ async def test_a_crash_in_the_middle_of_a_move(stack, in_step, monkeypatch, plac
     await stack.delete(STUDY, partition=leaving)
     await stack.poll()
     texts = await stack.messages()
-    kill_once(monkeypatch, reconciler if place == "announce" else rec(stack), place, before=before)
+    kill_once(monkeypatch, owner_of(stack, place), place, before=before)
     await killed(stack, texts)
     await stack.run(*texts)
     await stack.drain()
@@ -237,6 +243,46 @@ async def test_the_same_patient_id_in_two_partitions_is_two_persons(stack, in_st
         for one in await stack.resources("Patient")
     }
     assert found == {("urn:clinic:a", "1001", "Lund"), ("urn:clinic:b", "1001", "Okafor")}
+    await in_step()
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_a_patient_is_described_by_studies_that_are_theirs(stack, in_step, order):
+    """A study of two partitions is that of the first one's Patient, whichever is read first."""
+    await stack.store(make_instance(2, PatientID="77", PatientName="Lund^Bo"), partition=TWO)
+    await stack.store(make_instance(1, PatientID="77", PatientName="Newer^Bo"), partition=TWO)
+    await stack.store(make_instance(1, PatientID="1001", PatientName="Okafor^Chi"), partition=ONE)
+    await stack.poll()
+    texts = sorted(await stack.messages())
+    await stack.run(*(texts[place] for place in order))
+    await stack.drain()
+    names = {one["identifier"][0]["value"]: one["name"][0]["family"] for one in await stack.resources("Patient")}
+    assert names == {"77": "Lund", "1001": "Okafor"}
+    await in_step()
+    await stack.delete(STUDY, partition=ONE)
+    await stack.drain()
+    names = {one["identifier"][0]["value"]: one["name"][0]["family"] for one in await stack.resources("Patient")}
+    assert names["77"] == "Newer"
+    await in_step()
+
+
+@pytest.mark.parametrize("place", ["_write", "leave", "_confirm"])
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+async def test_a_crash_while_the_first_partition_takes_a_study_over(stack, in_step, monkeypatch, place, before):
+    await stack.store(make_instance(2, PatientID="77", PatientName="Lund^Bo"), partition=TWO)
+    await stack.store(make_instance(1, PatientID="77", PatientName="Newer^Bo"), partition=TWO)
+    await stack.drain()
+    await stack.store(make_instance(1, PatientID="1001", PatientName="Okafor^Chi"), partition=ONE)
+    await stack.poll()
+    texts = await stack.messages()
+    kill_once(monkeypatch, owner_of(stack, place), place, before=before)
+    await killed(stack, texts)
+    await stack.run(*texts)
+    texts = await stack.messages()
+    kill_once(monkeypatch, owner_of(stack, place), place, before=before)
+    await killed(stack, texts)
+    await stack.run(*texts)
+    await stack.drain()
     await in_step()
 
 

@@ -36,6 +36,14 @@ def listed(study):
     return sorted((row["uid"], one["uid"]) for row in study["series"] for one in row["instance"])
 
 
+def _without_sources(study):
+    bare = {name: value for name, value in study.items() if name != "extension"}
+    series = [{name: value for name, value in row.items() if name != "extension"} for row in study["series"]]
+    for row in series:
+        row["instance"] = [{key: value for key, value in one.items() if key != "extension"} for one in row["instance"]]
+    return bare | {"series": series}
+
+
 def uids(*places):
     return sorted((series_uid(1, series), sop_uid(1, series, number)) for series, number in places)
 
@@ -104,9 +112,27 @@ async def test_studies_of_before_keep_the_series_of_the_other_service(services):
     await staying.drain()
     await leaving.store(make_instance(1, 2, 1))
     await leaving.drain()
-    study = await staying.one("ImagingStudy")
-    series = [{name: value for name, value in row.items() if name != "extension"} for row in study["series"]]
-    await staying.put({name: value for name, value in study.items() if name != "extension"} | {"series": series})
+    await staying.put(_without_sources(await staying.one("ImagingStudy")))
     await leaving.delete(STUDY)
     await leaving.drain()
     assert listed(await staying.one("ImagingStudy")) == uids((1, 1))
+
+
+@pytest.mark.parametrize("tables", [(), ("SyncStateTable", "StudyStateTable", "PatientStateTable")])
+async def test_a_study_of_before_keeps_what_the_second_service_has(services, tables):
+    """The app that created it goes on, or begins again without its tables."""
+    creator, second = services
+    await creator.store(make_instance(1, 1, 1), make_instance(1, 1, 2), make_instance(1, 3, 1))
+    await creator.drain()
+    await second.store(make_instance(1, 1, 2), make_instance(1, 2, 1))
+    await second.drain()
+    await creator.put(_without_sources(await creator.one("ImagingStudy")))
+    for table in tables:
+        await creator.forget(table)
+    await creator.store(make_instance(1, 1, 3))
+    await creator.drain()
+    assert listed(await creator.one("ImagingStudy")) == uids((1, 1), (1, 2), (1, 3), (2, 1), (3, 1))
+    await creator.delete(STUDY)
+    await creator.drain()
+    assert set(uids((1, 2), (2, 1))) <= set(listed(await creator.one("ImagingStudy")))
+    assert uids((3, 1))[0] not in listed(await creator.one("ImagingStudy"))
