@@ -266,7 +266,7 @@ async def test_a_patient_is_described_by_studies_that_are_theirs(stack, in_step,
     await in_step()
 
 
-@pytest.mark.parametrize("place", ["_write", "leave", "_confirm"])
+@pytest.mark.parametrize("place", ["_write", "_left", "_confirm"])
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 async def test_a_crash_while_the_first_partition_takes_a_study_over(stack, in_step, monkeypatch, place, before):
     await stack.store(make_instance(2, PatientID="77", PatientName="Lund^Bo"), partition=TWO)
