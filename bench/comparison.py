@@ -30,8 +30,10 @@ from shared.mapping.dose.observations import EVENT, map_reports
 from shared.mapping.endpoint import new_endpoint
 from shared.mapping.observation_layer import DoseLinks, lay_observation
 from shared.mapping.patient import PatientRules, demographics, lay_patient, patient_identity
+from shared.mapping.provides import SERIES_ELEMENTS, STUDY_ELEMENTS
+from shared.mapping.series_layer import Links
 from shared.mapping.study_identifiers import lacks, study_identity
-from shared.mapping.study_layer import Links, lay_study, new_study
+from shared.mapping.study_layer import lay_study, new_study
 
 Resource = dict[str, Any]
 PACKAGE = "dicom2fhir==0.1.25"
@@ -81,7 +83,7 @@ def ours(file: Path) -> list[Resource]:
     """The resources that the app would write for a study of this one instance; none where it is kept out."""
     dataset = pydicom.dcmread(file, stop_before_pixels=True).to_json_dict()
     attributes = Attributes(dataset)
-    identity = patient_identity(attributes, PatientRules())
+    identity = patient_identity(attributes, attributes, PatientRules())
     if lacks(attributes) or identity is None:
         return []
     keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -90,7 +92,10 @@ def ours(file: Path) -> list[Resource]:
     equipment = {equipment_of(attributes), *(one.equipment for one in reports.observations)} - {None}
     devices = {one: f"Device/{number}" for number, one in enumerate(sorted(equipment, key=str)) if one}
     links = Links("Patient/1", "Endpoint/1", devices)
-    content = StudyContent(dataset, {series: SeriesContent(dataset, {instance: dataset})})
+    content = StudyContent(
+        dict.fromkeys(STUDY_ELEMENTS, dataset),
+        {series: SeriesContent(dict.fromkeys(SERIES_ELEMENTS, dataset), {instance: dataset})},
+    )
     laid = lay_study(new_study(study_identity(study), DICOM_URL), content, set(), links, ZONE)
     found = [
         {"id": "1", **(laid.resource or {})},

@@ -12,9 +12,11 @@ from rich.console import Console
 
 from shared.dicom.study import Truth, by_instance
 from shared.fhir.validation import check_valid
+from shared.mapping.provides import provided
+from shared.mapping.series_layer import Links
 from shared.mapping.study_identifiers import study_identity
-from shared.mapping.study_layer import Links, lay_study, new_study
-from shared.sync.view import view_of
+from shared.mapping.study_layer import lay_study, new_study
+from shared.sync.delta import Before, study_delta
 from shared.wiring import COLLECT_AFTER
 
 FILES = {"CT": "CT_small.dcm", "MR": "MR_small.dcm", "segmentation": "liver_1frame.dcm", "RT plan": "rtplan.dcm"}
@@ -38,10 +40,10 @@ def map_all(datasets: list[Any]) -> dict[str, Any]:
     uid = datasets[0]["0020000D"]["Value"][0]
     instances, _ = by_instance(uid, datasets)
     listed = dict.fromkeys(instances, 1)
-    view = view_of(Truth(instances, is_whole=True), [], {}, listed, [], adopted=False, final=True)
-    assert view is not None
+    delta = study_delta(Truth(instances, is_whole=True), provided(instances, ""), Before(listed=listed), final=True)
+    assert delta is not None
     study = new_study(study_identity(uid), "bench")
-    resource = lay_study(study, view.content, view.gone, Links("Patient/1", "Endpoint/1"), "").resource
+    resource = lay_study(study, delta.content, delta.gone, Links("Patient/1", "Endpoint/1"), "").resource
     assert resource is not None
     return resource
 

@@ -24,7 +24,7 @@ guide [Radiation Dose Summary](https://hl7.org/fhir/uv/radiation-dose-summary/) 
 `dicom-`; only that is replaced or removed, the rest stays. Everything else in these tables is the app's own.
 """
 
-PATIENT = """A Patient is shared by studies. The newest change among all its studies wins. What DICOM leaves empty stays as it is, and a
+PATIENT = """A Patient is shared by studies. Each element has the value of the newest instance that has one, among all its studies. What DICOM leaves empty stays as it is, and a
 Patient is never deleted. `Patient__Demographics=CreateOnly` sets these elements only when the Patient is created.
 
 Other Patient IDs are left out: they say which further numbers a person has somewhere, seldom who gave them, and a Patient
@@ -36,10 +36,17 @@ in a data partition whose system `Patient__PartitionSystemIds` does not name is 
 be two persons.
 """
 
-STUDY = """`status` is `available`; `modality` is the set of the series' modalities; `numberOfSeries`, `numberOfInstances` and
+STUDY = """`status` is `available`, unless somebody else set `cancelled` or `entered-in-error`: that stays. `modality` is the set of the series' modalities; `numberOfSeries`, `numberOfInstances` and
 `series.numberOfInstances` are counted from what is listed; `subject`, `endpoint` and `series.endpoint` are references. Series
-and instances are ordered by number and UID. Where instances disagree about their study or series, the one with the newest
-change speaks for all.
+and instances are ordered by number and UID.
+
+**Values of many instances.** Each element of the study and of a series has the value of the newest instance that has a usable
+one; late objects that leave attributes empty take nothing away, and the order of arrival does not matter. An element goes when
+no instance has a value any more. Accession numbers and the requests they stand for are those of all instances, each once.
+
+**One study, one patient.** `subject` is the Patient of most instances (of as many, that of the newest). An instance with another
+PatientID is listed and recorded (`patient-conflict`); the study moves when its instances are corrected. A `subject` that somebody
+else set stays until DICOM's patient of the study changes.
 
 A date and a time become a dateTime where the zone is known. Second 60, and what is outside the years 1 to 9999 by UTC, is left to
 the date, since not every FHIR server takes it.

@@ -34,13 +34,13 @@ PURE = {
     "shared.sync.backoff",
     "shared.sync.circuit",
     "shared.sync.gaps",
-    "shared.sync.marks",
+    "shared.sync.delta",
+    "shared.sync.ledger",
     "shared.sync.replica",
-    "shared.sync.view",
     "shared.sync.writers",
     "shared.text_forms",
 }
-ROOTS = {"shared.errors", "shared.model"}
+ROOTS = {"shared.errors", "shared.state", "shared.model"}
 NOT_PURE = {
     "aiohttp",
     "asyncio",
@@ -60,6 +60,7 @@ BANNED = ("Manager", "Helper", "Utils", "Processor", "Handler", "Wrapper", "Impl
 # what a file outside of PURE may import of this app, by its longest prefix
 MAY_IMPORT = {
     "shared.errors": (),
+    "shared.state": (),
     "shared.model": (),
     "shared.telemetry": (),
     "shared.config": ("shared.settings", "shared.errors", "shared.text_forms"),
@@ -77,17 +78,25 @@ MAY_IMPORT = {
     "shared.room": ("shared.errors",),
     "shared.body": ("shared.errors", "shared.retry", "shared.room"),
     "shared.http": ("shared.errors", "shared.retry", "shared.body", "shared.room"),
-    "shared.dicom": ("shared.http", "shared.retry", "shared.model", "shared.errors", "shared.dicom"),
+    "shared.dicom": ("shared.http", "shared.retry", "shared.model", "shared.state", "shared.errors", "shared.dicom"),
     "shared.fhir": (
         "shared.http",
         "shared.retry",
         "shared.single_flight",
         "shared.model",
+        "shared.state",
         "shared.errors",
         "shared.fhir",
     ),
-    "shared.storage": ("shared.retry", "shared.model", "shared.errors", "shared.storage"),
-    "shared.mapping": ("shared.dicom", "shared.fhir", "shared.model", "shared.errors", "shared.mapping"),
+    "shared.storage": ("shared.retry", "shared.model", "shared.state", "shared.errors", "shared.storage"),
+    "shared.mapping": (
+        "shared.dicom",
+        "shared.fhir",
+        "shared.model",
+        "shared.state",
+        "shared.errors",
+        "shared.mapping",
+    ),
     "shared.sync": (
         "shared.dicom",
         "shared.fhir",
@@ -99,6 +108,7 @@ MAY_IMPORT = {
         "shared.room",
         "shared.single_flight",
         "shared.model",
+        "shared.state",
         "shared.errors",
         "shared.telemetry",
     ),
@@ -108,9 +118,23 @@ MAY_IMPORT = {
     "shared.worker": ("shared",),
     "shared.operate": ("shared",),
     "shared.alone": ("shared",),
-    "shared.child": ("shared.sync.alone", "shared.sync.attempt", "shared.model", "shared.errors", "shared.telemetry"),
+    "shared.child": (
+        "shared.sync.alone",
+        "shared.sync.attempt",
+        "shared.model",
+        "shared.state",
+        "shared.errors",
+        "shared.telemetry",
+    ),
     "shared.advice": (),
-    "function_app": ("shared.settings.hosting", "shared.worker", "shared.model", "shared.errors", "shared.telemetry"),
+    "function_app": (
+        "shared.settings.hosting",
+        "shared.worker",
+        "shared.model",
+        "shared.state",
+        "shared.errors",
+        "shared.telemetry",
+    ),
 }
 
 

@@ -7,21 +7,28 @@ from typing import Any
 from shared.dicom.values import Attributes, Dataset
 from shared.model import InstanceKey
 
+# an element by its name -> the dataset that provides it, None where no instance has a value of it any more. What is not
+# named stays as it is stored: its provider was not read and has not changed.
+Provided = Mapping[str, Dataset | None]
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesContent:
-    """What was read of one series: the dataset its own values come from (None: keep those stored), its instances."""
+    """What was read of one series: the providers of its elements, its instances by SOP Instance UID."""
 
-    newest: Dataset | None
+    elements: Provided
     instances: Mapping[str, Dataset]
 
 
 @dataclass(frozen=True, slots=True)
 class StudyContent:
-    """What was read of a study: the dataset its own values come from (None: keep those stored), its series."""
+    """What was read of a study: the providers of its elements, its series. requests: digests of all requests that its
+    instances name, None where some may be unknown.
+    """
 
-    newest: Dataset | None
+    elements: Provided = field(default_factory=dict)
     series: Mapping[str, SeriesContent] = field(default_factory=dict)
+    requests: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,11 @@ class Attributes:
         return [self._groups(keyword, {} if value in (None, "") else value) for value in self.places(keyword)]
 
     def _groups(self, keyword: str, value: Any) -> dict[str, PersonName]:
-        value = dict(zip(GROUPS, value.split("="), strict=False)) if isinstance(value, str) else value
+        text = value.get("Alphabetic") if isinstance(value, Mapping) and len(value) == 1 else value
+        if isinstance(text, str) and (isinstance(value, str) or "=" in text):
+            if isinstance(value, Mapping):  # all groups in one
+                self.find(keyword, "irregular-name")
+            value = dict(zip(GROUPS, text.split("="), strict=False))
         if not isinstance(value, Mapping):
             self.find(keyword, "invalid-name")
             return {}

@@ -5,7 +5,7 @@ The tables are what is mapped; docs/mapping.md is printed from them.
 
 from shared.dicom.values import Attributes
 from shared.fhir.ownership import as_text
-from shared.fhir.systems import PARTICIPATION, URI
+from shared.fhir.systems import NUMBER_OF_FRAMES, PARTICIPATION, URI
 from shared.mapping.body_part import body_site
 from shared.mapping.coding import concepts, declared_systems
 from shared.mapping.laterality import laterality
@@ -13,15 +13,10 @@ from shared.mapping.modality import modality
 from shared.mapping.people import practitioner, practitioners
 from shared.mapping.specimen import specimens
 from shared.mapping.started import date_time
-from shared.mapping.study_identifiers import accession_identifiers
 from shared.mapping.table import Element, Row, Value
 from shared.mapping.title import title
 
 MAX_UNSIGNED_INT = 2**31 - 1
-
-
-def _based_on(attributes: Attributes, _zone: str) -> list[Element]:
-    return [{"type": "ServiceRequest", "identifier": identifier} for identifier in accession_identifiers(attributes)]
 
 
 def _procedure_codes(attributes: Attributes, _zone: str) -> list[Element]:
@@ -64,6 +59,12 @@ def _unsigned(attributes: Attributes, keyword: str) -> int | None:
     return number
 
 
+def _frames(attributes: Attributes, _zone: str) -> list[Element]:
+    """R6 has an element for it, which R4 takes as an extension (https://hl7.org/fhir/versions.html#extensions)."""
+    frames = _unsigned(attributes, "NumberOfFrames")
+    return [{"url": NUMBER_OF_FRAMES, "valueUnsignedInt": frames}] if frames else []
+
+
 def _sop_class(attributes: Attributes, _zone: str) -> Element:
     return {"system": URI, "code": f"urn:oid:{attributes.uid('SOPClassUID')}"}
 
@@ -89,14 +90,6 @@ STUDY_ROWS = (
         "a time without any zone is left out: the zone is that of the dataset, else the default zone of the settings",
     ),
     Row("ImagingStudy.description", "StudyDescription", "PS3.3 C.7.2.1", _text("StudyDescription")),
-    Row(
-        "ImagingStudy.basedOn",
-        "AccessionNumber, IssuerOfAccessionNumberSequence",
-        "PS3.3 C.7.2.1",
-        _based_on,
-        "a ServiceRequest by its identifier of type ACSN",
-        is_shared=True,
-    ),
     Row(
         "ImagingStudy.referrer",
         "ReferringPhysicianName, ReferringPhysicianIdentificationSequence",
@@ -200,5 +193,13 @@ INSTANCE_ROWS = (
         "PS3.3 C.17.3, 10.9, C.24.2, C.8.8, C.7.6.1.1.2",
         title,
         "the first that there is; of the SOP class its name",
+    ),
+    Row(
+        "ImagingStudy.series.instance.extension",
+        "NumberOfFrames",
+        "PS3.3 C.7.6.6",
+        _frames,
+        "as R6's element `numberOfFrames`",
+        is_shared=True,
     ),
 )

@@ -23,11 +23,17 @@ def assigner(item: Attributes | None, namespace: str | None = None) -> Element |
     return {"type": "Organization", **found} if found else None
 
 
-def _universal(item: Attributes) -> Element | None:
+def universal_uri(item: Attributes) -> str | None:
+    """Universal Entity ID as a URI; None where its type has no form as one, or it has not that form."""
     value, kind = item.text("UniversalEntityID"), item.text("UniversalEntityIDType")
-    if value is None:
-        return None
     start, form = URI_FORMS.get(kind or "", ("", None))
-    if form and form.fullmatch(value):
-        return {"system": URI, "value": start + (value.lower() if kind == "UUID" else value)}
-    return {"value": value}
+    if value is None or form is None or not form.fullmatch(value):
+        return None
+    return start + (value.lower() if kind == "UUID" else value)
+
+
+def _universal(item: Attributes) -> Element | None:
+    if (uri := universal_uri(item)) is not None:
+        return {"system": URI, "value": uri}
+    value = item.text("UniversalEntityID")
+    return {"value": value} if value else None

@@ -28,13 +28,13 @@ MODIFIERS = {
 
 
 def laterality(attributes: Attributes, images: Sequence[Attributes] = ()) -> Element | None:
-    """Laterality, ImageLaterality, FrameLaterality -> series.laterality; the first that has a value decides.
+    """Laterality, ImageLaterality, FrameLaterality -> series.laterality; the first that names a side decides.
 
     Image Laterality is that of all `images` of the series, of the given one where there are none: the side on which
     they agree, both sides where they do not. Without any of these, it is a side among the modifiers of the region.
     """
-    if attributes.text("Laterality") is not None:
-        return _coding(_side(attributes, "Laterality", PAIRED))
+    if (paired := _side(attributes, "Laterality", PAIRED)) is not None:
+        return _coding(paired)
     sided = [image for image in images or [attributes] if has_side(image.dataset)]
     if sided:
         sides = {_side(image, "ImageLaterality", SIDES) for image in sided} - {None}

@@ -26,4 +26,7 @@ def modality(attributes: Attributes, _zone: str) -> Element:
     if not code:
         attributes.find("Modality", "missing")
         code = OTHER
+    if code not in MODALITIES and code.upper() in MODALITIES:
+        attributes.find("Modality", "irregular-code")
+        code = code.upper()
     return {"system": DCM, "code": code} if code in MODALITIES else {"code": code}

@@ -20,3 +20,5 @@ OPTIONAL = frozenset(
     {row.element for row in ROWS} - REQUIRED
     | {"ImagingStudy.note", "Patient.identifier.assigner", "Patient.identifier.type"}
 )
+# the code of an element that the FHIR server refuses
+REFUSED_ELEMENT = "refused-element"

@@ -14,7 +14,7 @@ from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier
 from shared.fhir.ownership import lay_shared, overlay, put
 from shared.fhir.systems import NAME_REPRESENTATION
 from shared.mapping.identifier_type import identifier_type
-from shared.mapping.issuer import assigner
+from shared.mapping.issuer import assigner, universal_uri
 from shared.mapping.table import Element, Row
 from shared.model import DEFAULT_PARTITION
 
@@ -39,20 +39,21 @@ class PatientRules:
 
 
 def patient_identity(
-    attributes: Attributes, rules: PatientRules, partition: str = DEFAULT_PARTITION
+    attributes: Attributes, issued: Attributes, rules: PatientRules, partition: str = DEFAULT_PARTITION
 ) -> ByIdentifier | None:
-    """Who it is: PatientID in the configured system or that of its issuer; None without PatientID.
+    """Who it is: PatientID in the configured system or that of its issuer, which `issued` names; None without
+    PatientID.
 
     Raises PermanentError where a data partition has no system: the same PatientID in two can be two persons.
     """
     patient_id = attributes.text("PatientID")
     if patient_id is None:
         return None
-    return by_identifier("Patient", _system(attributes, rules, partition), patient_id)
+    return by_identifier("Patient", _system(issued, rules, partition), patient_id)
 
 
-def _system(attributes: Attributes, rules: PatientRules, partition: str) -> str:
-    issuer = (attributes.text("IssuerOfPatientID") or "") if rules.issuer_is_system else ""
+def _system(issued: Attributes, rules: PatientRules, partition: str) -> str:
+    issuer = (issuer_of(issued) or "") if rules.issuer_is_system else ""
     system = issuer or rules.partition_systems.get(partition.lower())
     if system is not None:
         return system
@@ -63,6 +64,16 @@ def _system(attributes: Attributes, rules: PatientRules, partition: str) -> str:
             code="no-partition-system",
         )
     return "" if rules.issuer_is_system else rules.system
+
+
+def issuer_of(attributes: Attributes) -> str | None:
+    """The system that the issuer of the PatientID stands for: Issuer of Patient ID as DICOM Cast took it, else the
+    Universal Entity ID among its qualifiers if it is a URI (PS3.3 10.18).
+    """
+    if (issuer := attributes.text("IssuerOfPatientID")) is not None:
+        return issuer
+    qualifiers = next(iter(attributes.items("IssuerOfPatientIDQualifiersSequence")), None)
+    return universal_uri(qualifiers) if qualifiers else None
 
 
 def lay_patient(stored: Resource | None, identity: ByIdentifier, ours: Mapping[str, Any]) -> Resource:

@@ -96,12 +96,17 @@ class Shared:
             by_series.setdefault(key.series_instance_uid, set()).add(names)
         series = {
             uid: SeriesContent(
-                one.newest if self._is_first(union(by_series.get(uid, ()))) else None,
+                one.elements if self._is_first(union(by_series.get(uid, ()))) else {},
                 {sop: row for sop, row in one.instances.items() if self.provides(InstanceKey(uid, sop))},
             )
             for uid, one in content.series.items()
         }
-        return StudyContent(content.newest if self._is_first(self.names) else None, series)
+        return replace(content, series=series) if self.is_first else StudyContent(series=series)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether `source` provides the values of the study."""
+        return self._is_first(self.names)
 
     def provides(self, key: InstanceKey) -> bool:
         """Whether `source` provides the values of an instance."""

@@ -6,36 +6,27 @@ they arrived is not seen.
 
 from collections.abc import Collection, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from shared.dicom.study import SeriesContent, StudyContent
+from shared.dicom.study import StudyContent
 from shared.dicom.values import Attributes
 from shared.fhir.identifiers import ByIdentifier, Resource
-from shared.fhir.ownership import Element, lay_shared, overlay, put, replace_owned
-from shared.fhir.systems import ACCESSION_ID, IDENTIFIER_TYPE
+from shared.fhir.ownership import Element, lay_shared, put, replace_owned
+from shared.fhir.systems import ACCESSION_ID, DICOM_UID, IDENTIFIER_TYPE
 from shared.mapping.device import Equipment, equipment_of
 from shared.mapping.dose.report import may_be_dose_report
+from shared.mapping.element_layer import attributes_of, is_ours, lay_rows, unmarked, values_of
 from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS, STUDY_ROWS
-from shared.mapping.laterality import has_side, laterality
 from shared.mapping.patient import demographics
-from shared.mapping.study_identifiers import accession_identifiers, lacks, study_id_identifiers
-from shared.mapping.table import Row, elements
+from shared.mapping.provides import DEVICE, STUDY_ID
+from shared.mapping.series_layer import MARK, OF_IMAGES, Links, lay_series, order_of, with_endpoint, without_instances
+from shared.mapping.study_identifiers import distinct, lacks, request_digest, requests_of, study_id_identifiers
+from shared.mapping.table import elements
 from shared.model import Finding, InstanceKey
 
-LAST = 2**31
-MARK = "dicom-"
-OF_IMAGES = "laterality-of-images"
-INSTANCE_NAMES = [row.name for row in INSTANCE_ROWS]
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """References of the ImagingStudy. `subject` is None where it stays as stored."""
-
-    subject: str | None
-    endpoint: str
-    devices: Mapping[Equipment, str] = field(default_factory=dict)
+# what somebody else set and what DICOM cannot know (https://hl7.org/fhir/R4/valueset-imagingstudy-status.html)
+RETIRED = ("cancelled", "entered-in-error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +53,23 @@ def lay_study(
     """`stored` with all of `content` laid over it and the `gone` instances taken out."""
     findings: dict[InstanceKey, list[Finding]] = {}
     result = deepcopy(stored)
-    if content.newest is not None:
-        result = _lay_study_level(result, _attributes(content.newest, findings), default_zone)
+    result = _lay_study_level(result, content, default_zone, findings)
     if links.subject is not None:
         result["subject"] = _reference(result.get("subject"), links.subject)
     series = {row["uid"]: row for row in result.get("series", [])}
     for uid, series_content in content.series.items():
-        series[uid] = _lay_series(series.get(uid, {"uid": uid}), series_content, links, default_zone, findings)
-    rows = [row for row in (_without(row, gone) for row in series.values()) if row is not None]
-    put(result, "series", sorted(rows, key=_order))
-    put(result, "endpoint", _endpoints(result.get("endpoint", []), links.endpoint))
+        series[uid] = lay_series(series.get(uid, {"uid": uid}), series_content, links, default_zone, findings)
+    rows = [row for row in (without_instances(row, gone) for row in series.values()) if row is not None]
+    put(result, "series", sorted(rows, key=order_of))
+    put(result, "endpoint", with_endpoint(result.get("endpoint", []), links.endpoint))
     _count(result, _foreign_modalities(stored))
     return Laid(result if rows else None, findings)
 
 
 def without_our_part(stored: Resource, endpoint: str) -> Resource:
     """An ImagingStudy in which no instance of ours is left, and what others put there: our elements go as well."""
-    result = _lay_rows(stored, STUDY_ROWS, {}, MARK)
+    result = lay_rows(stored, STUDY_ROWS, dict.fromkeys(row.name for row in STUDY_ROWS), MARK)
+    put(result, "basedOn", lay_shared(stored.get("basedOn"), None, MARK))
     identifiers = [row for row in stored.get("identifier", []) if not _is_our_accession(row)]
     put(result, "identifier", lay_shared(identifiers, None, MARK))
     put(result, "note", [note for note in stored.get("note", []) if not _is_our_note(stored, note)])
@@ -130,7 +121,7 @@ def findings_of(dataset: Mapping[str, Any], default_zone: str) -> list[Finding]:
     attributes = Attributes(dataset)
     lacks(attributes)
     demographics(attributes)
-    accession_identifiers(attributes)
+    requests_of(attributes)
     study_id_identifiers(attributes)
     equipment_of(attributes)
     elements((*STUDY_ROWS, *SERIES_ROWS, *INSTANCE_ROWS), attributes, default_zone)
@@ -138,39 +129,52 @@ def findings_of(dataset: Mapping[str, Any], default_zone: str) -> list[Finding]:
 
 
 def equipment_by_series(content: StudyContent) -> dict[str, Equipment]:
-    """The equipment of each series, by the instance that speaks for it."""
-    found = {
-        uid: equipment_of(Attributes(series.newest))
-        for uid, series in content.series.items()
-        if series.newest is not None
-    }
+    """The equipment of each series whose provider was read."""
+    providers = {uid: series.elements.get(DEVICE) for uid, series in content.series.items()}
+    found = {uid: equipment_of(Attributes(dataset)) for uid, dataset in providers.items() if dataset is not None}
     return {uid: equipment for uid, equipment in found.items() if equipment is not None}
 
 
-def _lay_rows(stored: Element, rows: Collection[Row], ours: Mapping[str, Any], mark: str) -> Element:
-    """What is ours alone is replaced; of what others write too, only that which carries our mark."""
-    shared = [row.name for row in rows if row.is_shared]
-    alone = [row.name for row in rows if not row.is_shared]
-    result = overlay(stored, {name: value for name, value in ours.items() if name in alone}, alone)
-    for name in shared:
-        put(result, name, lay_shared(stored.get(name), ours.get(name), f"{mark}{name}"))
+def _lay_study_level(
+    stored: Resource, content: StudyContent, default_zone: str, findings: dict[InstanceKey, list[Finding]]
+) -> Resource:
+    values = values_of(STUDY_ROWS, content.elements, default_zone, findings)
+    result = lay_rows(stored, STUDY_ROWS, values, MARK)
+    if stored["status"] not in RETIRED:
+        result["status"] = "available"
+    requests = _requests(stored, content, findings)
+    identifiers = replace_owned(stored.get("identifier", []), requests, _is_our_accession)
+    study_ids = [unmarked(row) for row in identifiers if is_ours(row, MARK)]
+    if STUDY_ID in content.elements:
+        dataset = content.elements[STUDY_ID]
+        study_ids = study_id_identifiers(attributes_of(dataset, findings)) if dataset else []
+    identifiers = lay_shared(identifiers, study_ids, f"{MARK}study-id")
+    put(result, "identifier", identifiers)
+    orders = [{"type": "ServiceRequest", "identifier": request} for request in requests]
+    put(result, "basedOn", lay_shared(stored.get("basedOn"), orders, f"{MARK}basedOn"))
+    if "description" in values:
+        notes = [{"text": values["description"]}] if values["description"] else []
+        put(result, "note", replace_owned(stored.get("note", []), notes, lambda note: _is_our_note(stored, note)))
     return result
 
 
-def _is_ours(element: Element | None, mark: str) -> bool:
-    return element is not None and str(element.get("id", "")).startswith(mark)
-
-
-def _lay_study_level(stored: Resource, attributes: Attributes, default_zone: str) -> Resource:
-    ours = elements(STUDY_ROWS, attributes, default_zone)
-    result = _lay_rows(stored, STUDY_ROWS, ours, MARK)
-    result["status"] = "available"
-    identifiers = replace_owned(stored.get("identifier", []), accession_identifiers(attributes), _is_our_accession)
-    result["identifier"] = lay_shared(identifiers, study_id_identifiers(attributes), f"{MARK}study-id")
-    description = ours.get("description")
-    notes = [{"text": description}] if description else []
-    put(result, "note", replace_owned(stored.get("note", []), notes, lambda note: _is_our_note(stored, note)))
-    return result
+def _requests(stored: Resource, content: StudyContent, findings: dict[InstanceKey, list[Finding]]) -> list[Element]:
+    """The accession numbers of all instances: those that are stored and still named, and those that were read."""
+    study = next((row["value"] for row in stored["identifier"] if row.get("system") == DICOM_UID), "")
+    study_instance_uid = study.removeprefix("urn:oid:")
+    known = [row for row in stored["identifier"] if _is_our_accession(row)]
+    read = [
+        one
+        for series in content.series.values()
+        for dataset in series.instances.values()
+        for one in requests_of(attributes_of(dataset, findings))
+    ]
+    found = [
+        one
+        for one in (*known, *read)
+        if content.requests is None or request_digest(study_instance_uid, one) in content.requests
+    ]
+    return sorted(distinct(found), key=lambda one: (one["value"], str(one.get("assigner"))))
 
 
 def _is_our_accession(identifier: Element) -> bool:
@@ -183,47 +187,6 @@ def _is_our_accession(identifier: Element) -> bool:
 def _is_our_note(stored: Resource, note: Element) -> bool:
     """A bare text equal to the description that we wrote beside it."""
     return note == {"text": stored.get("description")}
-
-
-def _lay_series(
-    stored: Element,
-    content: SeriesContent,
-    links: Links,
-    default_zone: str,
-    findings: dict[InstanceKey, list[Finding]],
-) -> Element:
-    result = stored
-    if content.newest is not None:
-        attributes = _attributes(content.newest, findings)
-        ours = elements(SERIES_ROWS, attributes, default_zone)
-        device = links.devices.get(equipment) if (equipment := equipment_of(attributes)) else None
-        if device is not None:
-            ours["performer"] = [*ours.get("performer", []), {"actor": {"type": "Device", "reference": device}}]
-        mark = f"{MARK}{stored['uid']}-"
-        images = [Attributes(dataset) for dataset in content.instances.values() if has_side(dataset)]
-        if images:
-            ours["laterality"] = laterality(attributes, images)
-        result = _lay_rows(stored, SERIES_ROWS, ours, mark)
-        if images and _is_ours(result.get("laterality"), mark):
-            result["laterality"]["id"] = mark + OF_IMAGES
-    put(result, "endpoint", _endpoints(result.get("endpoint", []), links.endpoint))
-    instances = {row["uid"]: row for row in result.get("instance", [])}
-    for uid, dataset in content.instances.items():
-        attributes = Attributes(dataset, findings.setdefault(InstanceKey(stored["uid"], uid), []))
-        ours = elements(INSTANCE_ROWS, attributes, default_zone)
-        instances[uid] = overlay(instances.get(uid, {"uid": uid}), ours, INSTANCE_NAMES)
-    put(result, "instance", list(instances.values()))
-    return result
-
-
-def _without(series: Element, gone: Collection[InstanceKey]) -> Element | None:
-    """The series in order and without what is gone; None when that empties it."""
-    instances = series.get("instance", [])
-    left = [row for row in instances if InstanceKey(series["uid"], row["uid"]) not in gone]
-    if instances and not left:
-        return None
-    put(series, "instance", sorted(left, key=_order))
-    return series
 
 
 def _foreign_modalities(stored: Resource) -> list[Element]:
@@ -248,20 +211,6 @@ def _coding(modality: Element) -> tuple[str, str]:
     return modality.get("code", ""), modality.get("system", "")
 
 
-def _endpoints(stored: list[Element], ours: str) -> list[Element]:
-    return stored if any(row.get("reference") == ours for row in stored) else [*stored, {"reference": ours}]
-
-
 def _reference(stored: Element | None, ours: str) -> Element:
     # a server or somebody else may have added a display to the reference that we wrote
     return stored if stored and stored.get("reference") == ours else {"reference": ours}
-
-
-def _order(row: Element) -> tuple[int, str]:
-    return row.get("number", LAST), row["uid"]
-
-
-def _attributes(dataset: Mapping[str, Any], findings: dict[InstanceKey, list[Finding]]) -> Attributes:
-    identity = Attributes(dataset)
-    key = InstanceKey(identity.uid("SeriesInstanceUID") or "", identity.uid("SOPInstanceUID") or "")
-    return Attributes(dataset, findings.setdefault(key, []))

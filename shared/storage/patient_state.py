@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.model import PatientState, Told, Written
+from shared.state import PatientState, Told, Written
 from shared.storage.calls import read_from
 from shared.storage.table import Entity, Table, int64, integer
 

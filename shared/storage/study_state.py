@@ -1,22 +1,30 @@
 """Study state: one row a study and data partition, ETag-guarded.
 
-Marks are packed: digest (12 bytes) and mark (8 bytes).
+The instance ledger is packed: digests of the instance (8 bytes) and of its series (6), sequence (8, below zero of a
+deleted instance), and the place of what the instance provides in a list of all that any of them does (2): a study has
+few different ones.
 """
 
 import json
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
-from shared.model import StudyKey, StudyState, Writer, Written
+from shared.model import StudyKey
+from shared.state import LedgerRow, Provides, StudyState, Writer, Written
 from shared.storage.calls import read_from
 from shared.storage.table import Entity, Table, int64, integer
 
 TABLE_NAME = "StudyStateTable"
-MARK = struct.Struct(">12sq")
+ROW = struct.Struct(">8s6sqH")
+# of earlier versions, which had other digests of series and did not remember what an instance provides
+MARK = struct.Struct(">4x8sq")
+UNKNOWN = 2**16 - 1
 # a binary property holds 64 KiB, a row 1 MiB (Table service data model)
-MARKS_PER_PROPERTY = 3_200
-MARKS_PER_ROW = 15 * MARKS_PER_PROPERTY
+ROWS_PER_PROPERTY = 2_700
+ROWS_PER_STUDY = 14 * ROWS_PER_PROPERTY
 
 
 class StudyStateStore:
@@ -33,10 +41,11 @@ class StudyStateStore:
         entity, etag = found
         with read_from(self._table.name, study.study_instance_uid):
             return StudyState(
-                marks=_unpack(entity),
+                ledger=_unpack(entity),
                 full_poll=integer(entity, "FullPoll"),
                 writers=tuple(Writer(*writer) for writer in json.loads(entity.get("Writers") or "[]")),
                 patient=str(entity.get("Patient") or ""),
+                subject=str(entity.get("Subject") or ""),
                 has_records=bool(entity.get("HasRecords")),
                 parked=bool(entity.get("Parked")),
                 offers={str(name): int(at) for name, at in json.loads(entity.get("Offers") or "{}").items()},
@@ -61,6 +70,7 @@ class StudyStateStore:
             "FullPoll": int64(state.full_poll),
             "Writers": json.dumps(state.writers),
             "Patient": state.patient,
+            "Subject": state.subject,
             "HasRecords": state.has_records,
             "Parked": state.parked,
             "FatalPoll": int64(state.fatal_poll),
@@ -69,26 +79,54 @@ class StudyStateStore:
             "Offered": json.dumps(state.offered),
             "Refused": json.dumps(state.refused),
             "RefusedAt": int64(state.refused_at),
-            **_pack(state.marks),
+            **_pack(state.ledger),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))
 
 
-def _pack(marks: Mapping[bytes, int]) -> dict[str, bytes]:
-    rows = list(marks.items())
-    if len(rows) > MARKS_PER_ROW:  # the oldest gone instances are forgotten first, then the oldest
-        rows = sorted(rows, key=lambda item: (item[1] < 0, -abs(item[1]), item[0]))[:MARKS_PER_ROW]
-    packed = [MARK.pack(digest, mark) for digest, mark in sorted(rows)]
-    return {
-        f"Marks{start // MARKS_PER_PROPERTY}": b"".join(packed[start : start + MARKS_PER_PROPERTY])
-        for start in range(0, len(packed), MARKS_PER_PROPERTY)
+def _pack(ledger: Mapping[bytes, LedgerRow]) -> dict[str, Any]:
+    rows = sorted(ledger.items())
+    if len(rows) > ROWS_PER_STUDY:  # the oldest deleted instances are forgotten first, then the oldest
+        rows = sorted(sorted(rows, key=lambda item: (not item[1].is_there, -item[1].sequence))[:ROWS_PER_STUDY])
+    different = dict.fromkeys(row.provides for _, row in rows if row.provides)
+    kinds = {provides: place for place, provides in enumerate(different)}
+    packed = [
+        ROW.pack(name, row.series, _signed(row), kinds[row.provides] if row.provides else UNKNOWN) for name, row in rows
+    ]
+    kept = {
+        f"Ledger{start // ROWS_PER_PROPERTY}": b"".join(packed[start : start + ROWS_PER_PROPERTY])
+        for start in range(0, len(packed), ROWS_PER_PROPERTY)
     }
+    return kept | {"Provides": zlib.compress(json.dumps([_listed(kind) for kind in kinds]).encode())}
 
 
-def _unpack(entity: Entity) -> dict[bytes, int]:
-    marks: dict[bytes, int] = {}
+def _unpack(entity: Entity) -> dict[bytes, LedgerRow]:
+    kinds: dict[int, Provides | None] = {}
+    if packed := entity.get("Provides"):
+        kinds = {place: _provides(kind) for place, kind in enumerate(json.loads(zlib.decompress(packed)))}
+    rows = {name: _row(mark, kinds.get(kind), series) for name, series, mark, kind in _rows(entity, "Ledger", ROW)}
+    return rows or {name: _row(mark, None, bytes(6)) for name, mark in _rows(entity, "Marks", MARK)}
+
+
+def _rows(entity: Entity, name: str, form: struct.Struct) -> Iterator[tuple[Any, ...]]:
     index = 0
-    while packed := entity.get(f"Marks{index}"):
-        marks.update(MARK.iter_unpack(packed))
+    while packed := entity.get(f"{name}{index}"):
+        yield from form.iter_unpack(packed)
         index += 1
-    return marks
+
+
+def _signed(row: LedgerRow) -> int:
+    return row.sequence if row.is_there else -row.sequence - 1
+
+
+def _row(mark: int, provides: Provides | None, series: bytes) -> LedgerRow:
+    is_there = mark >= 0
+    return LedgerRow(mark if is_there else -mark - 1, is_there, provides if is_there else None, series)
+
+
+def _listed(kind: Provides) -> list[Any]:
+    return [sorted(part) if isinstance(part, frozenset) else part for part in kind]
+
+
+def _provides(kind: list[Any]) -> Provides:
+    return Provides._make(frozenset(part) if isinstance(part, list) else part for part in kind)

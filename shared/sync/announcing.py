@@ -4,12 +4,13 @@
 
 import contextlib
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 from shared.errors import VersionConflict
-from shared.model import StudyState, Writer
+from shared.state import StudyState, Writer
 from shared.storage.study_state import StudyStateStore
-from shared.sync import marks, writers
+from shared.sync import ledger, writers
 from shared.sync.attempt import Attempt
 from shared.sync.look import Look
 from shared.sync.plan import Plan
@@ -22,7 +23,7 @@ async def announce(states: StudyStateStore, attempt: Attempt, state: StudyState,
     offered = {*state.offered, plan.patient.key} if plan.patient is not None else {*state.offered}
     announced = replace(
         state,
-        marks=marks.announce(state.marks, look.truth.instances),
+        ledger=ledger.announce(state.ledger, look.truth.instances),
         writers=writers.announced(state.writers, _writer(attempt, plan)),
         has_records=state.has_records or bool(plan.findings or look.failed),
         offered=tuple(sorted(offered - {state.patient})),
@@ -46,3 +47,17 @@ async def announce_late(states: StudyStateStore, attempt: Attempt, plan: Plan) -
 def _writer(attempt: Attempt, plan: Plan) -> Writer:
     patient = plan.patient.key if plan.patient is not None and plan.patient.entry is not None else ""
     return Writer(attempt.change.message_id, attempt.name, int(time.time()), patient)
+
+
+def changes_something(state: StudyState, look: Look, plan: Plan, left: Collection[str]) -> bool:
+    """Whether a pass writes anything but the study state. What is stale must fail before it does, not after."""
+    patient = plan.patient
+    return bool(
+        plan.entries
+        or left
+        or (
+            patient is not None
+            and (patient.state_changes or (patient.key, patient.offers) != (state.patient, state.offers))
+        )
+        or (not state.has_records and (plan.findings or look.failed))
+    )

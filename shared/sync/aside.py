@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.errors import Misconfigured, PermanentError, SyncError, TransientError, VersionConflict
-from shared.model import Outcome, StudyChange, StudyState
+from shared.model import Outcome, StudyChange
+from shared.state import StudyState
 from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 from shared.storage.study_state import StudyStateStore

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shared.errors import Rejected
-from shared.model import InstanceKey, Outcome, StudyChange, Written
+from shared.model import InstanceKey, Outcome, StudyChange
+from shared.state import Written
 from shared.storage.error_records import ErrorRecords
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
@@ -49,6 +50,7 @@ class Attempt:
     name: str
     outcomes: list[Outcome] = field(default_factory=list)
     written: dict[str, Written] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     refusals: list[Rejected] = field(default_factory=list)
     asked_again: set[InstanceKey] = field(default_factory=set)

@@ -16,9 +16,13 @@ from shared.errors import VersionConflict
 from shared.fhir.bundle import Entry, reference
 from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import same_content
+from shared.mapping.optional import REFUSED_ELEMENT
 from shared.mapping.patient import PatientRules, demographics, lay_patient
-from shared.model import REFUSED_ELEMENT, Finding, PatientState, Told, Written
+from shared.mapping.provides import ISSUER
+from shared.model import Finding, StudyKey
+from shared.state import PatientState, Told, Written
 from shared.storage.patient_state import PatientStateStore
+from shared.sync.delta import PatientContent
 from shared.sync.others import OtherStudies
 from shared.sync.providers import reassign
 from shared.sync.replica import check_shown
@@ -43,34 +47,52 @@ class PatientPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
-    """The dataset that speaks for a study, and its change. refused: paths of elements that the FHIR server refuses."""
+class Offer:
+    """What a study offers to its Patient.
 
-    attributes: Attributes
-    change: Told
-    refused: Collection[str] = ()
+    values: elements whose provider was read. changes: the change that each element comes from, also of those that were
+    not read.
+    """
 
-    def demographics(self) -> dict[str, Any]:
-        """What it says that the server takes. The rest is no value, so that the next study that has one tells it."""
-        ours = demographics(self.attributes)
-        for name in [name for name in ours if f"Patient.{name}" in self.refused]:
-            del ours[name]
-            self.attributes.findings.append(Finding(f"Patient.{name}", REFUSED_ELEMENT))
-        return ours
+    values: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Told] = field(default_factory=dict)
+
+    @property
+    def sequences(self) -> dict[str, int]:
+        """The same without the study."""
+        return {name: change.sequence for name, change in self.changes.items()}
+
+
+def offer_of(study: StudyKey, patient: PatientContent, refused: Collection[str], findings: list[Finding]) -> Offer:
+    """What a study offers that the server takes. refused: paths of elements that it refuses; they are no value, so that
+    the next study with a value provides it.
+    """
+    made = {id(one): demographics(Attributes(one, findings)) for one in patient.elements.values() if one is not None}
+    taken = {name for name in patient.sequences if f"Patient.{name}" not in refused and name != ISSUER}
+    values = {name: made[id(one)][name] for name, one in patient.elements.items() if name in taken and one is not None}
+    findings += [
+        Finding(path, REFUSED_ELEMENT) for path in refused if path.removeprefix("Patient.") in patient.elements
+    ]
+    changes = {name: Told(patient.sequences[name], study.study_instance_uid) for name in taken}
+    return Offer(values, changes)
 
 
 def tell(
-    told: Mapping[str, Told], ours: Mapping[str, Any], change: Told
+    told: Mapping[str, Told], offer: Offer, study_instance_uid: str
 ) -> tuple[dict[str, Any], dict[str, Told], bool]:
-    """Pure: what of `ours` this change may say, who told what then, and whether others have to be asked.
+    """Pure: what this study may write of what it offers, where each element comes from then, and whether it withdraws
+    an element, so that the next provider has to be asked.
 
-    Element by element, since the newest change need not say everything: what it leaves empty is told by the newest that
+    Element by element, since the newest change need not say everything: what it leaves empty comes from the newest that
     does not. Without that the order of messages would decide the content.
     """
-    mine = {name for name, one in told.items() if one.study_instance_uid == change.study_instance_uid}
-    said = {name: value for name, value in ours.items() if name in mine or name not in told or change >= told[name]}
-    after = {name: one for name, one in told.items() if name not in mine} | dict.fromkeys(said, change)
-    return said, after, any(name not in said or change < told[name] for name in mine)
+    changes = offer.changes
+    mine = {name for name, one in told.items() if one.study_instance_uid == study_instance_uid}
+    provided = {name for name, change in changes.items() if name in mine or name not in told or change >= told[name]}
+    said = {name: value for name, value in offer.values.items() if name in provided}
+    after = {name: one for name, one in told.items() if name not in mine}
+    after |= {name: changes[name] for name in provided if name in said or name in mine}
+    return said, after, any(name not in changes or changes[name] < told[name] for name in mine)
 
 
 def plan_patient(
@@ -78,7 +100,8 @@ def plan_patient(
     state: PatientState,
     stored: Resource | None,
     searched_at: float,
-    speaker: Speaker,
+    study: StudyKey,
+    offer: Offer,
     rules: PatientRules,
 ) -> PatientPlan:
     """The Patient as this study would have it, unless a newer change of another study was there already.
@@ -86,17 +109,17 @@ def plan_patient(
     Raises VersionConflict where the search that found it `stored`, or not, shows less than was written.
     """
     check_shown(state.written, [stored] if stored else [], searched_at)
-    # who gave the identifier, and that nobody is said to have, is told by the newest change alone
-    ours = {"identifier": {}, **speaker.demographics()}
+    ours = dict(offer.values)
     if stored is None:
         creation = Entry.create(identity, lay_patient(None, identity, ours))
-        told = dict.fromkeys(ours, speaker.change)
+        told = {name: offer.changes[name] for name in ours}
         is_ours = "birthDate" in ours
         state_now = replace(
             state, told=told, birth_date_is_ours=is_ours, open_by=(), is_known=state.etag is None, creating_at=0
         )
-        offers = dict.fromkeys(ours, speaker.change.sequence)
-        return PatientPlan(identity.key, creation.target, creation, state_now, state_changes=True, offers=offers)
+        return PatientPlan(
+            identity.key, creation.target, creation, state_now, state_changes=True, offers=offer.sequences
+        )
     if not rules.demographics_follow:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
     # a creator may have died before it could say that the birth date is ours
@@ -106,15 +129,15 @@ def plan_patient(
     birth_date_is_ours = state.birth_date_is_ours or unclaimed
     if not birth_date_is_ours:
         ours.pop("birthDate", None)
-    said, told, opens = tell(state.told, ours, speaker.change)
+        offer = replace(offer, changes={name: one for name, one in offer.changes.items() if name != "birthDate"})
+    said, told, opens = tell(state.told, replace(offer, values=ours), study.study_instance_uid)
     laid = lay_patient(stored, identity, said)
     entry = None if same_content(laid, stored) else Entry.update(laid, stored)
     is_ours = birth_date_is_ours and "birthDate" in laid
-    withdraws = opens or speaker.change.study_instance_uid in state.open_by
+    withdraws = opens or study.study_instance_uid in state.open_by
     state_now = replace(state, told=told, birth_date_is_ours=is_ours, creating_at=0)
     changes = entry is not None or withdraws or state_now != state
-    offers = dict.fromkeys(ours, speaker.change.sequence)
-    return PatientPlan(identity.key, reference(stored), entry, state_now, changes, offers, withdraws)
+    return PatientPlan(identity.key, reference(stored), entry, state_now, changes, offer.sequences, withdraws)
 
 
 async def announce_creation(states: PatientStateStore, plan: PatientPlan | None) -> PatientPlan | None:

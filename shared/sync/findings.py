@@ -5,8 +5,10 @@ from collections.abc import Collection, Mapping
 from shared.model import Finding, InstanceKey, StudyKey, is_uid
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.table import Entity
-from shared.sync.view import UNREAD
+from shared.sync.delta import UNREAD
 
+# in the place of an instance, where something concerns the study as such
+OF_STUDY = InstanceKey("", "")
 OF_INSTANCES = (ErrorTable.INVALID_TAG, ErrorTable.DICOM)
 OF_STUDIES = (ErrorTable.FHIR, ErrorTable.TRANSIENT_FAILURE)
 

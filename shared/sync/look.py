@@ -10,14 +10,16 @@ from shared.dicom.values import Attributes, Dataset
 from shared.mapping.dose.observations import is_dose_report, map_reports, may_be_dose_report
 from shared.mapping.laterality import has_side
 from shared.mapping.legible import doubt
+from shared.mapping.provides import provided
 from shared.mapping.study_identifiers import lacks
 from shared.mapping.study_layer import findings_of
-from shared.model import Finding, InstanceKey, StudyChange, StudyState
-from shared.sync.marks import sequence_of
+from shared.model import Finding, InstanceKey, StudyChange
+from shared.state import StudyState
+from shared.sync.delta import Before, StudyDelta, study_delta, unreadable
+from shared.sync.ledger import sequence_of
 from shared.sync.narrower import read_whole
 from shared.sync.rules import Rules
 from shared.sync.truth import MOST_RECORDED, Answer, Wanted, ask_whole, read_each, read_some
-from shared.sync.view import View, unreadable, view_of
 
 # instances that are read by a request of their own: so many, or this part of a study
 SINGLE_READS = 8
@@ -55,7 +57,7 @@ class Look:
 
     truth: Truth
     failed: Mapping[InstanceKey, Collection[Finding]]
-    view: View
+    delta: StudyDelta
     reports: Mapping[InstanceKey, Dataset] | None
 
     @property
@@ -71,7 +73,7 @@ def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> boo
     """Whether the whole study has to be read, whatever FHIR has of it. Few instances are read one by one, and so is a
     small part of a large study.
     """
-    most = max(SINGLE_READS, min(MOST_SINGLE_READS, int(len(state.marks) * SINGLE_PART)))
+    most = max(SINGLE_READS, min(MOST_SINGLE_READS, int(len(state.ledger) * SINGLE_PART)))
     # what was refused is tried again by the next change, whichever instance it came from
     return (
         repeats or state.parked or bool(state.refused) or not state.full_poll or not 0 < len(change.instances) <= most
@@ -80,7 +82,7 @@ def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> boo
 
 def seen_at(change: StudyChange, state: StudyState) -> int:
     """The highest sequence that the change feed is known to have had: absence is not believed where it ends before."""
-    return max(change.sequence, max(map(sequence_of, state.marks.values()), default=0))
+    return max(change.sequence, sequence_of(state.ledger))
 
 
 async def look_at(
@@ -94,7 +96,7 @@ async def look_at(
     if look is None:
         look = await _look_at_whole(dicom, change, memory, rules, confirm, whole)
     # a 404 was confirmed when it came. An answer can also leave something out, or have it without an identity
-    if look.truth.instances and (look.truth.gone or not look.view.gone.isdisjoint(memory.stored)):
+    if look.truth.instances and (look.truth.gone or not look.delta.gone.isdisjoint(memory.stored)):
         await confirm()
     return look
 
@@ -145,12 +147,13 @@ def _look(
     with_reports: bool = True,
 ) -> Look | None:
     failed = _failed(truth, rules)
-    view = view_of(truth, failed, memory.state.marks, listed, memory.stored, adopted=memory.adopted, final=final)
-    if view is None:
+    usable = {key: dataset for key, dataset in truth.instances.items() if key not in failed}
+    known = Before(memory.state.ledger, listed, memory.stored, adopted=memory.adopted)
+    delta = study_delta(truth, provided(usable, rules.default_zone), known, final=final)
+    if delta is None or (not final and rules.patient.issuer_is_system and delta.patient.lacks_issuer):
         return None
-    rows = truth.instances.items() if with_reports else ()
-    reports = {key: dataset for key, dataset in rows if key not in failed and _may_be_report(dataset)}
-    return Look(truth, failed, view, reports if with_reports else None)
+    reports = {key: dataset for key, dataset in usable.items() if _may_be_report(dataset)} if with_reports else None
+    return Look(truth, failed, delta, reports)
 
 
 def _may_be_report(dataset: Dataset) -> bool:

@@ -21,7 +21,8 @@ from shared.mapping.observation_layer import (
     taken_over,
 )
 from shared.mapping.sources import handed_over
-from shared.model import Finding, Written
+from shared.model import Finding
+from shared.state import Written
 from shared.sync.replica import check_shown
 
 OBSERVATION = "Observation"

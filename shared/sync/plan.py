@@ -15,11 +15,11 @@ from shared.mapping.dicom_cast import mend_dicom_cast
 from shared.mapping.dose.observations import DoseContent, map_reports
 from shared.mapping.observation_layer import DoseLinks
 from shared.mapping.patient import patient_identity
+from shared.mapping.provides import ISSUER
+from shared.mapping.series_layer import Links
 from shared.mapping.sources import Shared, handed_over
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
-    Laid,
-    Links,
     equipment_by_series,
     keys_of,
     lay_study,
@@ -28,18 +28,20 @@ from shared.mapping.study_layer import (
     without_our_part,
     without_series,
 )
-from shared.model import Finding, InstanceKey, Outcome, PatientState, StudyKey, Told, Written
+from shared.model import Finding, InstanceKey, Outcome, StudyKey
+from shared.state import PatientState, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
-from shared.sync import marks
-from shared.sync.demographics import PatientPlan, Speaker, plan_patient, subject_of
+from shared.sync.delta import StudyDelta
+from shared.sync.demographics import PatientPlan, offer_of, plan_patient, subject_of
 from shared.sync.holders import Known, represented, shared_by
+from shared.sync.ledger import any_there
 from shared.sync.look import Look
 from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
+from shared.sync.plan_findings import findings_in
 from shared.sync.rules import Rules
 from shared.sync.shared_resources import SharedResources
 from shared.sync.side_by_side import both
-from shared.sync.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Plan:
 
     devices: what the Devices are referred to as; endpoint: the same of the Endpoint. gives_up: whether the source
     has instances no more, which others may have. yields: another partition says whose the study is. takes_over: another
-    one did.
+    one did. keeps_subject: somebody else set the subject of the ImagingStudy.
     """
 
     outcome: Outcome
@@ -60,6 +62,7 @@ class Plan:
     gives_up: bool = False
     yields: bool = False
     takes_over: bool = False
+    keeps_subject: bool = False
 
     @property
     def without_observations(self) -> list[Entry]:
@@ -80,15 +83,25 @@ class Linked:
 class Stored:
     """The study as FHIR has it.
 
-    known: what is remembered of it. written: what was last written of it, by resource type. is_new: never written by
+    known: what is remembered of it. linked_to: key of its Patient and the reference to it, as this app wrote them last.
+    written: what was last written of it, by resource type. is_new: never written by
     anybody. is_unsure: an earlier attempt may have written the study and not its Observations.
     """
 
     known: Known
     resource: Resource | None
+    linked_to: tuple[str, str]
     written: Mapping[str, Written]
     is_new: bool
     is_unsure: bool
+
+    def keeps_subject(self, patient: PatientPlan | None) -> bool:
+        """Whether somebody else changed the subject, and DICOM's patient of the study is still the same."""
+        if self.resource is None:
+            return False
+        key, written = self.linked_to
+        is_theirs = bool(written) and subject_of(self.resource) not in (written, patient.target if patient else "")
+        return is_theirs and (patient is None or patient.key == key)
 
     @property
     def study(self) -> StudyKey:
@@ -124,23 +137,27 @@ class Planner:
     async def plan(self, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
         """What to write. Nothing is written here. refused: elements that the FHIR server refuses."""
         resource, service = stored.resource, self._rules.source
-        if not look.view.content.series and (resource is None or not self._concerns(resource, look.view)):
+        if not look.delta.content.series and (resource is None or not self._concerns(resource, look.delta)):
             return await self._leftovers(stored)
-        shared = await shared_by(self._studies, self._fhir, service, stored.known, resource, look.view)
+        shared = await shared_by(self._studies, self._fhir, service, stored.known, resource, look.delta)
         plan = await self._plan(stored, look, shared, refused)
         if shared is None:
-            return replace(plan, gives_up=resource is not None and bool(look.view.gone))
+            return replace(plan, gives_up=resource is not None and bool(look.delta.gone))
         return replace(plan, gives_up=shared.gives_up, yields=shared.yields, takes_over=shared.takes_over)
 
     async def _plan(self, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]) -> Plan:
         resource = stored.resource
-        view, reports = represented(look, shared)
+        delta, reports = represented(look, shared)
         found: list[Finding] = []
         dose = self._dose(stored.study, reports)
-        linked = await self._linked(stored.study, view, dose, found, refused)
+        linked = await self._linked(stored.study, delta, dose, found, refused)
         links, devices, patient = linked.links, linked.links.devices, linked.patient
-        laid = lay_study(self._base(stored), view.content, view.gone, links, self._rules.default_zone)
-        if laid.resource is None or not any(marks.is_there(mark) for mark in view.marks.values()):
+        # where another partition says whose the study is, its subject is no correction of somebody else
+        says_whose = shared is None or shared.is_first
+        if keeps_subject := says_whose and stored.keeps_subject(patient):
+            links = replace(links, subject=None)
+        laid = lay_study(self._base(stored), delta.content, delta.gone, links, self._rules.default_zone)
+        if laid.resource is None or not any_there(delta.ledger):
             return await self._removal(stored, laid.resource, links, shared)
         if shared is not None:
             laid = replace(laid, resource=shared.marked(laid.resource, links.endpoint))
@@ -152,31 +169,31 @@ class Planner:
         observations = await self._observations(stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
-        findings = _all_findings(laid, look, found, observations)
-        return Plan(outcome, entries, patient, findings, devices, links.endpoint)
+        zone = self._rules.default_zone
+        findings = findings_in(laid, look, found, observations, zone, keeps_subject=keeps_subject)
+        return Plan(outcome, entries, patient, findings, devices, links.endpoint, keeps_subject=keeps_subject)
 
     async def _linked(
         self,
         study: StudyKey,
-        view: View,
+        delta: StudyDelta,
         dose: DoseContent | None,
         found: list[Finding],
         refused: Collection[str],
     ) -> Linked:
-        speaker = self._speaker(study, view, found, refused)
-        patient_rules = self._rules.patient
-        identity = patient_identity(speaker.attributes, patient_rules, study.partition_name) if speaker else None
+        identity = self._patient_of(delta, study.partition_name)
         state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint())
-        wanted = _equipment(view, dose)
+        wanted = _equipment(delta, dose)
         known = self._shared.known(wanted)
         unknown = {one: device_identity(one) for one in wanted if one not in known}
         searched_at = time.monotonic()
         there, person = await both(self._shared.look_for(unknown), self._person(identity))
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
-        if speaker is not None and identity is not None:
+        if identity is not None:
+            offer = offer_of(study, delta.patient, frozenset(map(path_of, refused)), found)
             searched_s = self._fhir.clock.at_s(searched_at)
-            patient = plan_patient(identity, state, person, searched_s, speaker, patient_rules)
+            patient = plan_patient(identity, state, person, searched_s, study, offer, self._rules.patient)
         of_patient = [patient.entry] if patient and patient.entry else []
         links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])
@@ -191,9 +208,9 @@ class Planner:
         entries = await self._observations_of(stored, None).plan_removal(())
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    def _concerns(self, stored: Resource, view: View) -> bool:
+    def _concerns(self, stored: Resource, delta: StudyDelta) -> bool:
         """Whether an ImagingStudy is ours, or holds what is to be taken out."""
-        return source_of(stored) == self._rules.source or not view.gone.isdisjoint(keys_of(stored))
+        return source_of(stored) == self._rules.source or not delta.gone.isdisjoint(keys_of(stored))
 
     def _base(self, stored: Stored) -> Resource:
         if stored.resource is None:
@@ -223,11 +240,13 @@ class Planner:
         entries += [] if same_content(rest, resource) else [Entry.update(rest, resource)]
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    def _speaker(self, study: StudyKey, view: View, found: list[Finding], refused: Collection[str]) -> Speaker | None:
-        if view.content.newest is None:
+    def _patient_of(self, delta: StudyDelta, partition: str) -> ByIdentifier | None:
+        """Whose study it is; None where nothing that was read concerns the Patient."""
+        patient = delta.patient
+        if patient.identity is None:
             return None
-        change = Told(view.sequence, study.study_instance_uid)
-        return Speaker(Attributes(view.content.newest, found), change, frozenset(map(path_of, refused)))
+        issuer = patient.elements.get(ISSUER)
+        return patient_identity(Attributes(patient.identity), Attributes(issuer or {}), self._rules.patient, partition)
 
     async def _state_of(self, patient: ByIdentifier | None) -> PatientState:
         return await self._patients.get(patient.key) if patient else PatientState()
@@ -261,25 +280,13 @@ class Planner:
         return ObservationsOf(self._fhir, identity, stored.resource, self._rules.source, written, others)
 
 
-def _equipment(view: View, dose: DoseContent | None) -> list[Equipment]:
+def _equipment(delta: StudyDelta, dose: DoseContent | None) -> list[Equipment]:
     """Every equipment that something refers to."""
     of_reports = [one.equipment for one in (dose.observations if dose else ()) if one.equipment]
-    return list(dict.fromkeys([*equipment_by_series(view.content).values(), *of_reports]))
+    return list(dict.fromkeys([*equipment_by_series(delta.content).values(), *of_reports]))
 
 
 def _study_entry(study: StudyKey, stored: Resource | None, laid: Resource) -> Entry | None:
     if stored is None:
         return Entry.create(study_identity(study.study_instance_uid), laid)
     return None if same_content(laid, stored) else Entry.update(laid, stored)
-
-
-def _all_findings(
-    laid: Laid, look: Look, of_patient: list[Finding], of_reports: ObservationPlan
-) -> dict[InstanceKey, Collection[Finding]]:
-    found = {key: set(some) for key, some in laid.findings.items() if some}
-    if of_patient and look.view.newest is not None:
-        found.setdefault(look.view.newest, set()).update(of_patient)
-    for key in look.reports or ():
-        if some := of_reports.findings.get(key.sop_instance_uid):
-            found.setdefault(key, set()).update(some)
-    return {key: sorted(some) for key, some in found.items()}

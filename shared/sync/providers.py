@@ -8,7 +8,7 @@ at most, through the queue. As long as it has not, the state says that it owes t
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.model import PatientState, Told
+from shared.state import PatientState, Told
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.others import OtherStudies
 

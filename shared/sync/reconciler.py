@@ -11,7 +11,6 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from weakref import WeakValueDictionary
@@ -24,14 +23,16 @@ from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
-from shared.model import InstanceKey, Outcome, StudyChange, StudyKey, StudyState, Writer
+from shared.model import InstanceKey, Outcome, StudyChange, StudyKey
 from shared.room import Room
+from shared.state import StudyState, Writer
 from shared.storage.study_queue import StudyQueue
-from shared.sync import findings, marks, refusals, writers
-from shared.sync.announcing import announce, announce_late
+from shared.sync import findings, ledger, refusals, writers
+from shared.sync.announcing import announce, announce_late, changes_something
 from shared.sync.attempt import Attempt, GoesAlone, Result, Stores
 from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
+from shared.sync.findings import OF_STUDY
 from shared.sync.holders import Known
 from shared.sync.look import Look, Memory, look_at, needs_whole, seen_at
 from shared.sync.origin import Origin
@@ -112,8 +113,10 @@ class Reconciler:
         look = await look_at(self._dicom, change, memory, self._rules, confirm, whole)
         is_new = stored is None and state.etag is None
         is_unsure = bool(earlier) or state.parked
-        known = Known(change.study, state.marks, adopted)
-        now = Stored(known, stored, written, is_new=is_new, is_unsure=is_unsure)
+        known = Known(change.study, state.ledger, adopted)
+        # while a write is announced and not confirmed, it may be what made the subject differ
+        linked_to = ("", "") if state.writers else (state.patient, state.subject)
+        now = Stored(known, stored, linked_to, written, is_new=is_new, is_unsure=is_unsure)
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
         plan = refusals.leave_out(plan, attempt.refused, look)
@@ -121,7 +124,7 @@ class Reconciler:
             if entry.resource is not None:
                 check_valid(entry.resource, entry.before)
         others, left = self._others(change), await self._left(attempt, state, earlier, plan)
-        if _changes_something(state, look, plan, left):
+        if changes_something(state, look, plan, left):
             state, patient = await both(
                 announce(self._stores.studies, attempt, state, look, plan),
                 announce_creation(self._stores.patients, plan.patient),
@@ -153,11 +156,11 @@ class Reconciler:
         """
         if not change.instances or change.part < 0 or state.parked or change.poll > state.full_poll:
             return False
-        learnt = marks.learn(state.marks, change.instances)
-        if learnt is None or not marks.say_the_same(state.marks, learnt):
+        learnt = ledger.learn(state.ledger, change.instances)
+        if learnt is None or not ledger.provides_the_same(state.ledger, learnt):
             return False
-        if learnt != state.marks:
-            await self._stores.studies.save(change.study, replace(state, marks=learnt))
+        if learnt != state.ledger:
+            await self._stores.studies.save(change.study, replace(state, ledger=learnt))
         return True
 
     async def _is_adopted(self, change: StudyChange, state: StudyState, stored: Resource | None) -> bool:
@@ -199,6 +202,8 @@ class Reconciler:
                 await self._fhir.transact(plan.without_observations)
             raise
         self._planner.learn(plan, [answer.reference for answer in answers])
+        answered = zip(plan.entries, answers, strict=True)
+        attempt.references.update((entry.full_url, one.reference) for entry, one in answered if entry.full_url)
         attempt.written.update(written_by(plan.entries, answers, self._fhir.clock.now_s))
 
     async def _left(self, attempt: Attempt, state: StudyState, earlier: list[Writer], plan: Plan) -> set[str]:
@@ -226,7 +231,7 @@ class Reconciler:
         self, attempt: Attempt, state: StudyState, earlier: list[Writer], look: Look, plan: Plan
     ) -> None:
         """Everything that must be remembered, the study state last."""
-        change, patient, offers = attempt.change, state.patient, state.offers
+        change, patient, subject, offers = attempt.change, state.patient, state.subject, state.offers
         if plan.gives_up or plan.takes_over or earlier:
             await self._others(change).other_partitions()
         unmended = writers.unmended(earlier)
@@ -237,20 +242,24 @@ class Reconciler:
             await self._others(change).this_one_later()
         if plan.patient is not None:
             patient, offers = plan.patient.key, plan.patient.offers
+            subject = (
+                subject if plan.keeps_subject else attempt.references.get(plan.patient.target, plan.patient.target)
+            )
             await save_state(self._stores.patients, plan.patient, attempt.written.get("Patient"), self._others(change))
         elif plan.outcome is Outcome.REMOVED or plan.yields:
-            patient, offers = "", {}
+            patient, subject, offers = "", "", {}
         left = await self._record(change, state, look, plan)
         is_whole = look.truth.is_whole
         if state.parked and is_whole:
             await findings.clear_parked(self._stores.records, change.study)
         confirmed = replace(
             state,
-            marks=look.view.marks,
+            ledger=look.delta.ledger,
             # a message about an instance that nobody could name is not covered
             full_poll=max(state.full_poll, change.poll) if is_whole and not look.truth.hidden else state.full_poll,
             writers=writers.confirmed(state.writers, attempt.name, unmended, time.time()),
             patient=patient,
+            subject=subject,
             offers=offers,
             offered=(),
             written=newest(state.written, attempt.written),
@@ -268,7 +277,7 @@ class Reconciler:
         return await findings.record(
             self._stores.records,
             change.study,
-            {*look.truth.instances, *look.truth.gone, *look.truth.unknown},
+            {*look.truth.instances, *look.truth.gone, *look.truth.unknown, OF_STUDY},
             look.failed,
             plan.findings,
             change.instances,
@@ -283,18 +292,4 @@ def _earlier(state: StudyState, change: StudyChange) -> list[Writer]:
 
 def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
     """Instances of ours in an ImagingStudy that may be dose reports."""
-    return [key for key in reports_of(stored) if marks.digest(key) in state.marks]
-
-
-def _changes_something(state: StudyState, look: Look, plan: Plan, left: Collection[str]) -> bool:
-    """Whether a pass writes anything but the study state. What is stale must fail before it does, not after."""
-    patient = plan.patient
-    return bool(
-        plan.entries
-        or left
-        or (
-            patient is not None
-            and (patient.state_changes or (patient.key, patient.offers) != (state.patient, state.offers))
-        )
-        or (not state.has_records and (plan.findings or look.failed))
-    )
+    return [key for key in reports_of(stored) if ledger.digest(key) in state.ledger]

@@ -6,8 +6,9 @@ from dataclasses import replace
 from shared.errors import Rejected
 from shared.fhir.bundle import Entry
 from shared.fhir.refusal import keys_in, optional_elements, path_of, paths_in, without
-from shared.mapping.optional import OPTIONAL
-from shared.model import REFUSED_ELEMENT, Finding, InstanceKey, Outcome, StudyChange, StudyState
+from shared.mapping.optional import OPTIONAL, REFUSED_ELEMENT
+from shared.model import Finding, InstanceKey, Outcome, StudyChange
+from shared.state import StudyState
 from shared.sync.attempt import Attempt
 from shared.sync.look import Look
 from shared.sync.plan import Plan
@@ -97,4 +98,10 @@ def _instance_of(name: str, look: Look, first_of: Mapping[str, InstanceKey]) -> 
     of_report = next((key for key in look.reports or () if key.sop_instance_uid in name), None)
     named = InstanceKey(series, keys.get("instance", ""))
     of_instance = named if named in read else None
-    return of_report or of_instance or first_of.get(series) or look.view.newest or next(iter(read), None)
+    return (
+        of_report
+        or of_instance
+        or first_of.get(series)
+        or next(iter(look.delta.representatives), None)
+        or next(iter(read), None)
+    )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from shared.errors import VersionConflict
 from shared.fhir.bundle import Answer, Entry, updated_at
 from shared.fhir.identifiers import Resource
-from shared.model import Written
+from shared.state import Written
 
 STUDY = "ImagingStudy"
 OF_STUDIES = (STUDY, "Observation")

@@ -4,7 +4,8 @@ paused and make it yet; until that is mended its message is not taken for overta
 
 from collections.abc import Collection, Sequence
 
-from shared.model import StudyChange, Writer
+from shared.model import StudyChange
+from shared.state import Writer
 
 # a transaction whose outcome is not known is done by then: Microsoft's FHIR server ends a bundle after 100 s. The rest
 # is for what stands before a server and goes on sending

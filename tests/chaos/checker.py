@@ -5,7 +5,7 @@ documentation. Differences name UIDs, resource types and elements, never values.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import httpx
 
@@ -18,8 +18,19 @@ DOSE_REPORTS = {"1.2.840.10008.5.1.4.1.1.88.67", "1.2.840.10008.5.1.4.1.1.88.68"
 CT_ACQUISITION, EVENT_UID = "113819", "113769"
 
 
-def newest(instances):
-    return max(instances, key=lambda one: one.sequence)
+def newest_first(instances):
+    return sorted(instances, key=lambda one: one.sequence, reverse=True)
+
+
+def provided(instances, value_of):
+    """The value of the newest instance that has one."""
+    return next((value for one in newest_first(instances) if (value := value_of(one)) is not None), None)
+
+
+def patient_of(instances):
+    """The PatientID of most instances; of as many, that of the newest."""
+    counts = Counter(one.text("00100020") for one in newest_first(instances))
+    return max(counts, key=counts.get)
 
 
 class Comparison:
@@ -94,11 +105,11 @@ class Comparison:
             self.check_study(uid, wanted[uid], found[uid])
 
     def check_study(self, uid, instances, resource):
-        speaker = newest(instances)
-        self.equal(f"study {uid}: patient", speaker.text("00100020"), self.patient_id_of(resource))
-        self.equal(f"study {uid}: description", speaker.text("00081030"), resource.get("description"))
-        self.equal(f"study {uid}: accession", speaker.text("00080050"), _accession(resource))
-        self.equal(f"study {uid}: started", _started(speaker), resource.get("started"))
+        numbers = {one.text("00080050") for one in instances} - {None}
+        self.equal(f"study {uid}: patient", patient_of(instances), self.patient_id_of(resource))
+        self.equal(f"study {uid}: description", provided(instances, _said("00081030")), resource.get("description"))
+        self.equal(f"study {uid}: accession", numbers, _accessions(resource))
+        self.equal(f"study {uid}: started", provided(instances, _started), resource.get("started"))
         self.equal(f"study {uid}: status", "available", resource.get("status"))
         series = defaultdict(list)
         for one in instances:
@@ -107,16 +118,16 @@ class Comparison:
         self.equal(f"study {uid}: series", set(series), set(stored))
         self.equal(f"study {uid}: numberOfSeries", len(series), resource.get("numberOfSeries"))
         self.equal(f"study {uid}: numberOfInstances", len(instances), resource.get("numberOfInstances"))
-        modalities = {newest(ones).text("00080060") for ones in series.values()}
+        modalities = {provided(ones, _said("00080060")) for ones in series.values()}
         self.equal(f"study {uid}: modality", modalities, {row["code"] for row in resource.get("modality", [])})
         for series_uid in series.keys() & stored.keys():
             self.check_series(series_uid, series[series_uid], stored[series_uid])
 
     def check_series(self, uid, instances, row):
-        speaker = newest(instances)
-        self.equal(f"series {uid}: modality", speaker.text("00080060"), row["modality"]["code"])
-        self.equal(f"series {uid}: number", speaker.value("00200011"), row.get("number"))
-        self.equal(f"series {uid}: description", speaker.text("0008103E"), row.get("description"))
+        self.equal(f"series {uid}: modality", provided(instances, _said("00080060")), row["modality"]["code"])
+        number = provided(instances, lambda one: one.value("00200011"))
+        self.equal(f"series {uid}: number", number, row.get("number"))
+        self.equal(f"series {uid}: description", provided(instances, _said("0008103E")), row.get("description"))
         self.equal(f"series {uid}: numberOfInstances", len(instances), row.get("numberOfInstances"))
         listed = [one["uid"] for one in row.get("instance", [])]
         self.equal(f"series {uid}: instances", sorted(one.sop for one in instances), sorted(listed))
@@ -131,21 +142,22 @@ class Comparison:
         patient = self.by_reference.get(resource.get("subject", {}).get("reference"), {})
         return next((row.get("value") for row in patient.get("identifier", [])), None)
 
-    # the newest change of all studies of a patient has the word
+    # each element comes from the newest instance of all studies of a patient that has it
 
     def check_demographics(self):
-        speakers = defaultdict(list)
+        of_patient = defaultdict(list)
         for instances in self.archive.by("study").values():
-            speaker = newest(instances)
-            speakers[speaker.text("00100020")].append(speaker)
+            patient = patient_of(instances)
+            of_patient[patient] += [one for one in instances if one.text("00100020") == patient]
         for patient in self.of_type("Patient"):
-            told = speakers.get(self.patient_id_of({"subject": {"reference": f"Patient/{patient['id']}"}}))
-            if told:
-                speaker = newest(told)
-                what = f"Patient {patient['id']}, of whom study {speaker.study} tells last:"
-                self.equal(f"{what} name", _name(speaker), _human_name(patient))
-                self.equal(f"{what} gender", GENDERS.get(speaker.text("00100040")), patient.get("gender"))
-                self.equal(f"{what} birthDate", _date(speaker.text("00100030")), patient.get("birthDate"))
+            instances = of_patient.get(self.patient_id_of({"subject": {"reference": f"Patient/{patient['id']}"}}))
+            if instances:
+                what = f"Patient {patient['id']}:"
+                self.equal(f"{what} name", provided(instances, _name), _human_name(patient))
+                gender = provided(instances, lambda one: GENDERS.get(one.text("00100040")))
+                self.equal(f"{what} gender", gender, patient.get("gender"))
+                birth_date = provided(instances, lambda one: _date(one.text("00100030")))
+                self.equal(f"{what} birthDate", birth_date, patient.get("birthDate"))
 
     # dose reports
 
@@ -195,11 +207,16 @@ def _references(value):
             yield from _references(part)
 
 
-def _accession(resource):
-    for row in resource.get("identifier", []):
-        if any(coding.get("code") == "ACSN" for coding in row.get("type", {}).get("coding", [])):
-            return row["value"]
-    return None
+def _said(tag):
+    return lambda instance: instance.text(tag)
+
+
+def _accessions(resource):
+    return {
+        row["value"]
+        for row in resource.get("identifier", [])
+        if any(coding.get("code") == "ACSN" for coding in row.get("type", {}).get("coding", []))
+    }
 
 
 def _date(text):
@@ -216,6 +233,8 @@ def _started(instance):
 
 
 def _name(instance):
+    if not instance.value("00100010"):
+        return None
     parts = instance.value("00100010")["Alphabetic"].split("^")
     family, given, middle, prefix, suffix = parts + [""] * (5 - len(parts))
     return (family, [one for one in (given, middle) if one], prefix, suffix)

@@ -12,6 +12,8 @@ REPORT_SERIES = 9
 FIRST_OF_MANY, MANY, CHANGES_OF_MANY = 100, 60, 12
 FAMILIES = ("Zqvarnholt", "Zqmbeki", "Zqtanizaki", "Zqolsson", "Zqferreira", "Zqdubois", "Zqhaddad", "Zqkowal")
 GIVENS = ("Zrannika", "Zrbosede", "Zrkenji", "Zrlasse", "Zrmarina", "Zrolivier", "Zryusuf", "Zrzofia")
+# what objects of all kinds leave out
+LEFT_OUT = ("StudyDescription", "AccessionNumber", "StudyTime", "SeriesDescription", "PatientSex", "PatientBirthDate")
 # where partitions are on, every request has to name one
 PARTITIONS = ("Microsoft.Default", "clinic")
 MOVES = {"move": 4}
@@ -121,6 +123,7 @@ def everyday(seed, seconds, steps_per_s, *, moves=False):
             kind, most = "store", choose.choice((1, 1, 3, 8, 25))
             keys = {(study, choose.randint(1, 2), choose.randint(1, 60)) for _ in range(most)} - alive
             more = {"Modality": "CT", "SeriesDescription": choose.choice(("axial", "coronal"))}
+            more |= dict.fromkeys(choose.sample(LEFT_OUT, choose.choice((0, 0, 1, 3))))
             steps.append(Step(at_s, kind, study, tuple(sorted(keys)), said | more | equipment(study % SCANNERS), place))
             alive |= keys
         elif kind == "report":

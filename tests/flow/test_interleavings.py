@@ -12,7 +12,8 @@ from dev.process import running
 from shared.dicom.feed import Latest, parse_row
 from shared.errors import Rejected, SyncError, Throttled, VersionConflict
 from shared.fhir.client import FhirClient
-from shared.model import DEFAULT_PARTITION, Checkpoint, StudyChange, StudyKey, Writer
+from shared.model import DEFAULT_PARTITION, Checkpoint, StudyChange, StudyKey
+from shared.state import Writer
 from shared.sync import reconciler
 from shared.sync.others import OtherStudies
 from shared.sync.poller import Poller

@@ -10,7 +10,7 @@ import pytest
 from shared.sync import reconciler
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
 from tests.conftest import FIRST_START_S, _empty, _part, _parts
-from tests.flow.life import assert_nothing_left, differences, linked, twins
+from tests.flow.life import assert_nothing_left, differences, linked, strays, twins
 from tests.flow.test_interleavings import kill_once, killed, rec
 from tests.stack import Stack
 
@@ -64,6 +64,7 @@ async def in_step(stack, monkeypatch, azurite, second_fhir_server):
         await made[-1].drain()
         assert differences(linked(await stack.content()), linked(await made[-1].content())) == []
         assert await twins(stack) == []
+        assert await strays(stack) == await strays(made[-1])
         await assert_nothing_left(stack)
 
     yield check

@@ -12,9 +12,11 @@ from shared.mapping.device import new_device
 from shared.mapping.dose.observations import map_reports
 from shared.mapping.observation_layer import DoseLinks, lay_observation
 from shared.mapping.patient import PatientRules, demographics, lay_patient, patient_identity
+from shared.mapping.provides import provided
+from shared.mapping.series_layer import Links
 from shared.mapping.study_identifiers import lacks, study_identity
-from shared.mapping.study_layer import Links, equipment_by_series, lay_study, new_study
-from shared.sync.view import view_of
+from shared.mapping.study_layer import equipment_by_series, findings_of, lay_study, new_study
+from shared.sync.delta import Before, study_delta
 
 FOLDER = Path(__file__).parent
 KINDS = sorted(path.name.removesuffix(".dicom.json") for path in FOLDER.glob("*.dicom.json"))
@@ -44,18 +46,21 @@ def mapped(datasets):
     assert unreadable == 0
     assert [lacks(Attributes(dataset)) for dataset in datasets] == [None] * len(datasets)
     listed = {key: sequence for sequence, key in enumerate(instances, start=1)}
-    content = view_of(Truth(instances, is_whole=True), (), {}, listed, (), adopted=False, final=True).content
+    known = Before(listed=listed)
+    delta = study_delta(Truth(instances, is_whole=True), provided(instances, ZONE), known, final=True)
+    content = delta.content
     dose = map_reports(instances.values(), uid, ZONE, with_events=True)
     by_series = equipment_by_series(content)
     equipment = [by_series[series] for series in sorted(by_series)] + [one.equipment for one in dose.observations]
     equipment = dict.fromkeys(one for one in equipment if one)
     devices = {one: f"Device/{number}" for number, one in enumerate(equipment, start=1)}
-    newest = Attributes(content.newest)
-    identity = patient_identity(newest, RULES)
+    newest = Attributes(delta.patient.identity)
+    identity = patient_identity(newest, newest, RULES)
     patient = lay_patient(None, identity, demographics(newest))
     links = Links("Patient/p", "Endpoint/e", devices)
     laid = lay_study(new_study(study_identity(uid), SOURCE), content, (), links, ZONE)
-    found = {*newest.findings, *(one for some in (*laid.findings.values(), *dose.findings.values()) for one in some)}
+    of_newest = [one for key in delta.representatives for one in findings_of(instances[key], ZONE)]
+    found = {*of_newest, *(one for some in (*laid.findings.values(), *dose.findings.values()) for one in some)}
     return {
         "Patient": patient,
         "ImagingStudy": laid.resource,

@@ -17,9 +17,11 @@ from shared.mapping.imaging_study import _performers, _reasons
 from shared.mapping.observation_layer import DoseLinks, lay_observation, sorted_out
 from shared.mapping.optional import OPTIONAL
 from shared.mapping.people import practitioners
+from shared.mapping.provides import SERIES_ELEMENTS, STUDY_ELEMENTS, provided
+from shared.mapping.series_layer import Links
 from shared.mapping.study_identifiers import study_identity
-from shared.mapping.study_layer import Links, findings_of, lay_study, new_study
-from shared.sync.view import view_of
+from shared.mapping.study_layer import findings_of, lay_study, new_study
+from shared.sync.delta import Before, study_delta
 from tests.unit.datasets import STUDY, dataset, instance_dataset, key
 from tests.unit.dose.reports import ct_event, ct_report, dose_report, person
 
@@ -100,22 +102,21 @@ def of_instances(count):
     datasets = {key(series, number): instance_dataset(series, number) for series in (1, 2) for number in range(count)}
     series = {
         uid: SeriesContent(
-            datasets[key(place, 0)],
+            dict.fromkeys(SERIES_ELEMENTS, datasets[key(place, 0)]),
             {one.sop_instance_uid: some for one, some in datasets.items() if one.series_instance_uid == uid},
         )
         for place in (1, 2)
         for uid in [key(place).series_instance_uid]
     }
-    content = StudyContent(datasets[key(1, 0)], series)
+    content = StudyContent(dict.fromkeys(STUDY_ELEMENTS, datasets[key(1, 0)]), series)
     stored = new_study(study_identity(STUDY), "https://dicom.example.org/")
     return lambda: lay_study(stored, content, list(datasets)[:5], Links("Patient/1", "Endpoint/1"), "")
 
 
-def of_a_view(count):
+def of_a_delta(count):
     datasets = {key(series, 1): instance_dataset(series, 1) for series in range(count)}
-    return lambda: view_of(
-        Truth(datasets, is_whole=True), {}, {}, dict.fromkeys(datasets, 7), list(datasets), adopted=False, final=True
-    )
+    known = Before(listed=dict.fromkeys(datasets, 7), stored=list(datasets))
+    return lambda: study_delta(Truth(datasets, is_whole=True), provided(datasets, ""), known, final=True)
 
 
 def of_events(count):
@@ -172,7 +173,7 @@ ALL = [
     of_requests,
     of_an_instance,
     of_instances,
-    of_a_view,
+    of_a_delta,
     of_events,
     of_reports,
     of_cumulative_reports,

@@ -17,9 +17,11 @@ from shared.mapping.dose import codes
 from shared.mapping.dose.observations import map_reports
 from shared.mapping.observation_layer import DoseLinks, lay_observation
 from shared.mapping.patient import PatientRules, demographics, lay_patient, patient_identity
+from shared.mapping.provides import provided
+from shared.mapping.series_layer import Links
 from shared.mapping.study_identifiers import lacks, study_identity
-from shared.mapping.study_layer import Links, equipment_by_series, findings_of, lay_study, new_study
-from shared.sync.view import view_of
+from shared.mapping.study_layer import equipment_by_series, findings_of, lay_study, new_study
+from shared.sync.delta import Before, study_delta
 from tests.property.mutilation import ATTRIBUTES, JUNK, TOP, mutilated
 from tests.unit.datasets import STUDY, dataset, instance_dataset, key
 from tests.unit.dose import reports
@@ -58,10 +60,10 @@ STUDIES = st.fixed_dictionaries(dict.fromkeys(KEYS, DATASETS)).map(
 )
 
 
-def _content(rows):
+def _content(rows, zone):
     listed = {instance: sequence for sequence, instance in enumerate(KEYS, start=1)}
-    view = view_of(Truth(rows, is_whole=True), (), {}, listed, (), adopted=False, final=True)
-    return view.content
+    delta = study_delta(Truth(rows, is_whole=True), provided(rows, zone), Before(listed=listed), final=True)
+    return delta.content
 
 
 def _links(content):
@@ -71,7 +73,7 @@ def _links(content):
 
 
 def _laid(rows, zone="", stored=NEW):
-    content = _content(rows)
+    content = _content(rows, zone)
     return lay_study(stored, content, (), _links(content), zone)
 
 
@@ -200,7 +202,7 @@ def test_findings_name_attributes_and_never_values(said, zone):
 @LAW
 @given(STUDIES)
 def test_devices_are_valid_and_known_by_what_they_are(rows):
-    for equipment in equipment_by_series(_content(rows)).values():
+    for equipment in equipment_by_series(_content(rows, "")).values():
         device = new_device(equipment)
         _check(device)
         assert device_identity(equipment).matches(device)
@@ -218,7 +220,7 @@ PERSONS = st.tuples(DATASETS, PATIENT_IDS).map(lambda pair: pair[0] | pair[1])
 
 def _patient(said, rules, stored=None):
     attributes = Attributes(said)
-    identity = patient_identity(attributes, rules)
+    identity = patient_identity(attributes, attributes, rules)
     result = lay_patient(stored, identity, demographics(attributes))
     assert identity.matches(result)
     assert identity.key
@@ -243,7 +245,7 @@ FOREIGN_PATIENT = {"telecom": [{"value": "555"}], "active": True, "extension": [
 @LAW
 @given(PERSONS, PERSONS, RULES)
 def test_what_others_wrote_into_a_patient_stays(before, now, rules):
-    identity = tag_of("PatientID"), tag_of("IssuerOfPatientID")
+    identity = [tag_of(one) for one in ("PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence")]
     now = {tag: element for tag, element in now.items() if tag not in identity}
     now |= {tag: before[tag] for tag in identity if tag in before}
     stored = _patient(before, rules)

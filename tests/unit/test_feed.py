@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dicom.feed import Changes, parse_page
-from shared.model import (
-    DEFAULT_PARTITION,
-    ChangeFeedEntry,
-    InstanceKey,
-    MalformedEntry,
-    StudyChange,
-    StudyKey,
-)
+from shared.model import DEFAULT_PARTITION, ChangeFeedEntry, InstanceKey, MalformedEntry, StudyChange, StudyKey
 from tests.unit.datasets import ROW
 
 MAX_MESSAGE_BYTES = 48 * 1024

@@ -4,7 +4,7 @@ import pytest
 
 from shared.dicom.values import Attributes
 from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS, STUDY_ROWS
-from shared.mapping.study_identifiers import accession_identifiers, lacks, study_identity
+from shared.mapping.study_identifiers import lacks, requests_of, study_identity
 from shared.mapping.table import elements
 from tests.unit.datasets import CT, codes, dataset
 
@@ -83,7 +83,7 @@ def test_study(attributes, expected, found):
     ],
 )
 def test_accession_number(attributes, expected):
-    assert _mapped(accession_identifiers, attributes) == (expected, [])
+    assert _mapped(requests_of, attributes) == (expected, [])
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,10 @@ def in_frames(anatomy):
         pytest.param(dataset(Laterality="B"), None, [("Laterality", "unknown-code")], id="Laterality has no both"),
         pytest.param(dataset(Laterality="LEFT"), None, [("Laterality", "unknown-code")], id="a word"),
         pytest.param(
-            dataset(Laterality="X", ImageLaterality="R"), None, [("Laterality", "unknown-code")], id="unknown decides"
+            dataset(Laterality="X", ImageLaterality="R"),
+            RIGHT,
+            [("Laterality", "unknown-code")],
+            id="unknown is no side",
         ),
         pytest.param(dataset(Laterality=["R", "L"]), RIGHT, [("Laterality", "several-values")], id="two"),
         pytest.param(dataset(Laterality=[{}]), None, [("Laterality", "not-text")], id="no text"),

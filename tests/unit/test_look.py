@@ -6,7 +6,8 @@ import pytest
 
 from shared.dicom.feed import Changes
 from shared.errors import Misconfigured
-from shared.model import DEFAULT_PARTITION, ChangeFeedEntry, InstanceKey, StudyChange, StudyKey, StudyState
+from shared.model import DEFAULT_PARTITION, ChangeFeedEntry, InstanceKey, StudyChange, StudyKey
+from shared.state import LedgerRow, StudyState
 from shared.sync.look import needs_whole
 from shared.sync.truth import read_each
 
@@ -15,7 +16,9 @@ STUDY = StudyKey(DEFAULT_PARTITION, "1.2")
 
 def known(count):
     """The state of a study of so many instances that was once read whole."""
-    return StudyState(marks={number.to_bytes(12, "big"): 1 for number in range(count)}, full_poll=1)
+    return StudyState(
+        ledger={number.to_bytes(12, "big"): LedgerRow(1, is_there=True) for number in range(count)}, full_poll=1
+    )
 
 
 @pytest.mark.parametrize(

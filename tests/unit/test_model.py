@@ -7,17 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model import (
-    DEFAULT_PARTITION,
-    Checkpoint,
-    Finding,
-    InstanceKey,
-    Outcome,
-    PatientState,
-    StudyChange,
-    StudyKey,
-    StudyState,
-)
+from shared.model import DEFAULT_PARTITION, Checkpoint, Finding, InstanceKey, Outcome, StudyChange, StudyKey
+from shared.state import PatientState, StudyState
 
 STUDY = StudyKey(DEFAULT_PARTITION, "1.2")
 NOW = datetime(2021, 3, 1, 10, 15, 30, tzinfo=UTC)

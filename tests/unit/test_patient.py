@@ -15,6 +15,9 @@ REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representa
 IDENTITY = by_identifier("Patient", "urn:x", "MRN-0001")
 
 
+ANYBODY = Attributes(dataset(PatientID="1001"))
+
+
 @pytest.mark.parametrize(
     ("attributes", "rules", "expected"),
     [
@@ -39,13 +42,15 @@ IDENTITY = by_identifier("Patient", "urn:x", "MRN-0001")
     ],
 )
 def test_identity(attributes, rules, expected):
-    identity = patient_identity(Attributes(dataset(**attributes)), rules)
+    said = Attributes(dataset(**attributes))
+    identity = patient_identity(said, said, rules)
     assert (identity.system, identity.value) == expected
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", "\0"], ids=["empty", "empty text", "spaces", "NUL"])
 def test_no_identity_without_patient_id(value):
-    assert patient_identity(Attributes(dataset(PatientID=value)), PatientRules("urn:x")) is None
+    said = Attributes(dataset(PatientID=value))
+    assert patient_identity(said, said, PatientRules("urn:x")) is None
 
 
 @pytest.mark.parametrize(
@@ -227,16 +232,16 @@ def test_the_system_of_a_data_partition(partition, rules, system):
     said = Attributes(dataset(PatientID="1001", IssuerOfPatientID="urn:issuer"))
     if system is None:
         with pytest.raises(PermanentError, match="Patient__PartitionSystemIds") as raised:
-            patient_identity(said, rules, partition)
+            patient_identity(said, said, rules, partition)
         assert raised.value.code == "no-partition-system"
         assert "1001" not in str(raised.value)
     else:
-        assert patient_identity(said, rules, partition).system == system
+        assert patient_identity(said, said, rules, partition).system == system
 
 
 def test_an_issuer_that_is_missing_is_not_guessed_in_a_partition():
     rules = PatientRules("urn:x", issuer_is_system=True)
     with pytest.raises(PermanentError):
-        patient_identity(Attributes(dataset(PatientID="1001")), rules, "clinic-b")
+        patient_identity(ANYBODY, ANYBODY, rules, "clinic-b")
     named = PatientRules("urn:x", issuer_is_system=True, partition_systems=PARTITIONS)
-    assert patient_identity(Attributes(dataset(PatientID="1001")), named, "clinic-a").system == "urn:a"
+    assert patient_identity(ANYBODY, ANYBODY, named, "clinic-a").system == "urn:a"

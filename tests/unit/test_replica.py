@@ -4,7 +4,7 @@ import pytest
 
 from shared.errors import VersionConflict
 from shared.fhir.bundle import Answer, Entry
-from shared.model import Written
+from shared.state import Written
 from shared.sync.replica import LAG_S, check_shown, newest, written_by
 
 T1, T2, T3 = (f"2021-03-01T10:00:00.{number}00Z" for number in (1, 2, 3))

@@ -10,9 +10,9 @@ from shared.fhir.ownership import same_content, source_of
 from shared.fhir.shapes import odd_element
 from shared.mapping.dose.observations import map_reports
 from shared.mapping.observation_layer import DoseLinks, lay_observation, relinked, sorted_out, taken_over
+from shared.mapping.series_layer import Links
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
-    Links,
     classes_of,
     keys_of,
     lay_study,

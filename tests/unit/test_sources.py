@@ -102,13 +102,16 @@ def test_the_first_partition_by_name_provides_the_values():
     names = frozenset([ONE.name, TWO.name, PACS.name])
     rows = {one: instance_dataset(*numbers) for one, numbers in ((both, (1, 1)), (mine, (2, 1)))}
     content = StudyContent(
-        rows[both],
-        {one.series_instance_uid: SeriesContent(row, {one.sop_instance_uid: row}) for one, row in rows.items()},
+        {"description": rows[both]},
+        {
+            one.series_instance_uid: SeriesContent({"number": row}, {one.sop_instance_uid: row})
+            for one, row in rows.items()
+        },
     )
     shared = Shared(TWO, {both: names, mine: frozenset([TWO.name])}, {})
     found = shared.represented(content)
-    assert found.newest is None
-    assert found.series[both.series_instance_uid] == SeriesContent(None, {})
+    assert (found.elements, found.requests) == ({}, None)
+    assert found.series[both.series_instance_uid] == SeriesContent({}, {})
     assert found.series[mine.series_instance_uid] == content.series[mine.series_instance_uid]
     first = Shared(ONE, {both: names, mine: frozenset([ONE.name])}, {})
     assert first.represented(content) == content

@@ -1,19 +1,18 @@
 """What DICOM says of a study, laid over the stored ImagingStudy."""
 
 from copy import deepcopy
-from functools import reduce
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shared.dicom.study import SeriesContent, StudyContent
+from shared.dicom.values import Attributes
 from shared.fhir.validation import check_valid
 from shared.mapping.dicom_cast import mend_dicom_cast
-from shared.mapping.study_identifiers import study_identity
+from shared.mapping.provides import SERIES_ELEMENTS, STUDY_ELEMENTS
+from shared.mapping.series_layer import Links
+from shared.mapping.study_identifiers import request_digest, requests_of, study_identity
 from shared.mapping.study_layer import (
     Laid,
-    Links,
     keys_of,
     lay_study,
     new_study,
@@ -21,8 +20,6 @@ from shared.mapping.study_layer import (
     without_series,
 )
 from shared.model import Finding
-from shared.sync.truth import Truth
-from shared.sync.view import view_of
 from tests.unit.datasets import CT, STUDY, instance_dataset, key
 
 SOURCE = "https://dicom.example.org/"
@@ -42,9 +39,15 @@ def _content(*datasets, newest=0, speaks=True):
     for row in datasets:
         uid, sop = row["0020000E"]["Value"][0], row["00080018"]["Value"][0]
         series.setdefault(uid, {})[sop] = row
+    if not speaks:
+        return StudyContent(series={uid: SeriesContent({}, rows) for uid, rows in series.items()})
     return StudyContent(
-        datasets[newest] if speaks else None,
-        {uid: SeriesContent(next(iter(rows.values())) if speaks else None, rows) for uid, rows in series.items()},
+        dict.fromkeys(STUDY_ELEMENTS, datasets[newest]),
+        {
+            uid: SeriesContent(dict.fromkeys(SERIES_ELEMENTS, next(iter(rows.values()))), rows)
+            for uid, rows in series.items()
+        },
+        frozenset(request_digest(STUDY, one) for one in requests_of(Attributes(datasets[newest]))),
     )
 
 
@@ -142,9 +145,9 @@ STORED = _study(_series(1, 1, 2))
             _study(_series(1, 1, 2), _series(2, 1)),
             id="series added",
         ),
-        pytest.param(StudyContent(None), [A], _study(_series(1, 2)), id="instance removed"),
-        pytest.param(StudyContent(None), [A, B], None, id="last instance removed"),
-        pytest.param(StudyContent(None), [C], STORED, id="gone, and never there"),
+        pytest.param(StudyContent(), [A], _study(_series(1, 2)), id="instance removed"),
+        pytest.param(StudyContent(), [A, B], None, id="last instance removed"),
+        pytest.param(StudyContent(), [C], STORED, id="gone, and never there"),
         pytest.param(
             _content(instance_dataset(2, 1), speaks=False),
             [A, B],
@@ -244,7 +247,7 @@ def test_change_of_a_stored_study(content, gone, expected):
     ],
 )
 def test_subject(stored, links, expected):
-    laid = _lay(_study(_series(1, 1, 2), subject=stored), StudyContent(None), links=Links(links, "Endpoint/e1"))
+    laid = _lay(_study(_series(1, 1, 2), subject=stored), StudyContent(), links=Links(links, "Endpoint/e1"))
     assert laid.resource["subject"] == expected
 
 
@@ -306,7 +309,7 @@ def test_what_others_wrote_stays():
 def test_series_of_others_keeps_the_study_when_ours_is_gone():
     stored = _study(_series(1, 1), _foreign_series(numberOfInstances=1))
     expected = _study(_foreign_series(numberOfInstances=1), modality=[{"system": DCM, "code": "US"}])
-    assert _lay(stored, StudyContent(None), [A]).resource == expected
+    assert _lay(stored, StudyContent(), [A]).resource == expected
 
 
 def test_series_of_others_that_lists_no_instances_is_counted_as_it_says():
@@ -315,14 +318,14 @@ def test_series_of_others_that_lists_no_instances_is_counted_as_it_says():
     for counted, total in (({}, 1), ({"numberOfInstances": 40}, 41)):
         stored = _study(_series(1, 1), theirs | counted)
         expected = _study(_series(1, 1), theirs | counted, modality=modality, numberOfInstances=total)
-        assert _lay(stored, StudyContent(None)).resource == expected
+        assert _lay(stored, StudyContent()).resource == expected
 
 
 def test_instance_of_others_keeps_the_series_when_ours_is_gone():
     theirs = THEIRS | {"number": 5}
     stored = _study(_series(1, 1) | {"instance": [_instance(1, 1), theirs], "numberOfInstances": 2})
     expected = _study(_series(1, 1) | {"instance": [theirs]})
-    assert _lay(stored, StudyContent(None), [A]).resource == expected
+    assert _lay(stored, StudyContent(), [A]).resource == expected
 
 
 @pytest.mark.parametrize(
@@ -440,52 +443,3 @@ def test_notes_beside_a_description_are_not_those_of_dicom_cast():
 )
 def test_keys_of_a_stored_study(stored, keys):
     assert keys_of(stored) == keys
-
-
-# --- order of messages ---------------------------------------------------------------------------------------------
-
-ALL = [key(series, instance) for series in (1, 2) for instance in (1, 2, 3)]
-
-
-def _said_by(position, instance):
-    """Every instance says something else of the study and its series."""
-    series, number = ALL.index(instance) // 3 + 1, ALL.index(instance) % 3 + 1
-    return instance_dataset(
-        series,
-        number,
-        StudyDescription=f"study {position}",
-        AccessionNumber=f"ACC{position}",
-        SeriesDescription=f"series {position}",
-        Modality=("CT", "MR", "US")[position % 3],
-    )
-
-
-def _pass(memory, listed, truth):
-    """What one message makes of the stored study and its marks, as the reconciler does it."""
-    stored, known = memory
-    some = Truth({instance: truth[instance] for instance in listed if instance in truth})
-    view = view_of(some, (), known, listed, keys_of(stored), adopted=False, final=False)
-    if view is None:
-        view = view_of(Truth(truth, is_whole=True), (), known, listed, keys_of(stored), adopted=False, final=True)
-    return _lay(stored or NEW, view.content, view.gone).resource, view.marks
-
-
-@given(
-    present=st.sets(st.sampled_from(ALL)),
-    sequences=st.permutations(range(1, len(ALL) + 1)),
-    chunks=st.lists(st.integers(0, 2), min_size=len(ALL), max_size=len(ALL)),
-    data=st.data(),
-)
-def test_order_and_repetition_of_messages_do_not_show(present, sequences, chunks, data):
-    sequence_of = dict(zip(ALL, sequences, strict=True))
-    truth = {instance: _said_by(sequence_of[instance], instance) for instance in ALL if instance in present}
-    messages = [
-        {instance: sequence_of[instance] for instance, part in zip(ALL, chunks, strict=True) if part == chunk}
-        for chunk in range(3)
-    ]
-    messages = [message for message in messages if message]
-    at_once, _ = _pass((None, {}), sequence_of, truth)
-    shuffled = data.draw(st.permutations([*messages, *messages]))
-    in_parts, _ = reduce(lambda memory, listed: _pass(memory, listed, truth), shuffled, (None, {}))
-    assert in_parts == at_once
-    assert (at_once is None) == (not present)

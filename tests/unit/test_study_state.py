@@ -1,4 +1,4 @@
-"""Study state as a row: how marks are packed, and that they fit."""
+"""Study state as a row: how the instance ledger is packed, and that it fits."""
 
 from itertools import count, islice
 
@@ -6,50 +6,64 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.state import LedgerRow, Provides
 from shared.storage.study_state import _pack, _unpack
-from shared.sync import marks
+from shared.sync.ledger import digest
 from tests.unit.datasets import key
 
 PROPERTY_BYTES = 64 * 1024
 ROW_BYTES = 1024 * 1024
-MOST = 48_000
+MOST = 37_800
+SERIES = b"series"
+SAYS = Provides(frozenset({"started"}), frozenset({"number"}), frozenset({"name"}), "p", frozenset({"r"}))
 
 
-def _many(number, sign=1, first=1):
-    """Marks with growing sequences."""
-    names = (index.to_bytes(12, "big") for index in count(first))
+def _many(number, first=1, *, is_there=True):
+    """Rows with growing sequences."""
+    names = (index.to_bytes(8, "big") for index in count(first))
     sequences = range(first, first + number)
-    return {
-        name: sequence if sign > 0 else -sequence - 1
-        for name, sequence in zip(islice(names, number), sequences, strict=True)
-    }
+    rows = zip(islice(names, number), sequences, strict=True)
+    return {name: LedgerRow(sequence, is_there, SAYS if is_there else None, SERIES) for name, sequence in rows}
 
 
-@pytest.mark.parametrize(
-    ("known", "packed"),
-    [
-        pytest.param({}, {}, id="none"),
-        pytest.param({b"a" * 12: 7}, {"Marks0": b"a" * 12 + bytes(7) + b"\x07"}, id="there"),
-        pytest.param({b"a" * 12: -8}, {"Marks0": b"a" * 12 + b"\xff" * 7 + b"\xf8"}, id="gone"),
-        pytest.param(
-            {b"b" * 12: 1, b"a" * 12: 2},
-            {"Marks0": b"a" * 12 + bytes(7) + b"\x02" + b"b" * 12 + bytes(7) + b"\x01"},
-            id="by digest",
-        ),
-    ],
+def test_packed_ledger():
+    there = LedgerRow(1, is_there=True, provides=SAYS, series=SERIES)
+    known = {b"b" * 8: there, b"a" * 8: LedgerRow(2, is_there=False, series=SERIES)}
+    packed = _pack(known)
+    assert packed.pop("Provides")
+    deleted = b"a" * 8 + SERIES + b"\xff" * 7 + b"\xfd" + b"\xff\xff"
+    assert packed == {"Ledger0": deleted + b"b" * 8 + SERIES + bytes(7) + b"\x01" + bytes(2)}
+
+
+def test_rows_of_earlier_versions_are_read():
+    marks = b"-one" + b"a" * 8 + bytes(7) + b"\x07" + b"-two" + b"b" * 8 + b"\xff" * 7 + b"\xf8"
+    expected = {b"a" * 8: LedgerRow(7, is_there=True), b"b" * 8: LedgerRow(7, is_there=False)}
+    assert _unpack({"Marks0": marks}) == expected
+
+
+NAMES = st.frozensets(st.sampled_from(("started", "description", "name")))
+PROVIDES = st.builds(Provides, NAMES, NAMES, NAMES, st.sampled_from(("", "p", "q")), NAMES)
+ROWS = st.one_of(
+    st.builds(
+        LedgerRow,
+        st.integers(0, 2**63 - 1),
+        is_there=st.just(value=True),
+        provides=st.one_of(st.none(), PROVIDES),
+        series=st.just(SERIES),
+    ),
+    st.builds(
+        LedgerRow, st.integers(0, 2**63 - 1), is_there=st.just(value=False), provides=st.none(), series=st.just(SERIES)
+    ),
 )
-def test_packed_marks(known, packed):
-    assert _pack(known) == packed
-    assert _unpack(packed) == known
 
 
-@given(st.dictionaries(st.binary(min_size=12, max_size=12), st.integers(-(2**63), 2**63 - 1), max_size=50))
-def test_marks_survive_the_table(known):
+@given(st.dictionaries(st.binary(min_size=8, max_size=8), ROWS, max_size=50))
+def test_the_ledger_survives_the_table(known):
     assert _unpack(_pack(known)) == known
 
 
-@pytest.mark.parametrize("number", [1, 3_199, 3_200, 3_201, 6_400, MOST])
-def test_all_marks_survive_up_to_the_size_of_a_row(number):
+@pytest.mark.parametrize("number", [1, 2_699, 2_700, 2_701, 5_400, MOST])
+def test_all_rows_survive_up_to_the_size_of_an_entity(number):
     known = _many(number)
     assert _unpack({"PartitionKey": "1.2", "Writers": "[]"} | _pack(known)) == known
 
@@ -66,7 +80,7 @@ def test_largest_row_fits():
     packed = _pack(_many(MOST))
     assert max(map(len, packed.values())) <= PROPERTY_BYTES
     assert _row_bytes(packed) < ROW_BYTES
-    assert list(packed) == [f"Marks{index}" for index in range(len(packed))]
+    assert list(packed) == [*(f"Ledger{index}" for index in range(len(packed) - 1)), "Provides"]
 
 
 @pytest.mark.parametrize(
@@ -74,11 +88,11 @@ def test_largest_row_fits():
     [
         pytest.param(_many(MOST + 10), _many(MOST, first=11), id="oldest that are there"),
         pytest.param(
-            _many(MOST - 5) | _many(20, -1, first=10**6),
-            _many(MOST - 5) | _many(5, -1, first=10**6 + 15),
+            _many(MOST - 5) | _many(20, first=10**6, is_there=False),
+            _many(MOST - 5) | _many(5, first=10**6 + 15, is_there=False),
             id="oldest that are gone, however new",
         ),
-        pytest.param(_many(MOST) | _many(20, -1, first=10**6), _many(MOST), id="all that are gone"),
+        pytest.param(_many(MOST) | _many(20, first=10**6, is_there=False), _many(MOST), id="all that are gone"),
     ],
 )
 def test_what_is_forgotten_when_a_row_is_full(known, kept):
@@ -86,5 +100,6 @@ def test_what_is_forgotten_when_a_row_is_full(known, kept):
 
 
 def test_real_digests_survive():
-    known = {marks.digest(key(series, instance)): instance for series in range(1, 4) for instance in range(1, 50)}
+    names = [digest(key(series, instance)) for series in range(1, 4) for instance in range(1, 50)]
+    known = {name: LedgerRow(place, is_there=True, provides=SAYS, series=SERIES) for place, name in enumerate(names)}
     assert _unpack(_pack(known)) == known

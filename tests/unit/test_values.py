@@ -289,6 +289,15 @@ YAMADA_NAMES = {
         pytest.param([{}], {}, [], id="only delimiters, sent as empty object"),
         pytest.param([{"Alphabetic": "^^^"}], {}, [], id="only delimiters"),
         pytest.param([{"Alphabetic": None}], {}, [], id="group null"),
+        pytest.param(
+            [{"Alphabetic": "=".join(YAMADA.values())}], YAMADA_NAMES, ["irregular-name"], id="all groups in one"
+        ),
+        pytest.param(
+            [{"Alphabetic": "A=B^C"}],
+            {"Alphabetic": PersonName("A", "", "", "", ""), "Ideographic": PersonName("B", "C", "", "", "")},
+            ["irregular-name"],
+            id="two groups in one",
+        ),
         pytest.param([YAMADA, {"Alphabetic": "Other"}], YAMADA_NAMES, ["several-values"], id="two names"),
         pytest.param([5], {}, ["invalid-name"], id="number"),
         pytest.param([["Yamada"]], {}, ["invalid-name"], id="list"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Context, Decimal
 from typing import Any
 
-from shared.dicom.content_tree import ContentItem
+from shared.dicom.content_tree import ContentItem, Measured
 from shared.fhir.systems import UCUM
 from shared.mapping.dose.codes import Row
 
@@ -40,10 +40,29 @@ UNITS: Mapping[str, Mapping[str, Decimal]] = {
         }
     ),
     "mGy": _factors(uGy="0.001", mGy="1", cGy="10", dGy="100", Gy="1000"),
-    "s": _factors(ms="0.001", s="1", min="60"),
+    "s": _factors(ms="0.001", s="1", min="60", h="3600"),
     "MBq": _factors(Bq="1E-6", kBq="0.001", MBq="1", GBq="1000", mCi="37", uCi="0.037"),
     "cm3": _factors(mm3="0.001", cm3="1", ml="1", mL="1"),
 }
+
+
+# spellings of UCUM's units and designators of UCUM that are none, and are met
+SCHEMES = ("UCUM", "UCM")
+
+
+def _plain(unit: str) -> str:
+    return unit.replace(".", "").replace("^", "")
+
+
+def _factor(unit: str, measured: Measured) -> tuple[Decimal | None, bool]:
+    """What a value in this unit is to be multiplied with, and whether the unit is written irregularly."""
+    known = UNITS[unit]
+    if measured.unit_scheme not in SCHEMES:
+        return None, False
+    if measured.unit in known:
+        return known[measured.unit], measured.unit_scheme != "UCUM"
+    spellings = {_plain(one): factor for one, factor in known.items()}
+    return spellings.get(_plain(measured.unit)), True
 
 
 def quantity(item: ContentItem, row: Row) -> dict[str, Any] | None:
@@ -51,7 +70,7 @@ def quantity(item: ContentItem, row: Row) -> dict[str, Any] | None:
     measured = item.measured(row.keyword)
     if measured is None:
         return None
-    factor = UNITS[row.unit].get(measured.unit) if measured.unit_scheme == "UCUM" else None
+    factor, is_irregular = _factor(row.unit, measured)
     value = json_number(EXACT.multiply(measured.number, factor or Decimal(1)))
     if value is None or measured.number < 0:
         item.attributes.find(row.keyword, "out-of-range")
@@ -59,6 +78,8 @@ def quantity(item: ContentItem, row: Row) -> dict[str, Any] | None:
     if factor is None:
         item.attributes.find(row.keyword, "unknown-unit")
         return {"value": value, "unit": measured.unit} if measured.unit else {"value": value}
+    if is_irregular:
+        item.attributes.find(row.keyword, "irregular-unit")
     return {"value": value, "unit": row.unit, "system": UCUM, "code": row.unit}
 
 

@@ -1,0 +1,96 @@
+"""Pure: lay what DICOM says of a series and its instances over a stored series."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.dicom.study import SeriesContent
+from shared.dicom.values import Attributes
+from shared.fhir.ownership import Element, put
+from shared.mapping.device import Equipment, equipment_of
+from shared.mapping.element_layer import is_ours, lay_rows, unmarked, values_of
+from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS
+from shared.mapping.laterality import has_side, laterality
+from shared.mapping.provides import DEVICE
+from shared.mapping.table import elements
+from shared.model import Finding, InstanceKey
+
+LAST = 2**31
+MARK = "dicom-"
+OF_IMAGES = "laterality-of-images"
+NO_VALUES: Element = dict.fromkeys(row.name for row in INSTANCE_ROWS)
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """References of the ImagingStudy. `subject` is None where it stays as stored."""
+
+    subject: str | None
+    endpoint: str
+    devices: Mapping[Equipment, str] = field(default_factory=dict)
+
+
+def lay_series(
+    stored: Element,
+    content: SeriesContent,
+    links: Links,
+    default_zone: str,
+    findings: dict[InstanceKey, list[Finding]],
+) -> Element:
+    """`stored` with the elements and instances of `content` laid over it."""
+    mark = f"{MARK}{stored['uid']}-"
+    values = values_of(SERIES_ROWS, content.elements, default_zone, findings)
+    if "performer" in content.elements or DEVICE in content.elements:
+        values["performer"] = _performers(stored, content, values, links, mark)
+    images = [Attributes(dataset) for dataset in content.instances.values() if has_side(dataset)]
+    if images:
+        provider = content.elements.get("laterality")
+        values["laterality"] = laterality(Attributes(provider or {}), images)
+    result = lay_rows(stored, SERIES_ROWS, values, mark)
+    if images and is_ours(result.get("laterality"), mark):
+        result["laterality"]["id"] = mark + OF_IMAGES
+    put(result, "endpoint", with_endpoint(result.get("endpoint", []), links.endpoint))
+    instances = {row["uid"]: row for row in result.get("instance", [])}
+    for uid, dataset in content.instances.items():
+        attributes = Attributes(dataset, findings.setdefault(InstanceKey(stored["uid"], uid), []))
+        ours = NO_VALUES | elements(INSTANCE_ROWS, attributes, default_zone)
+        instances[uid] = lay_rows(instances.get(uid, {"uid": uid}), INSTANCE_ROWS, ours, f"{MARK}{uid}-")
+    put(result, "instance", list(instances.values()))
+    return result
+
+
+def _performers(
+    stored: Element, content: SeriesContent, values: Mapping[str, Any], links: Links, mark: str
+) -> list[Element]:
+    """Persons and the equipment, which can have different providers."""
+    before = [unmarked(row) for row in stored.get("performer", []) if is_ours(row, mark)]
+    persons = [row for row in before if row["actor"].get("type") != "Device"]
+    devices = [row for row in before if row["actor"].get("type") == "Device"]
+    if "performer" in content.elements:
+        persons = values["performer"] or []
+    if DEVICE in content.elements:
+        provider = content.elements[DEVICE]
+        equipment = equipment_of(Attributes(provider)) if provider else None
+        reference = links.devices.get(equipment) if equipment else None
+        devices = [{"actor": {"type": "Device", "reference": reference}}] if reference else []
+    return [*persons, *devices]
+
+
+def without_instances(series: Element, gone: Collection[InstanceKey]) -> Element | None:
+    """The series in order and without what is gone; None when that empties it."""
+    instances = series.get("instance", [])
+    left = [row for row in instances if InstanceKey(series["uid"], row["uid"]) not in gone]
+    if instances and not left:
+        return None
+    put(series, "instance", sorted(left, key=order_of))
+    return series
+
+
+def with_endpoint(stored: list[Element], ours: str) -> list[Element]:
+    """References to Endpoints, `ours` among them."""
+    return stored if any(row.get("reference") == ours for row in stored) else [*stored, {"reference": ours}]
+
+
+def order_of(row: Element) -> tuple[int, str]:
+    """By number and UID: the order in which series and instances arrived is not seen."""
+    return row.get("number", LAST), row["uid"]

@@ -1,0 +1,40 @@
+"""What a pass has to record about instances, and about what people set in FHIR and DICOM does not change."""
+
+from collections.abc import Collection
+
+from shared.mapping.study_layer import RETIRED, Laid, findings_of
+from shared.model import Finding, InstanceKey
+from shared.sync.findings import OF_STUDY
+from shared.sync.look import Look
+from shared.sync.observations import ObservationPlan
+
+STATUS_KEPT = Finding("ImagingStudy.status", code="status-kept")
+SUBJECT_KEPT = Finding("ImagingStudy.subject", code="subject-kept")
+PATIENT_CONFLICT = Finding("PatientID", code="patient-conflict")
+
+
+def findings_in(
+    laid: Laid,
+    look: Look,
+    of_patient: list[Finding],
+    of_reports: ObservationPlan,
+    default_zone: str,
+    *,
+    keeps_subject: bool,
+) -> dict[InstanceKey, Collection[Finding]]:
+    """Findings by instance: of the values that were mapped, of the newest instances, of strays and dose reports."""
+    found = {key: set(some) for key, some in laid.findings.items() if some}
+    for key in look.delta.strays:
+        found.setdefault(key, set()).add(PATIENT_CONFLICT)
+    for key in look.delta.representatives:
+        found.setdefault(key, set()).update(findings_of(look.truth.instances[key], default_zone))
+    if of_patient and look.delta.representatives:
+        found.setdefault(look.delta.representatives[0], set()).update(of_patient)
+    for key in look.reports or ():
+        if some := of_reports.findings.get(key.sop_instance_uid):
+            found.setdefault(key, set()).update(some)
+    if keeps_subject:
+        found.setdefault(OF_STUDY, set()).add(SUBJECT_KEPT)
+    if laid.resource is not None and laid.resource["status"] in RETIRED:
+        found.setdefault(OF_STUDY, set()).add(STATUS_KEPT)
+    return {key: sorted(some) for key, some in found.items() if some}

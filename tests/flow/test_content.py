@@ -1,0 +1,169 @@
+"""What FHIR says of a study is what the whole study says, and what people corrected there holds."""
+
+import itertools
+
+import pytest
+from pydicom.dataset import Dataset
+
+from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
+
+OF_STUDY = {
+    "StudyDescription": "CT head",
+    "StudyDate": "20210301",
+    "StudyTime": "101530",
+    "TimezoneOffsetFromUTC": "+0100",
+    "AccessionNumber": "ACC1",
+    "StudyID": "S1",
+    "ReferringPhysicianName": "Lund^Bo",
+    "InstitutionalDepartmentName": "Radiology",
+    "NameOfPhysiciansReadingStudy": "Ray^Ann",
+}
+EMPTY = dict.fromkeys(OF_STUDY, "")
+ABSENT = dict.fromkeys(OF_STUDY)
+PRESENTATION_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
+
+
+def _code(value, meaning):
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", meaning
+    return item
+
+
+def _images():
+    procedures = {"ProcedureCodeSequence": [_code("77477000", "CT")]}
+    return make_series(1, 1, 3, **OF_STUDY, **procedures)
+
+
+def _late_object(empty):
+    said = {
+        "SOPClassUID": PRESENTATION_STATE,
+        "Modality": "PR",
+        "ProcedureCodeSequence": [],
+        "SeriesDescription": "marks",
+    }
+    return make_instance(1, 9, 1, **said, **empty)
+
+
+def _study_level(study):
+    left = {"series", "numberOfSeries", "numberOfInstances", "modality", "meta"}
+    return {name: value for name, value in study.items() if name not in left}
+
+
+@pytest.mark.parametrize("empty", [EMPTY, ABSENT], ids=["empty", "absent"])
+@pytest.mark.parametrize("is_first", [False, True], ids=["last", "first"])
+async def test_a_late_object_without_values_takes_none_away(stack, empty, is_first):
+    bursts = [_images(), [_late_object(empty)]]
+    for burst in reversed(bursts) if is_first else bursts:
+        await stack.store(*burst)
+        await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert (study["description"], study["note"], study["started"]) == (
+        "CT head",
+        [{"text": "CT head"}],
+        "2021-03-01T10:15:30+01:00",
+    )
+    assert [row["value"] for row in study["identifier"][1:]] == ["ACC1", "S1"]
+    assert (study["referrer"]["display"], study["interpreter"][0]["display"]) == ("Bo Lund", "Ann Ray")
+    assert (study["location"]["display"], study["procedureCode"][0]["text"]) == ("Radiology", "CT")
+    assert len(study["series"]) == 2
+
+
+async def test_a_late_object_without_values_costs_no_read_of_the_whole_study(stack):
+    await stack.store(*_images())
+    await stack.drain()
+    await stack.store(_late_object(EMPTY))
+    before = (await stack.dicom_requests())["requests"].get("study metadata", {})
+    await stack.drain()
+    assert (await stack.dicom_requests())["requests"].get("study metadata", {}) == before
+
+
+async def test_a_value_goes_with_the_only_instance_that_had_it(stack):
+    await stack.store(make_instance(1, 1, 1), make_instance(1, 1, 2, StudyDescription="", SeriesDescription=None))
+    await stack.drain()
+    await stack.delete(f"{study_uid(1)}/series/{series_uid(1, 1)}/instances/{sop_uid(1, 1, 1)}")
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert {"description", "note"} & study.keys() == set()
+    assert "description" not in study["series"][0]
+
+
+async def test_a_value_that_is_emptied_on_all_instances_goes(stack):
+    await stack.store(*make_series(1, 1, 3), *make_series(1, 2, 12))
+    await stack.drain()
+    await stack.bulk_update(study_uid(1), **{"00081030": {"vr": "LO"}})
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert {"description", "note"} & study.keys() == set()
+
+
+async def test_numbers_of_all_requests_are_there_once(stack):
+    first, second = Dataset(), Dataset()
+    first.AccessionNumber, second.AccessionNumber = "R1", "R2"
+    issuer = Dataset()
+    issuer.LocalNamespaceEntityID = "RIS"
+    second.IssuerOfAccessionNumberSequence = [issuer]
+    for series in (1, 2):
+        await stack.store(make_instance(1, series, 1, AccessionNumber="", RequestAttributesSequence=[first, second]))
+        await stack.drain()
+    study = await stack.one("ImagingStudy")
+    numbers = study["identifier"][1:]
+    assert [(one["value"], one.get("assigner", {}).get("display")) for one in numbers] == [("R1", None), ("R2", "RIS")]
+    assert [one["identifier"] for one in study["basedOn"]] == numbers
+
+
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
+async def test_a_study_that_was_retired_stays_retired(stack, status):
+    await stack.store(*make_series(1, 1, 2))
+    await stack.drain()
+    await stack.put({**await stack.one("ImagingStudy"), "status": status})
+    await stack.store(make_instance(1, 1, 3))
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert (study["status"], study["numberOfInstances"]) == (status, 3)
+    assert "status-kept" in str(await stack.rows("InvalidDicomTagExceptionTable"))
+
+
+async def test_a_corrected_subject_holds_until_dicom_changes_the_patient(stack):
+    await stack.store(*make_series(1, 1, 2))
+    await stack.drain()
+    corrected = await stack.post({"resourceType": "Patient", "identifier": [{"value": "OTHER"}]})
+    subject = {"reference": f"Patient/{corrected['id']}"}
+    await stack.put({**await stack.one("ImagingStudy"), "subject": subject})
+    await stack.store(make_instance(1, 1, 3))
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert (study["subject"], study["numberOfInstances"]) == (subject, 3)
+    assert "subject-kept" in str(await stack.rows("InvalidDicomTagExceptionTable"))
+    await stack.bulk_update(study_uid(1), **{"00100020": {"vr": "LO", "Value": ["MRN-0002"]}})
+    await stack.drain()
+    patients = {one["identifier"][0]["value"]: one["id"] for one in await stack.resources("Patient")}
+    assert (await stack.one("ImagingStudy"))["subject"]["reference"] == f"Patient/{patients['MRN-0002']}"
+    assert "subject-kept" not in str(await stack.rows("InvalidDicomTagExceptionTable"))
+
+
+ORDERS = list(itertools.permutations(range(4)))[::5]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: "".join(map(str, order)))
+async def test_a_stray_object_does_not_move_the_study(stack, order):
+    instances = [*make_series(1, 1, 3), make_instance(1, 2, 1, PatientID="MRN-0009", PatientName="Other^Person")]
+    for place in order:
+        await stack.store(instances[place])
+        await stack.drain()
+    study = await stack.one("ImagingStudy")
+    patients = {f"Patient/{one['id']}": one for one in await stack.resources("Patient")}
+    patient = patients[study["subject"]["reference"]]
+    assert (patient["identifier"][0]["value"], patient["name"][0]["family"]) == ("MRN-0001", "Rivera")
+    assert study["numberOfInstances"] == 4
+    rows = await stack.rows("InvalidDicomTagExceptionTable")
+    assert [row["InstanceUid"] for row in rows if "patient-conflict" in str(row)] == [sop_uid(1, 2, 1)]
+
+
+async def test_a_study_moves_when_its_instances_are_corrected(stack):
+    await stack.store(*make_series(1, 1, 3), make_instance(1, 2, 1, PatientID="MRN-0009"))
+    await stack.drain()
+    await stack.bulk_update(study_uid(1), **{"00100020": {"vr": "LO", "Value": ["MRN-0009"]}})
+    await stack.drain()
+    patients = {one["identifier"][0]["value"]: f"Patient/{one['id']}" for one in await stack.resources("Patient")}
+    assert (await stack.one("ImagingStudy"))["subject"]["reference"] == patients["MRN-0009"]
+    assert "patient-conflict" not in str(await stack.rows("InvalidDicomTagExceptionTable"))
