@@ -8,6 +8,7 @@ few different ones.
 import json
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ ROW = struct.Struct(">8s6sqH")
 MARK = struct.Struct(">4x8sq")
 UNKNOWN = 2**16 - 1
 # a binary property holds 64 KiB, a row 1 MiB (Table service data model)
+MOST_LISTED = 60 * 1024
 ROWS_PER_PROPERTY = 2_700
 ROWS_PER_STUDY = 14 * ROWS_PER_PROPERTY
 
@@ -88,16 +90,25 @@ def _pack(ledger: Mapping[bytes, LedgerRow]) -> dict[str, Any]:
     rows = sorted(ledger.items())
     if len(rows) > ROWS_PER_STUDY:  # the oldest deleted instances are forgotten first, then the oldest
         rows = sorted(sorted(rows, key=lambda item: (not item[1].is_there, -item[1].sequence))[:ROWS_PER_STUDY])
-    different = dict.fromkeys(row.provides for _, row in rows if row.provides)
-    kinds = {provides: place for place, provides in enumerate(different)}
-    packed = [
-        ROW.pack(name, row.series, _signed(row), kinds[row.provides] if row.provides else UNKNOWN) for name, row in rows
-    ]
+    kinds, listed = _fitting(
+        [provides for provides, _ in Counter(row.provides for _, row in rows).most_common() if provides]
+    )
+    packed = [ROW.pack(name, row.series, _signed(row), kinds.get(row.provides, UNKNOWN)) for name, row in rows]
     kept = {
         f"Ledger{start // ROWS_PER_PROPERTY}": b"".join(packed[start : start + ROWS_PER_PROPERTY])
         for start in range(0, len(packed), ROWS_PER_PROPERTY)
     }
-    return kept | {"Provides": zlib.compress(json.dumps([_listed(kind) for kind in kinds]).encode())}
+    return kept | {"Provides": listed}
+
+
+def _fitting(kinds: list[Provides]) -> tuple[dict[Provides | None, int], bytes]:
+    """Places of what instances provide, and the list of it, as much of it as a property holds: of the rest nothing is
+    known, so that such a study is read whole.
+    """
+    listed = zlib.compress(json.dumps([_listed(kind) for kind in kinds]).encode())
+    if len(listed) > MOST_LISTED:
+        return _fitting(kinds[: len(kinds) // 2])
+    return {kind: place for place, kind in enumerate(kinds)}, listed
 
 
 def _unpack(entity: Entity) -> dict[bytes, LedgerRow]:

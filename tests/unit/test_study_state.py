@@ -103,3 +103,25 @@ def test_real_digests_survive():
     names = [digest(key(series, instance)) for series in range(1, 4) for instance in range(1, 50)]
     known = {name: LedgerRow(place, is_there=True, provides=SAYS, series=SERIES) for place, name in enumerate(names)}
     assert _unpack(_pack(known)) == known
+
+
+def test_what_too_many_different_instances_provide_is_not_remembered():
+    """Each with a PatientID of its own, as a faulty de-identification makes them."""
+    rows = {
+        index.to_bytes(8, "big"): LedgerRow(
+            index, is_there=True, provides=SAYS._replace(patient=digest(key(1, index)).hex()), series=SERIES
+        )
+        for index in range(20_000)
+    }
+    packed = _pack(
+        rows
+        | {
+            b"the-most": LedgerRow(1, is_there=True, provides=SAYS, series=SERIES),
+            b"the-same": LedgerRow(2, is_there=True, provides=SAYS, series=SERIES),
+        }
+    )
+    assert len(packed["Provides"]) <= PROPERTY_BYTES
+    found = _unpack(packed)
+    assert found.keys() >= rows.keys()
+    assert found[b"the-most"].provides == SAYS
+    assert sum(row.provides is None for row in found.values()) > 10_000
