@@ -10,6 +10,7 @@ import pydicom
 from pydicom.data import get_testdata_file
 from rich.console import Console
 
+from shared.dicom.sharing import Sharing
 from shared.dicom.study import Truth, by_instance
 from shared.fhir.validation import check_valid
 from shared.mapping.provides import provided
@@ -64,7 +65,7 @@ def mapping() -> list[dict[str, Any]]:
     found = []
     for kind, name in FILES.items():
         text = metadata(name)
-        datasets = json.loads(text)
+        datasets = json.loads(text, object_hook=Sharing())  # as the app decodes them
         resource = map_all(datasets)
         steps: dict[str, Callable[[], Any]] = {
             "decode_s": lambda text=text: json.loads(text),  # type: ignore[misc]

@@ -1,6 +1,6 @@
 """Pure: the datasets that a metadata answer holds, by instance."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +22,16 @@ class SeriesContent:
 
 @dataclass(frozen=True, slots=True)
 class StudyContent:
-    """What was read of a study: the providers of its elements, its series. requests: digests of all requests that its
-    instances name, None where some may be unknown.
+    """What was read of a study: the providers of its elements, its series.
+
+    requests: digests of all requests that its instances name, None where some may be unknown. requesting: of the
+    instances that were read, one for each set of requests that they name.
     """
 
     elements: Provided = field(default_factory=dict)
     series: Mapping[str, SeriesContent] = field(default_factory=dict)
     requests: frozenset[str] | None = None
+    requesting: Collection[Dataset] = ()
 
 
 @dataclass(frozen=True, slots=True)

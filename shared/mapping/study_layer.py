@@ -140,7 +140,7 @@ def _lay_study_level(
 ) -> Resource:
     values = values_of(STUDY_ROWS, content.elements, default_zone, findings)
     result = lay_rows(stored, STUDY_ROWS, values, MARK)
-    if stored["status"] not in RETIRED:
+    if stored.get("status") not in RETIRED:
         result["status"] = "available"
     requests = _requests(stored, content, findings)
     identifiers = replace_owned(stored.get("identifier", []), requests, _is_our_accession)
@@ -160,15 +160,10 @@ def _lay_study_level(
 
 def _requests(stored: Resource, content: StudyContent, findings: dict[InstanceKey, list[Finding]]) -> list[Element]:
     """The accession numbers of all instances: those that are stored and still named, and those that were read."""
-    study = next((row["value"] for row in stored["identifier"] if row.get("system") == DICOM_UID), "")
-    study_instance_uid = study.removeprefix("urn:oid:")
-    known = [row for row in stored["identifier"] if _is_our_accession(row)]
-    read = [
-        one
-        for series in content.series.values()
-        for dataset in series.instances.values()
-        for one in requests_of(attributes_of(dataset, findings))
-    ]
+    uids = [row["value"] for row in stored["identifier"] if row.get("system") == DICOM_UID and "value" in row]
+    study_instance_uid = next(iter(uids), "").removeprefix("urn:oid:")
+    known = [row for row in stored["identifier"] if _is_our_accession(row) and "value" in row]
+    read = [one for dataset in content.requesting for one in requests_of(attributes_of(dataset, findings))]
     found = [
         one
         for one in (*known, *read)

@@ -90,7 +90,9 @@ def study_delta(
         read.provided(PATIENT, DEMOGRAPHICS),
         {element: after[name].sequence for element, name in lasting.elements.get(PATIENT, {}).items()},
     )
-    content = StudyContent(read.provided(STUDY, STUDY_ELEMENTS), _series(there, known, read, before), read.requests)
+    requesting = {provides.requests: there[key] for key, provides in provided.items() if provides.requests}
+    series = _series(there, known, read, before)
+    content = StudyContent(read.provided(STUDY, STUDY_ELEMENTS), series, read.requests, requesting.values())
     # the study's own first
     newest = list(dict.fromkeys(names[name] for _, name in sorted(now.newest.items()) if name in names))
     strays = frozenset(names[name] for name in now.strays if name in names)

@@ -162,6 +162,21 @@ async def test_a_crash_in_the_middle_of_a_move(stack, in_step, monkeypatch, plac
     await in_step()
 
 
+@pytest.mark.parametrize("order", [(ONE, TWO), (TWO, ONE)])
+async def test_accession_numbers_are_those_of_the_first_partition(stack, in_step, order):
+    """Whichever partition is read last: it neither adds its own nor takes those of the other away."""
+    await stack.store(instance(1, 1, AccessionNumber="A1"), partition=ONE)
+    await stack.store(instance(2, 1, AccessionNumber="A2"), partition=TWO)
+    await stack.drain()
+    for partition in order:
+        series = 1 if partition == ONE else 2
+        await stack.store(instance(series, 2, AccessionNumber=f"A{series}"), partition=partition)
+        await stack.drain()
+        study = await stack.one("ImagingStudy")
+        assert [row["value"] for row in study["identifier"] if "system" not in row] == ["A1"]
+        await in_step()
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_any_order_of_events_of_two_partitions(stack, in_step, seed):
     choose = random.Random(500 + seed)

@@ -1,6 +1,7 @@
 """What DICOM says of a study, laid over the stored ImagingStudy."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +49,7 @@ def _content(*datasets, newest=0, speaks=True):
             for uid, rows in series.items()
         },
         frozenset(request_digest(STUDY, one) for one in requests_of(Attributes(datasets[newest]))),
+        [datasets[newest]],
     )
 
 
@@ -443,3 +445,18 @@ def test_notes_beside_a_description_are_not_those_of_dicom_cast():
 )
 def test_keys_of_a_stored_study(stored, keys):
     assert keys_of(stored) == keys
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"status": None}, id="no status"),
+        pytest.param({"identifier": [*NEW["identifier"], {"type": ACSN}]}, id="accession number without a value"),
+        pytest.param({"identifier": [{"system": "urn:dicom:uid"}, *NEW["identifier"]]}, id="UID without a value"),
+    ],
+)
+def test_a_stored_study_that_lacks_something_is_completed(odd):
+    stored = {name: value for name, value in {**_study(_series(1, 1)), **odd}.items() if value is not None}
+    laid = _lay(stored, replace(_content(instance_dataset(1, 1, **OF_STUDY)), requests=None)).resource
+    assert laid["status"] == "available"
+    assert [row["identifier"]["value"] for row in laid["basedOn"]] == ["ACC1"]
