@@ -43,11 +43,11 @@ def lay_series(
     if "performer" in content.elements or DEVICE in content.elements:
         values["performer"] = _performers(stored, content, values, links, mark)
     images = [Attributes(dataset) for dataset in content.instances.values() if has_side(dataset)]
-    if images:
-        provider = content.elements.get("laterality")
-        values["laterality"] = laterality(Attributes(provider or {}), images)
+    of_images = bool(images) and "laterality" in content.elements
+    if of_images:
+        values["laterality"] = laterality(Attributes(content.elements["laterality"] or {}), images)
     result = lay_rows(stored, SERIES_ROWS, values, mark)
-    if images and is_ours(result.get("laterality"), mark):
+    if of_images and is_ours(result.get("laterality"), mark):
         result["laterality"]["id"] = mark + OF_IMAGES
     put(result, "endpoint", with_endpoint(result.get("endpoint", []), links.endpoint))
     instances = {row["uid"]: row for row in result.get("instance", [])}

@@ -460,3 +460,10 @@ def test_a_stored_study_that_lacks_something_is_completed(odd):
     laid = _lay(stored, replace(_content(instance_dataset(1, 1, **OF_STUDY)), requests=None)).resource
     assert laid["status"] == "available"
     assert [row["identifier"]["value"] for row in laid["basedOn"]] == ["ACC1"]
+
+
+def test_images_say_nothing_of_a_series_whose_values_another_source_provides():
+    stored = _study({**_series(1, 1), "laterality": {"id": f"dicom-{A.series_instance_uid}-laterality", "code": "x"}})
+    dataset = instance_dataset(1, 2, ImageLaterality="L")
+    content = StudyContent(series={B.series_instance_uid: SeriesContent({}, {B.sop_instance_uid: dataset})})
+    assert _lay(stored, content).resource["series"][0]["laterality"] == stored["series"][0]["laterality"]
