@@ -170,7 +170,7 @@ class Planner:
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
         zone = self._rules.default_zone
-        findings = findings_in(laid, look, found, observations, zone, keeps_subject=keeps_subject)
+        findings = findings_in(laid, look, delta, found, observations, zone, keeps_subject=keeps_subject)
         return Plan(outcome, entries, patient, findings, devices, links.endpoint, keeps_subject=keeps_subject)
 
     async def _linked(

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from shared.mapping.study_layer import RETIRED, Laid, findings_of
 from shared.model import Finding, InstanceKey
+from shared.sync.delta import StudyDelta
 from shared.sync.findings import OF_STUDY
 from shared.sync.look import Look
 from shared.sync.observations import ObservationPlan
@@ -16,20 +17,24 @@ PATIENT_CONFLICT = Finding("PatientID", code="patient-conflict")
 def findings_in(
     laid: Laid,
     look: Look,
+    delta: StudyDelta,
     of_patient: list[Finding],
     of_reports: ObservationPlan,
     default_zone: str,
     *,
     keeps_subject: bool,
 ) -> dict[InstanceKey, Collection[Finding]]:
-    """Findings by instance: of the values that were mapped, of the newest instances, of strays and dose reports."""
+    """Findings by instance: of the values that were mapped, of the newest instances, of strays and dose reports.
+
+    delta: the part of what was read that this source provides.
+    """
     found = {key: set(some) for key, some in laid.findings.items() if some}
-    for key in look.delta.strays:
+    for key in delta.strays:
         found.setdefault(key, set()).add(PATIENT_CONFLICT)
-    for key in look.delta.representatives:
+    for key in delta.representatives:
         found.setdefault(key, set()).update(findings_of(look.truth.instances[key], default_zone))
-    if of_patient and look.delta.representatives:
-        found.setdefault(look.delta.representatives[0], set()).update(of_patient)
+    if of_patient and delta.representatives:
+        found.setdefault(delta.representatives[0], set()).update(of_patient)
     for key in look.reports or ():
         if some := of_reports.findings.get(key.sop_instance_uid):
             found.setdefault(key, set()).update(some)
