@@ -27,7 +27,7 @@ ISSUER = "issuer"
 CONTEXT = ("CodingSchemeIdentificationSequence", "SpecificCharacterSet")
 STUDY_ELEMENTS = frozenset({STUDY_ID, *(row.name for row in STUDY_ROWS)})
 SERIES_ELEMENTS = frozenset({DEVICE, *(row.name for row in SERIES_ROWS)})
-DEMOGRAPHICS = frozenset({ISSUER, "identifier", "name", "gender", "birthDate"})
+DEMOGRAPHICS = frozenset({ISSUER, *(row.name for row in PATIENT_ROWS)})
 KEYWORD = re.compile(r"[A-Z]\w+")
 
 

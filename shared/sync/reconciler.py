@@ -151,8 +151,8 @@ class Reconciler:
         return await ask_whole(self._dicom, change.study, confirm) if is_sure else None
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
-        """Whether a later look has covered this message. Sequences it tells are learnt all the same: they decide which
-        instance speaks for the study once another one is gone.
+        """Whether a later read of the whole study covers this message. Its sequences are remembered all the same: they
+        decide which instance provides an element once another one is deleted.
         """
         if not change.instances or change.part < 0 or state.parked or change.poll > state.full_poll:
             return False
