@@ -124,16 +124,19 @@ class Proxy:
         except ConnectionResetError:  # whoever asked is gone
             return _cut(request)
         self.rules.stats.received(call)
+        try:
+            return await self._answer(call, request)
+        except aiohttp.ClientError:  # the service itself is gone
+            return _cut(request)
+
+    async def _answer(self, call: Call, request: web.Request) -> web.StreamResponse:
         for rule in self.rules.draw(call):
             if rule.kind == "slow":
                 async with rule.line:
                     await asyncio.sleep(rule.seconds)
             else:
                 return await self._fail(rule, call, request)
-        try:
-            return self._relayed(await self._carry_out(call))
-        except aiohttp.ClientError:  # the service itself is gone
-            return _cut(request)
+        return self._relayed(await self._carry_out(call))
 
     async def _fail(self, rule: Rule, call: Call, request: web.Request) -> web.StreamResponse:
         match rule.kind:

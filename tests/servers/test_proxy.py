@@ -110,6 +110,13 @@ async def test_half_an_answer(stack, before, http):
         await http.get(f"{proxy.url}/metadata")
 
 
+@pytest.mark.parametrize("kind", ["lose", "truncate", "duplicate"])
+async def test_a_service_that_is_gone_answers_nothing_under_a_fault_either(before, http, kind):
+    proxy = await before("http://127.0.0.1:1/fhir", {"kind": kind})
+    with pytest.raises(httpx.TransportError):
+        await http.get(f"{proxy.url}/metadata")
+
+
 async def test_refusals(stack, before, http):
     proxy = await before(
         stack.fhir,
