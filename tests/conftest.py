@@ -158,11 +158,16 @@ def _empty(dicom, *fhir_servers):
 
 
 @pytest.fixture
-async def stack(request, monkeypatch, azurite, dicom_service, fhir_server, emptied):
-    # what is under way is waited for; the servers here answer within milliseconds, not minutes
+def short_waits(monkeypatch):
+    """The servers here answer within milliseconds, so what may be under way is waited for seconds, not minutes."""
     monkeypatch.setattr("shared.sync.writers.SETTLED_AFTER_S", 2)
     monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
     monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.02)
+
+
+@pytest.fixture
+async def stack(request, monkeypatch, short_waits, azurite, dicom_service, fhir_server, emptied):
+    assert short_waits is None
     emptied()
     stack = Stack(monkeypatch, azurite, dicom_service, fhir_server)
     stack.host_command = _parts(request.config).host.command

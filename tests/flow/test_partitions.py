@@ -41,10 +41,8 @@ def partitioned_service(request):
 
 
 @pytest.fixture
-async def stack(monkeypatch, azurite, partitioned_service, fhir_server):
-    monkeypatch.setattr("shared.sync.writers.SETTLED_AFTER_S", 2)
-    monkeypatch.setattr("shared.sync.replica.LAG_S", 2)
-    monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.02)
+async def stack(monkeypatch, short_waits, azurite, partitioned_service, fhir_server):
+    assert short_waits is None
     for name, value in SYSTEMS.items():
         monkeypatch.setenv(name, value)
     _empty(partitioned_service, fhir_server)
