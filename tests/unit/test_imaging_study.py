@@ -91,6 +91,9 @@ def test_accession_number(attributes, expected):
     [
         pytest.param({"Modality": "CT"}, {"modality": CT_CODING}, [], id="Modality"),
         pytest.param(
+            {"Modality": "ct"}, {"modality": CT_CODING}, [("Modality", "irregular-code")], id="Modality in lower case"
+        ),
+        pytest.param(
             {}, {"modality": {"system": DCM, "code": "OT"}}, [("Modality", "missing")], id="Modality absent, OT"
         ),
         pytest.param(

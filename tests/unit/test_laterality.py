@@ -91,3 +91,9 @@ def test_laterality(found, expected, findings):
         series = {"uid": "1.2.3", "modality": {"code": "CT"}, "laterality": side}
         study = {"resourceType": "ImagingStudy", "status": "available", "series": [series]}
         check_valid(study | {"subject": {"reference": "Patient/p1"}})
+
+
+@pytest.mark.parametrize("said", ["B", "U", "LEFT"])
+def test_a_series_laterality_that_is_no_side_does_not_hide_those_of_the_images(said):
+    images = [Attributes(dataset(ImageLaterality=side)) for side in "LR"]
+    assert laterality(Attributes(dataset(Laterality=said)), images) == BOTH

@@ -16,6 +16,8 @@ IDENTITY = by_identifier("Patient", "urn:x", "MRN-0001")
 
 
 ANYBODY = Attributes(dataset(PatientID="1001"))
+BY_OID = dataset(UniversalEntityID="1.2.3", UniversalEntityIDType="ISO")
+BY_NAME = dataset(UniversalEntityID="clinic", UniversalEntityIDType="DNS")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,18 @@ ANYBODY = Attributes(dataset(PatientID="1001"))
         ),
         pytest.param(
             {"PatientID": "MRN-0001"}, PatientRules("urn:x", issuer_is_system=True), ("", "MRN-0001"), id="no issuer"
+        ),
+        pytest.param(
+            {"PatientID": "MRN-0001", "IssuerOfPatientIDQualifiersSequence": [BY_OID]},
+            PatientRules("urn:x", issuer_is_system=True),
+            ("urn:oid:1.2.3", "MRN-0001"),
+            id="issuer only among its qualifiers",
+        ),
+        pytest.param(
+            {"PatientID": "MRN-0001", "IssuerOfPatientIDQualifiersSequence": [BY_NAME]},
+            PatientRules("urn:x", issuer_is_system=True),
+            ("", "MRN-0001"),
+            id="qualifiers that are no URI",
         ),
     ],
 )

@@ -44,6 +44,7 @@ def _read(keyword, item, read=quantity):
         (AGD, -0.0, "mGy", 0, "mGy"),
         ("TotalFluoroTime", "+28.", "s", 28, "s"),
         ("TotalFluoroTime", ".5", "min", 30, "s"),
+        ("TotalFluoroTime", "0.5", "h", 1800, "s"),
         ("AdministeredActivity", 394, "MBq", 394, "MBq"),
         ("AdministeredActivity", "1", "mCi", 37, "MBq"),
         ("RadiopharmaceuticalVolume", 2.5, "mL", 2.5, "cm3"),
@@ -54,6 +55,21 @@ def test_values_are_scaled_exactly(keyword, value, unit, scaled, written):
     found, findings = _read(keyword, num("1", value, unit))
     assert (found, findings) == (expected, [])
     assert type(found["value"]) is type(scaled)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "unit", "scheme", "scaled", "written"),
+    [
+        (DAP, 25, "uGym2", "UCUM", 250, "mGy.cm2"),
+        (DAP, "2.5", "cGycm2", "UCUM", 25, "mGy.cm2"),
+        (DAP, "1.6e-5", "Gy.m^2", "UCUM", 160, "mGy.cm2"),
+        (DAP, 17, "mGy.cm2", "UCM", 17, "mGy.cm2"),
+    ],
+)
+def test_units_that_are_written_irregularly_are_recorded_and_scaled(keyword, value, unit, scheme, scaled, written):
+    expected = {"value": scaled, "unit": written, "system": "http://unitsofmeasure.org", "code": written}
+    found = _read(keyword, num("1", value, unit, scheme=scheme))
+    assert found == (expected, [(keyword, "irregular-unit")])
 
 
 DIGITS = st.integers(0, 10**14 - 1)
