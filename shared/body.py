@@ -9,9 +9,9 @@ from typing import cast
 
 import httpx
 
-from shared.errors import Unavailable
+from shared.errors import NoRoom, Unavailable
 from shared.retry import INCOMPLETE, TOO_LARGE
-from shared.room import HELD, MEBIBYTE, size_of
+from shared.room import HELD, MEBIBYTE, Held, size_of
 
 # of the text of an answer, decompressed. The metadata of 10,000 CT instances have 50 MB
 MOST_BYTES = 128 * MEBIBYTE
@@ -50,7 +50,7 @@ async def whole(service: str, response: httpx.Response, *, is_read: bool, most: 
             if body.tell() > (most or MOST_BYTES):
                 raise _too_large(service, response)
             if body.tell() > SMALL and is_read and held is not None and not held.has_large:
-                raise NeedsRoom
+                await _take_place(held)
     content = body.getvalue()
     size = size_of(content)
     if size > MOST_DECODED:
@@ -59,6 +59,14 @@ async def whole(service: str, response: httpx.Response, *, is_read: bool, most: 
         await held.add(size)
     headers = [(name, value) for name, value in response.headers.raw if name.lower() not in OF_TRANSFER]
     return httpx.Response(response.status_code, headers=headers, content=content, request=response.request)
+
+
+async def _take_place(held: Held) -> None:
+    """Nothing large is kept while others are waited for, nor does a service wait meanwhile with half an answer."""
+    try:
+        await held.take_large(wait_s=0)
+    except NoRoom:
+        raise NeedsRoom from None
 
 
 def _too_large(service: str, response: httpx.Response) -> Unavailable:

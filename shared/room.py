@@ -34,18 +34,17 @@ class Held:
         if self.size > ALLOWANCE:
             await self.take_large()
 
-    async def take_large(self) -> None:
-        """Have the large place. Raises NoRoom where it stays taken for too long."""
-        async with self._taking:  # several reads of one pass want it at once
-            if self.has_large:
-                return
-            try:
-                async with asyncio.timeout(LONGEST_WAIT_S):
+    async def take_large(self, wait_s: float | None = None) -> None:
+        """Have the large place; with a wait of 0 only if it is free. Raises NoRoom where it stays taken."""
+        wait_s = LONGEST_WAIT_S if wait_s is None else wait_s
+        try:
+            async with asyncio.timeout(wait_s), self._taking:  # several reads of one pass want it at once
+                if not self.has_large:
                     await self._large.acquire()
-            except TimeoutError:
-                text = "other large studies hold the memory of this worker"
-                raise NoRoom(text, retry_after_s=ASK_AGAIN_S) from None
-            self.has_large = True
+                    self.has_large = True
+        except TimeoutError:
+            text = "other large studies hold the memory of this worker"
+            raise NoRoom(text, retry_after_s=ASK_AGAIN_S) from None
 
     def leave(self) -> None:
         """The pass holds nothing any more."""

@@ -90,7 +90,8 @@ def study_delta(
         read.provided(PATIENT, DEMOGRAPHICS),
         {element: after[name].sequence for element, name in lasting.elements.get(PATIENT, {}).items()},
     )
-    requesting = {provides.requests: there[key] for key, provides in provided.items() if provides.requests}
+    oldest_first = [names[name] for name in sorted(names, key=lambda name: (after[name].sequence, name))]
+    requesting = {provided[key].requests: there[key] for key in oldest_first if provided[key].requests}
     series = _series(there, known, read, before)
     content = StudyContent(read.provided(STUDY, STUDY_ELEMENTS), series, read.requests, requesting.values())
     # the study's own first

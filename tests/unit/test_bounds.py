@@ -189,6 +189,14 @@ async def test_a_large_text_is_let_go_while_its_pass_waits(monkeypatch):
     assert await asyncio.wait_for(task, 5) == (200_000, True)
 
 
+async def test_a_large_text_is_asked_for_once_where_the_place_is_free(monkeypatch):
+    monkeypatch.setattr("shared.body.SMALL", 100_000)
+    room = Room()
+    async with room.of_pass() as held:
+        response = await sent(client_of(streamed(b" " * 200_000), streamed(b"asked twice", 500)))
+        assert (len(response.content), held.has_large) == (200_000, True)
+
+
 async def test_a_pass_that_waits_too_long_is_tried_later(monkeypatch):
     monkeypatch.setattr("shared.room.LONGEST_WAIT_S", 0.01)
     room = Room()
