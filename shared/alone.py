@@ -1,6 +1,7 @@
-"""`python -m shared.alone`: run one message in this process, for the worker process that started it (`shared.child`).
+"""`python -m shared.alone`: run messages in this process, for the worker process that started it (`shared.child`).
 
-Lines of JSON on stdout: that it is set up, that it begins, its log events, and its result. The message comes on stdin.
+Lines of JSON on stdout: that it is set up, that it is ready, and of each message that it begins, its log events and its
+result. On stdin comes the path to import from, then a message when there is one.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,27 +21,24 @@ OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 
 def main() -> None:
-    """Run the message; exit code 0 however that went."""
+    """Run the messages; exit code 0 however that went."""
     out, sys.stdout = sys.stdout, sys.stderr
     _end_with_parent()
     with contextlib.suppress(OSError):  # where memory gets short, this process ends and not the worker
         OOM_SCORE.write_text("1000")
     _say(out, set_up=True)
-    given = json.loads(sys.stdin.readline() or "null")
-    if given is None:
+    path = json.loads(sys.stdin.readline() or "null")
+    if path is None:
         return
-    sys.path[:] = given["path"]  # as the worker's, whose packages lie in folders of the host
+    sys.path[:] = path  # as the worker's, whose packages lie in folders of the host
     import asyncio  # noqa: PLC0415 - after the path is known
 
-    try:
-        _say(out, **asyncio.run(_run(given["message"], out)))
-    except MemoryError:
-        _say(out, memory=True)
-    except Exception as error:  # noqa: BLE001 - raised again by the worker
-        _say(out, raised=str(error) if isinstance(error, Raised) else place_of(error))
+    asyncio.run(_serve(out))
 
 
-async def _run(text: str, out: TextIO) -> dict[str, Any]:
+async def _serve(out: TextIO) -> None:
+    import asyncio  # noqa: PLC0415
+
     from shared.config import Settings  # noqa: PLC0415
     from shared.errors import SyncError  # noqa: PLC0415
     from shared.settings.hosting import StorageAccount  # noqa: PLC0415
@@ -53,12 +52,24 @@ async def _run(text: str, out: TextIO) -> dict[str, Any]:
     try:
         app = build(Settings.load(), StorageAccount.load(), starts_processes=False)
     except SyncError as error:
-        return {"refused": f"{error.code}: {error}"}
-    _say(out, begins=True)
+        _say(out, refused=f"{error.code}: {error}")
+        return
     try:
-        return (await app.runner.run(text))._asdict()
+        _say(out, ready=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            _say(out, begins=True)
+            _say(out, **await _result(app.runner.run(json.loads(line))))
     finally:
         await app.close()
+
+
+async def _result(run: Awaitable[Any]) -> dict[str, Any]:
+    try:
+        return dict((await run)._asdict())
+    except MemoryError:
+        return {"memory": True}
+    except Exception as error:  # noqa: BLE001 - raised again by the worker
+        return {"raised": str(error) if isinstance(error, Raised) else place_of(error)}
 
 
 class Forward(logging.Handler):
@@ -84,7 +95,7 @@ def _say(out: TextIO, **fields: object) -> None:
 
 def _end_with_parent() -> None:
     """Have the kernel end this process when the worker ends, however that goes and whatever this one is doing."""
-    with contextlib.suppress(OSError, AttributeError):  # elsewhere than on Linux it ends with its message
+    with contextlib.suppress(OSError, AttributeError):  # elsewhere than on Linux it ends when its stdin does
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 

@@ -122,7 +122,9 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
     reconciler = Reconciler(dicom, Origin(dicom, checkpoints), fhir, stores, queue, _rules(settings))
     retry = settings.retry_configuration.total_retry_duration
     limits = Limits.load()
-    work_alone = Child(limits.process_s).work if starts_processes else None
+    child = Child(limits.process_s)
+    resources.push_async_callback(child.close)
+    work_alone = child.work if starts_processes else None
     runner = Runner(
         reconciler, stores.studies, queue, records, retry, _now, limit_s=limits.message_s, work_alone=work_alone
     )

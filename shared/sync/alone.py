@@ -25,7 +25,7 @@ NOT_STARTED = "process-not-started"
 MOST_DEATHS = 5
 MOST_DEATHS_OF_WORKERS = 10
 # seconds that a study takes alone, roughly; those that find the process taken come back one after another
-TAKES_S = 3.0
+TAKES_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ Ending = Done | Failed | Died | Overran | NotStarted
 
 
 class Alone:
-    """One study at a time in a process of its own. work: run the text of a message there. clock: seconds."""
+    """One study at a time in a process apart. work: run the text of a message there. clock: seconds."""
 
     def __init__(self, work: Callable[[str], Awaitable[Ending]], aside: Aside, clock: Callable[[], float]) -> None:
         self._work = work

@@ -19,17 +19,34 @@ from shared.sync.attempt import Result
 from tests.processes import children, wait_until_gone
 
 TEXT = StudyChange(StudyKey("p", "1.2.3"), 1, alone=True).to_json()
-BEGINS = """
+STARTS = """
 import json, os, signal, sys, time
 say = lambda **fields: print(json.dumps(fields), flush=True)
 say(set_up=True)
+path = json.loads(sys.stdin.readline())
+"""
+BEGINS = """
+say(ready=True)
 given = json.loads(sys.stdin.readline())
 say(begins=True)
 """
+SERVES = """
+say(ready=True)
+while line := sys.stdin.readline():
+    say(begins=True)
+    say(outcome='created', failed=os.getpid(), findings=0, code='')
+"""
+
+
+def child_of(code, limit_s=30.0):
+    return Child(limit_s, (sys.executable, "-c", STARTS + code))
 
 
 async def ended(code, limit_s=30.0):
-    return await Child(limit_s, (sys.executable, "-c", BEGINS + code)).work(TEXT)
+    child = child_of(BEGINS + code, limit_s)
+    ending = await child.work(TEXT)
+    await child.close()
+    return ending
 
 
 @pytest.mark.parametrize(
@@ -52,7 +69,7 @@ async def test_ending(code, ending):
 
 
 async def test_it_gets_the_message_and_the_path_of_this_process():
-    code = f"assert given == {{'message': {TEXT!r}, 'path': {sys.path!r}}}; say(raised='as it should be')"
+    code = f"assert (given, path) == ({TEXT!r}, {sys.path!r}); say(raised='as it should be')"
     assert await ended(code) == Failed("as it should be")
 
 
@@ -72,7 +89,7 @@ async def test_events_are_logged_here_and_nothing_else_is(caplog):
     [
         (("/nowhere/python",), "FileNotFoundError, errno 2"),
         ((sys.executable, "-c", "raise SystemExit(7)"), "it ended before it was ready (exit code 7)"),
-        ((sys.executable, "-c", BEGINS.replace("say(begins=True)", "say(refused='settings: m')")), "settings: m"),
+        ((sys.executable, "-c", STARTS + "say(refused='settings: m')"), "settings: m"),
     ],
 )
 async def test_one_that_does_not_begin_says_nothing_about_the_study(command, why):
@@ -88,6 +105,51 @@ async def test_it_ends_with_the_call():
     with pytest.raises(asyncio.CancelledError):
         await task
     wait_until_gone(started)
+
+
+async def test_messages_that_come_to_a_result_share_a_process():
+    child = child_of(SERVES)
+    first, second = await child.work(TEXT), await child.work(TEXT)
+    assert first == second
+    await child.close()
+    wait_until_gone([first.result.failed])
+
+
+async def test_one_that_ended_while_it_waited_costs_no_study_anything():
+    child = child_of(SERVES)
+    first = await child.work(TEXT)
+    os.kill(first.result.failed, signal.SIGKILL)
+    second = await child.work(TEXT)
+    assert isinstance(second, Done)
+    assert second != first
+    await child.close()
+
+
+async def test_one_that_waits_in_vain_ends(monkeypatch):
+    monkeypatch.setattr("shared.child.KEPT_S", 0.01)
+    ending = await child_of(SERVES).work(TEXT)
+    await asyncio.sleep(0.1)
+    wait_until_gone([ending.result.failed])
+
+
+async def test_after_many_messages_comes_another_process(monkeypatch):
+    monkeypatch.setattr("shared.child.MOST_MESSAGES", 2)
+    child = child_of(SERVES)
+    pids = [(await child.work(TEXT)).result.failed for _ in range(4)]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+    wait_until_gone(pids)
+
+
+async def test_one_that_a_study_ended_or_raised_in_is_not_used_again():
+    child = child_of("""
+say(ready=True)
+while line := sys.stdin.readline():
+    say(begins=True)
+    say(raised=str(os.getpid()))
+""")
+    first, second = await child.work(TEXT), await child.work(TEXT)
+    assert first != second
+    wait_until_gone([int(first.text), int(second.text)])
 
 
 WORKER = """
