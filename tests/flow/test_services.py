@@ -136,3 +136,22 @@ async def test_a_study_of_before_keeps_what_the_second_service_has(services, tab
     await creator.drain()
     assert set(uids((1, 2), (2, 1))) <= set(listed(await creator.one("ImagingStudy")))
     assert uids((3, 1))[0] not in listed(await creator.one("ImagingStudy"))
+
+
+async def test_a_service_takes_away_nothing_that_the_other_says(services):
+    """Each adds its numbers; what one says nothing of, the other may have said."""
+    first, second = services
+    of_study = {"StudyDescription": "", "StudyDate": "", "StudyTime": "", "AccessionNumber": "ACC2"}
+    await first.store(make_instance(1, 1, 1))
+    await second.store(make_instance(1, 1, 2, SeriesDescription="", **of_study))
+    for stack in (first, second, first):
+        await stack.drain()
+    await first.store(make_instance(1, 1, 3))
+    await first.drain()
+    study = await first.one("ImagingStudy")
+    assert (study["description"], study["started"], study["series"][0]["description"]) == (
+        "CT head",
+        "2021-03-01",
+        "axial",
+    )
+    assert [row["value"] for row in study["identifier"][1:]] == ["ACC1", "ACC2"]
