@@ -24,8 +24,10 @@ NOT_STARTED = "process-not-started"
 # study. Where its own was killed, the machine is short of memory; where its worker ended, it is hardly ever the reason
 MOST_DEATHS = 5
 MOST_DEATHS_OF_WORKERS = 10
-# seconds that a study takes alone, roughly; those that find the process taken come back one after another
+# seconds that a study takes alone, before one was; those that find the process taken come back one after another
 TAKES_S = 1.0
+# one study that takes minutes is no reason for all others to wait as long
+MOST_TAKES_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Alone:
         self._clock = clock
         self._slot = asyncio.Lock()
         self._free_at_s = 0.0
+        self._takes_s = TAKES_S
 
     async def run(self, change: StudyChange) -> Result:
         """What became of the study. Raises Raised for a defect of this app."""
@@ -83,7 +86,9 @@ class Alone:
             await self.send(change)
             return Result(Outcome.DEFERRED)
         async with self._slot:
+            started_s = self._clock()
             ending = await self._work(replace(change, alone=True).to_json())
+            self._takes_s = min(max(self._clock() - started_s, TAKES_S), MOST_TAKES_S)
         if isinstance(ending, Done):
             return ending.result
         if isinstance(ending, Failed):
@@ -93,7 +98,7 @@ class Alone:
     async def send(self, change: StudyChange) -> None:
         """The message once more, to be worked on alone when its turn comes: nothing is held in flight meanwhile."""
         now_s = self._clock()
-        self._free_at_s = max(self._free_at_s, now_s) + TAKES_S
+        self._free_at_s = max(self._free_at_s, now_s) + self._takes_s
         await self._aside.send(replace(change, alone=True), min(self._free_at_s - now_s, LONGEST_S))
 
     async def died(self, change: StudyChange, how: str, most: int = MOST_DEATHS_OF_WORKERS) -> Result:

@@ -4,6 +4,7 @@ time; processes are told how to end.
 
 import asyncio
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,6 +38,7 @@ class World:
         self._endings = list(endings)
         self.reconcile = reconcile or self._synced
         self.superseded = False
+        self.takes_s = 2
         loop = asyncio.get_running_loop()
         self.runner = Runner(
             self,
@@ -59,7 +61,7 @@ class World:
     async def _work(self, text):
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
-        await asyncio.sleep(2)
+        await asyncio.sleep(self.takes_s)
         self.under_way -= 1
         self.alone.append(StudyChange.from_json(text))
         return self._endings.pop(0) if len(self._endings) > 1 else self._endings[0]
@@ -119,6 +121,28 @@ async def test_a_message_that_is_delivered_again_is_not_worked_on_beside_others(
     await world.runner.run(again.to_json())
     assert world.alone == [ALONE]
     assert world.codes() == []
+
+
+@pytest.mark.parametrize("takes_s", [0.3, 2, 12])
+def test_messages_that_go_alone_are_sent_few_times_more(takes_s):
+    """However long a study takes: they come back when it is their turn, not each second."""
+
+    async def main():
+        world = World()
+        world.takes_s = takes_s
+        for number in range(40):
+            world.queue.put(replace(ALONE, study=StudyKey("p", f"1.2.{number + 1}")).to_json())
+        runs, tasks = 0, set()
+        while len(world.queue) or not all(task.done() for task in tasks):
+            for text, _ in world.queue.take(32):
+                runs += 1
+                world.queue.under_way -= 1
+                tasks.add(asyncio.create_task(world.runner.run(text)))
+            await asyncio.sleep(0.1)
+        assert len(world.alone) == 40
+        return runs
+
+    assert run_virtually(main()) <= 4 * 40
 
 
 @virtually
