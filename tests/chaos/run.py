@@ -57,7 +57,10 @@ async def run(folder, seed, seconds, conditions, *, drain_s=DRAIN_S, say=print):
         for proxy in scene.proxies.values():
             proxy.use([])
         say(f"calm after {time.monotonic() - started:.0f} s; {await scene.depth()} messages are left")
-        wrong = [] if await scene.wait_until_in_step(drain_s + scene.hidden_s) else ["the queue did not become empty"]
+        telling = asyncio.create_task(_tell(scene, seconds, trouble, say))
+        is_in_step = await scene.wait_until_in_step(drain_s + scene.hidden_s)
+        telling.cancel()
+        wrong = [] if is_in_step else [f"the queue did not become empty: {await scene.depth()} messages"]
         requests, messages = scene.requests(), scene.messages_sent()
         result = Outcome(time.monotonic() - started, len(steps), requests, messages, wrong, trouble, injected)
         await _look(scene, result)
