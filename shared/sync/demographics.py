@@ -24,6 +24,7 @@ from shared.state import PatientState, Told, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.delta import PatientContent
 from shared.sync.others import OtherStudies
+from shared.sync.person import Person
 from shared.sync.providers import reassign
 from shared.sync.replica import check_shown
 from shared.sync.writers import LAST_S
@@ -34,7 +35,7 @@ class PatientPlan:
     """What to do about a study's Patient: the entry to write, if any, and the state to save once it is written.
 
     offers: sequence of each element that the study offers. withdraws: it provided an element that it no longer offers,
-    or offers of an older change only.
+    or offers of an older change only. replaced: references of Patients that it takes the place of.
     """
 
     key: str
@@ -44,6 +45,7 @@ class PatientPlan:
     state_changes: bool
     offers: Mapping[str, int] = field(default_factory=dict)
     withdraws: bool = False
+    replaced: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def tell(
 def plan_patient(
     identity: ByIdentifier,
     state: PatientState,
-    stored: Resource | None,
+    person: Person,
     searched_at: float,
     study: StudyKey,
     offer: Offer,
@@ -106,9 +108,10 @@ def plan_patient(
 ) -> PatientPlan:
     """The Patient as this study would have it, unless a newer change of another study was there already.
 
-    Raises VersionConflict where the search that found it `stored`, or not, shows less than was written.
+    Raises VersionConflict where the search that found the `person`, or not, shows less than was written.
     """
-    check_shown(state.written, [stored] if stored else [], searched_at)
+    check_shown(state.written, person.matches, searched_at)
+    stored = person.resource
     ours = dict(offer.values)
     if stored is None:
         creation = Entry.create(identity, lay_patient(None, identity, ours))
@@ -120,8 +123,8 @@ def plan_patient(
         return PatientPlan(
             identity.key, creation.target, creation, state_now, state_changes=True, offers=offer.sequences
         )
-    if not rules.demographics_follow:
-        return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
+    if person.is_survivor or not rules.demographics_follow:
+        return PatientPlan(identity.key, reference(stored), None, state, state_changes=False, replaced=person.replaced)
     # a creator may have died before it could say that the birth date is ours
     has_creator = searched_at - state.creating_at < LAST_S
     is_equal = state.etag is None and stored.get("birthDate") == ours.get("birthDate")

@@ -38,6 +38,7 @@ from shared.sync.holders import Known, represented, shared_by
 from shared.sync.ledger import any_there
 from shared.sync.look import Look
 from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
+from shared.sync.person import Person, person_among
 from shared.sync.plan_findings import findings_in
 from shared.sync.rules import Rules
 from shared.sync.shared_resources import SharedResources
@@ -100,7 +101,8 @@ class Stored:
         if self.resource is None:
             return False
         key, written = self.linked_to
-        is_theirs = bool(written) and subject_of(self.resource) not in (written, patient.target if patient else "")
+        replaced = {patient.target, *patient.replaced} if patient else set()
+        is_theirs = bool(written) and subject_of(self.resource) not in {written, *replaced}
         return is_theirs and (patient is None or patient.key == key)
 
     @property
@@ -198,8 +200,8 @@ class Planner:
         links = Links(patient.target if patient else None, endpoint, known | devices)
         return Linked(patient, links, [*entries, *new_devices, *of_patient])
 
-    async def _person(self, identity: ByIdentifier | None) -> Resource | None:
-        return await self._fhir.find(identity) if identity else None
+    async def _person(self, identity: ByIdentifier | None) -> Person:
+        return await person_among(self._fhir, await self._fhir.find_all(identity)) if identity else Person()
 
     async def _leftovers(self, stored: Stored) -> Plan:
         """Nothing to do for the study; an earlier attempt may have removed it and not its Observations."""
