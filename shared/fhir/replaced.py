@@ -57,7 +57,8 @@ def only_one(patients: Iterable[Resource]) -> Resource | None:
 def broken() -> PermanentError:
     """The error of a link that leads to no Patient of this server."""
     return PermanentError(
-        "the Patient is replaced by one that the FHIR server does not have: correct its `link`", code="patient-link-broken"
+        "the Patient is replaced by one that the FHIR server does not have: correct its `link`",
+        code="patient-link-broken",
     )
 
 

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.dicom.values import Attributes
 from shared.fhir.bundle import reference
 from shared.fhir.client import FhirClient
-from shared.fhir.identifiers import Resource
+from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.replaced import broken, circle, is_replaced, only_one, replaced_by, survivors
 from shared.fhir.searchset import usable
+from shared.mapping.patient import PatientRules, patient_identity
+from shared.mapping.provides import ISSUER
+from shared.sync.delta import PatientContent
 
 MOST_LINKED = 100  # Patients behind one identifier; a merge of more was not made by people
 
@@ -24,6 +28,19 @@ class Person:
     resource: Resource | None = None
     is_survivor: bool = False
     replaced: frozenset[str] = frozenset()
+
+
+def identity_in(patient: PatientContent, rules: PatientRules, partition: str) -> ByIdentifier | None:
+    """Whose study it is; None where nothing that was read concerns the Patient."""
+    if patient.identity is None:
+        return None
+    issuer = Attributes(patient.elements.get(ISSUER) or {})
+    return patient_identity(Attributes(patient.identity), issuer, rules, partition)
+
+
+async def person_of(fhir: FhirClient, identity: ByIdentifier | None) -> Person:
+    """The Patient to be used for an identity; nobody without one. Raises what `person_among` raises."""
+    return await person_among(fhir, await fhir.find_all(identity)) if identity else Person()
 
 
 async def person_among(fhir: FhirClient, matches: Sequence[Resource]) -> Person:

@@ -116,7 +116,8 @@ class Reconciler:
         known = Known(change.study, state.ledger, adopted)
         # while a write is announced and not confirmed, it may be what made the subject differ
         linked_to = ("", "") if state.writers else (state.patient, state.subject)
-        now = Stored(known, stored, linked_to, written, is_new=is_new, is_unsure=is_unsure)
+        announced = {writer.patient for writer in earlier}
+        now = Stored(known, stored, linked_to, written, is_new=is_new, is_unsure=is_unsure, announced=announced)
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
         plan = refusals.leave_out(plan, attempt.refused, look)
@@ -134,7 +135,11 @@ class Reconciler:
                 is_rerun or earlier or (patient.key, patient.offers) != (state.patient, state.offers)
             ):
                 await self._offer(attempt, patient)
-            await all_of(leave(self._stores.patients, one, subject_of(stored or {}), others) for one in left)
+            subjects = [one for one in (subject_of(stored or {}), state.subject) if one]
+            is_deleted = plan.patient is None
+            await all_of(
+                leave(self._stores.patients, self._fhir, one, subjects, others, is_deleted=is_deleted) for one in left
+            )
         await self._write(attempt, plan, is_last=is_last)
         if plan.entries:
             outcomes.append(plan.outcome)
@@ -245,7 +250,8 @@ class Reconciler:
             subject = (
                 subject if plan.keeps_subject else attempt.references.get(plan.patient.target, plan.patient.target)
             )
-            await save_state(self._stores.patients, plan.patient, attempt.written.get("Patient"), self._others(change))
+            written = attempt.written.get("Patient")
+            await save_state(self._stores.patients, self._fhir, plan.patient, written, self._others(change))
         elif plan.outcome is Outcome.REMOVED or plan.yields:
             patient, subject, offers = "", "", {}
         left = await self._record(change, state, look, plan)

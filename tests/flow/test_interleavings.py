@@ -159,11 +159,11 @@ async def test_a_conflict_while_leaving_a_patient(stack, fresh_projection, monke
     orig = reconciler.leave
     done = []
 
-    async def leave(*a):
+    async def leave(*a, **kw):
         if not done:
             done.append(1)
             raise VersionConflict("lost")
-        return await orig(*a)
+        return await orig(*a, **kw)
 
     monkeypatch.setattr(reconciler, "leave", leave)
     await stack.run(*m)

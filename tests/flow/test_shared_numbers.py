@@ -2,21 +2,16 @@
 
 import pytest
 
+from shared.model import StudyKey
+from shared.sync.others import look_again
 from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
+from tests.unit.datasets import dataset
 
 FOUND = "InvalidDicomTagExceptionTable"
 NUMBER = {"value": "MRN-0001"}
 ANA = {"PatientName": "Rivera^Ana", "PatientSex": "F", "PatientBirthDate": "19700102"}
 BO = {"PatientName": "Lund^Bo", "PatientSex": "M", "PatientBirthDate": "19880304"}
 NOTHING_ELSE = {"PatientSex": "", "PatientBirthDate": ""}
-
-
-def set_to(**texts):
-    vrs = {"00100010": "PN", "00100020": "LO", "00100021": "LO", "00100030": "DA", "00100040": "CS"}
-    return {
-        tag: {"vr": vrs[tag], "Value": [{"Alphabetic": text} if vrs[tag] == "PN" else text]} if text else {"vr": vrs[tag]}
-        for tag, text in ((name.lstrip("t"), text) for name, text in texts.items())
-    }
 
 
 async def recorded(stack, code):
@@ -73,7 +68,7 @@ async def test_the_record_goes_when_a_study_gets_its_number(stack, number):
     await stack.store(make_instance(2, **BO))
     await stack.drain()
     assert await recorded(stack, "demographics-conflict") == [study_uid(1)]
-    await stack.bulk_update(study_uid(number), **set_to(t00100020="MRN-0002"))
+    await stack.bulk_update(study_uid(number), **dataset(PatientID="MRN-0002"))
     await stack.drain()
     assert await recorded(stack, "demographics-conflict") == []
     assert person(await of_number(stack)) == (
@@ -85,10 +80,12 @@ async def test_the_record_goes_when_the_newer_study_is_corrected_or_deleted(stac
     await stack.store(make_instance(1, **ANA))
     await stack.store(make_instance(2, **BO))
     await stack.drain()
-    await stack.bulk_update(study_uid(2), **set_to(t00100040="F"))
+    await stack.bulk_update(study_uid(2), **dataset(PatientSex="F"))
     await stack.drain()
     assert await recorded(stack, "demographics-conflict") == []
-    await stack.bulk_update(study_uid(2), **set_to(t00100040="M"))
+    await stack.bulk_update(study_uid(2), **dataset(PatientSex="M"))
+    await stack.drain()
+    await stack.app.queue.send(look_again(StudyKey("Microsoft.Default", study_uid(1)), 0))
     await stack.drain()
     assert await recorded(stack, "demographics-conflict") == [study_uid(1)]
     await stack.delete(study_uid(2))
@@ -129,7 +126,7 @@ async def test_two_authorities_of_one_number_are_recorded(stack):
     assert patient["identifier"][0]["assigner"]["display"] == "HOSP_B"
     assert await recorded(stack, "issuer-conflict") == [study_uid(1)]
     assert not any("HOSP" in str(row) for row in await stack.rows(FOUND))
-    await stack.bulk_update(study_uid(1), **set_to(t00100021="HOSP_B"))
+    await stack.bulk_update(study_uid(1), **dataset(IssuerOfPatientID="HOSP_B"))
     await stack.drain()
     assert await recorded(stack, "issuer-conflict") == []
 
@@ -151,7 +148,7 @@ async def test_a_value_goes_with_the_only_study_that_had_it(stack):
     await stack.store(make_instance(2, **BO, IssuerOfPatientID="HOSP_B"))
     await stack.drain()
     assert person(await stack.one("Patient")) == (["Lund"], "male", "1988-03-04")
-    await stack.bulk_update(study_uid(2), **set_to(t00100020="MRN-0002"))
+    await stack.bulk_update(study_uid(2), **dataset(PatientID="MRN-0002"))
     await stack.drain()
     patient = await of_number(stack)
     assert person(patient) == (["Rivera"], None, None)
@@ -165,7 +162,7 @@ async def test_so_it_does_when_dicom_has_it_no_more(stack, is_emptied):
     await stack.store(make_instance(2, **BO))
     await stack.drain()
     if is_emptied:
-        await stack.bulk_update(study_uid(2), **set_to(t00100040="", t00100030=""))
+        await stack.bulk_update(study_uid(2), **dataset(PatientSex=None, PatientBirthDate=None))
     else:
         await stack.delete(study_uid(2))
     await stack.drain()
@@ -175,7 +172,7 @@ async def test_so_it_does_when_dicom_has_it_no_more(stack, is_emptied):
 async def test_nothing_of_another_person_stays_with_a_number_without_studies(stack):
     await stack.store(make_instance(1, **BO))
     await stack.drain()
-    await stack.bulk_update(study_uid(1), **set_to(t00100020="MRN-0002"))
+    await stack.bulk_update(study_uid(1), **dataset(PatientID="MRN-0002"))
     await stack.drain()
     assert person(await of_number(stack)) == ([], None, None)
 
@@ -196,7 +193,7 @@ async def leave_after(stack, edit):
     await stack.drain()
     patient = await stack.one("Patient")
     await stack.put({**patient, **edit})
-    await stack.bulk_update(study_uid(2), **set_to(t00100020="MRN-0002"))
+    await stack.bulk_update(study_uid(2), **dataset(PatientID="MRN-0002"))
     await stack.drain()
     return await of_number(stack)
 
@@ -217,7 +214,7 @@ async def test_what_was_there_before_stays(stack):
     await stack.post({"resourceType": "Patient", "identifier": [NUMBER], **theirs})
     await stack.store(make_instance(1, **BO))
     await stack.drain()
-    await stack.bulk_update(study_uid(1), **set_to(t00100020="MRN-0002"))
+    await stack.bulk_update(study_uid(1), **dataset(PatientID="MRN-0002"))
     await stack.drain()
     assert person(await of_number(stack)) == ([], "male", "1988-03-04")
 
@@ -227,7 +224,7 @@ async def test_nothing_goes_where_dicom_only_creates(stack):
     await stack.store(make_instance(1, **BO))
     await stack.drain()
     before = await stack.one("Patient")
-    await stack.bulk_update(study_uid(1), **set_to(t00100020="MRN-0002"))
+    await stack.bulk_update(study_uid(1), **dataset(PatientID="MRN-0002"))
     await stack.drain()
     assert await of_number(stack) == before
 
@@ -240,6 +237,6 @@ async def test_a_study_that_leaves_an_old_patient_takes_nothing_from_either(stac
     replaced = {"type": "replaced-by", "other": {"reference": f"Patient/{survivor['id']}"}}
     await stack.put({**old, "active": False, "link": [replaced]})
     old = await of_number(stack)
-    await stack.bulk_update(study_uid(1), **set_to(t00100020="MRN-0002"))
+    await stack.bulk_update(study_uid(1), **dataset(PatientID="MRN-0002"))
     await stack.drain()
     assert (await stack.read(old), await stack.read(survivor)) == (old, survivor)
