@@ -13,6 +13,7 @@ from shared.state import PatientState, Told
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.conflicts import without_study
 from shared.sync.others import OtherStudies
+from shared.sync.side_by_side import all_of
 from shared.sync.unprovided import take_back
 
 
@@ -83,17 +84,30 @@ async def _without_unprovided(
 async def leave(
     states: PatientStateStore,
     fhir: FhirClient,
+    left: Collection[str],
+    subjects: Sequence[str],
+    others: OtherStudies,
+    *,
+    is_deleted: bool,
+) -> None:
+    """The study of `others` is no longer of these Patients. subjects: where they may be, empty where it is not known.
+
+    is_deleted: it is gone from DICOM; the last study of a Patient that goes so leaves it as it was.
+    To be called before the study is written: afterwards nobody would know which Patient it left.
+    """
+    known = [one for one in dict.fromkeys(subjects) if one]
+    await all_of(_leave(states, fhir, patient, known, others, is_deleted=is_deleted) for patient in left)
+
+
+async def _leave(
+    states: PatientStateStore,
+    fhir: FhirClient,
     patient: str,
     subjects: Sequence[str],
     others: OtherStudies,
     *,
     is_deleted: bool,
 ) -> None:
-    """The study of `others` is no longer of this Patient. subjects: as in `reassign`.
-
-    is_deleted: it is gone from DICOM; the last study of a Patient that goes so leaves it as it was.
-    To be called before the study is written: afterwards nobody would know which Patient it left.
-    """
     me = others.study_instance_uid
     await states.withdraw(patient, me)
     state = await states.get(patient)

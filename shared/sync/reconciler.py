@@ -41,7 +41,7 @@ from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.providers import leave
 from shared.sync.replica import STUDY, check_shown, newest, written_by
 from shared.sync.rules import Rules
-from shared.sync.side_by_side import all_of, both
+from shared.sync.side_by_side import both
 from shared.sync.truth import Answer, ask_whole
 
 RERUNS = 3
@@ -116,8 +116,8 @@ class Reconciler:
         known = Known(change.study, state.ledger, adopted)
         # while a write is announced and not confirmed, it may be what made the subject differ
         linked_to = ("", "") if state.writers else (state.patient, state.subject)
-        announced = {writer.patient for writer in earlier}
-        now = Stored(known, stored, linked_to, written, is_new=is_new, is_unsure=is_unsure, announced=announced)
+        now = Stored(known, stored, linked_to, written, is_new=is_new, is_unsure=is_unsure)
+        now = replace(now, announced={writer.patient for writer in earlier})
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
         plan = refusals.leave_out(plan, attempt.refused, look)
@@ -135,11 +135,8 @@ class Reconciler:
                 is_rerun or earlier or (patient.key, patient.offers) != (state.patient, state.offers)
             ):
                 await self._offer(attempt, patient)
-            subjects = [one for one in (subject_of(stored or {}), state.subject) if one]
-            is_deleted = plan.patient is None
-            await all_of(
-                leave(self._stores.patients, self._fhir, one, subjects, others, is_deleted=is_deleted) for one in left
-            )
+            subjects, is_deleted = [state.subject, subject_of(stored or {})], plan.patient is None
+            await leave(self._stores.patients, self._fhir, left, subjects, others, is_deleted=is_deleted)
         await self._write(attempt, plan, is_last=is_last)
         if plan.entries:
             outcomes.append(plan.outcome)
