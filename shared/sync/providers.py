@@ -36,11 +36,13 @@ async def reassign(
     state: PatientState,
     subjects: Sequence[str],
     others: OtherStudies,
+    *,
+    is_deleted: bool = False,
 ) -> None:
     """Say who provides each element of a Patient now, ask them, and take back what nobody provides any more.
 
     state: that of the Patient. subjects: references to it, of which the first is that of its studies; none where it is
-    not known.
+    not known. is_deleted: as in `leave`.
     Raises VersionConflict when another worker changed the state, or the Patient, meanwhile.
     """
     me = others.study_instance_uid
@@ -50,7 +52,8 @@ async def reassign(
     while True:
         offers = await states.offers(patient)
         provided = providers(told, offers)
-        unprovided = tuple(name for name in state.unprovided if name not in provided)
+        stays = is_deleted and not offers
+        unprovided = () if stays else tuple(sorted({*state.unprovided, *state.told} - provided.keys()))
         state = await states.save(patient, replace(state, told=provided, open_by=open_by, unprovided=unprovided))
         asked = sorted({one.study_instance_uid for one in state.told.values()} - {me})
         # a study that left meanwhile did not see that it was to provide anything
@@ -117,7 +120,5 @@ async def _leave(
     if left == state.told and me not in state.open_by:
         return
     lost = {*state.unprovided, *state.told} - left.keys()
-    if is_deleted and not await states.offers(patient):
-        lost = set()
     left_by_me = replace(state, told=left, unprovided=tuple(sorted(lost)))
-    await reassign(states, fhir, patient, left_by_me, subjects, others)
+    await reassign(states, fhir, patient, left_by_me, subjects, others, is_deleted=is_deleted)
