@@ -1,6 +1,7 @@
 """Two persons, or two authorities, under one patient number; and what a Patient keeps when a study leaves it."""
 
 import pytest
+from pydicom.dataset import Dataset
 
 from shared.model import StudyKey
 from shared.sync.others import look_again
@@ -94,6 +95,16 @@ async def test_the_record_goes_when_the_newer_study_is_corrected_or_deleted(stac
     assert person(await stack.one("Patient")) == (["Rivera"], "female", "1970-01-02")
 
 
+async def test_the_record_goes_with_its_study(stack):
+    await stack.store(make_instance(1, **ANA))
+    await stack.store(make_instance(2, **BO))
+    await stack.drain()
+    await stack.delete(study_uid(1))
+    await stack.drain()
+    assert await recorded(stack, "demographics-conflict") == []
+    assert [row["Conflicts"] for row in await stack.rows("PatientStateTable") if "Conflicts" in row] == ["{}"]
+
+
 async def test_a_look_that_reads_nothing_of_the_patient_keeps_the_record(stack):
     await stack.store(*make_series(1, 1, 3, **ANA))
     await stack.store(make_instance(2, **BO))
@@ -140,6 +151,20 @@ async def test_authorities_make_two_patients_where_they_are_the_system(stack):
     assert await recorded(stack, "issuer-conflict") == []
 
 
+async def test_authorities_are_named_by_their_qualifiers_too(stack):
+    stack.app = stack.new_app(Patient__IsIssuerIdUsed="true")
+    for number in (1, 2):
+        qualifiers = Dataset()
+        qualifiers.UniversalEntityID, qualifiers.UniversalEntityIDType = f"1.2.3.{number}", "ISO"
+        await stack.store(make_instance(number, IssuerOfPatientIDQualifiersSequence=[qualifiers]))
+    await stack.drain()
+    identifiers = [one["identifier"][0] for one in await stack.resources("Patient")]
+    assert sorted((one["system"], one["value"]) for one in identifiers) == [
+        ("urn:oid:1.2.3.1", "MRN-0001"),
+        ("urn:oid:1.2.3.2", "MRN-0001"),
+    ]
+
+
 # what is left of a study that goes
 
 
@@ -167,6 +192,23 @@ async def test_so_it_does_when_dicom_has_it_no_more(stack, is_emptied):
         await stack.delete(study_uid(2))
     await stack.drain()
     assert person(await stack.one("Patient")) == (["Lund" if is_emptied else "Rivera"], None, None)
+
+
+async def test_its_requests_do_not_grow_with_the_studies_of_the_patient(stack):
+    counts = []
+    for studies in (2, 12):
+        number = f"MRN-{studies}"
+        numbers = range(100 * studies, 100 * studies + studies)
+        await stack.store(*(make_instance(one, PatientID=number, **ANA | NOTHING_ELSE) for one in numbers[:-1]))
+        await stack.drain()
+        await stack.store(make_instance(numbers[-1], PatientID=number, **BO))
+        await stack.drain()
+        before = await stack.fhir_requests()
+        await stack.bulk_update(study_uid(numbers[-1]), **dataset(PatientID=f"{number}-B"))
+        await stack.drain()
+        counts.append(await stack.fhir_requests() - before)
+        assert person(await of_number(stack, number)) == (["Rivera"], None, None)
+    assert counts[0] == counts[1]
 
 
 async def test_nothing_of_another_person_stays_with_a_number_without_studies(stack):
