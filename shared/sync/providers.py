@@ -2,7 +2,8 @@
 
 The study that stops providing an element is the one that looks for the next, and the only one. It reads what the
 Patient's other studies offer, says in the Patient's state who provides what from now on, and sends these studies, a few
-at most, through the queue. As long as it has not, the state says that it owes this; its own message comes again then.
+at most, through the queue. What none of them offers is taken back. As long as it has not done all of this, the state
+says that it owes it; its own message comes again then.
 """
 
 from collections.abc import Collection, Mapping, Sequence

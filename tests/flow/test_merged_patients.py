@@ -160,7 +160,7 @@ async def test_an_address_of_the_server_itself_is_no_other_server(stack):
     assert await subject(stack) == survivor["id"]
 
 
-async def test_an_inactive_double_makes_no_ambiguous_match(stack):
+async def test_an_inactive_duplicate_makes_no_ambiguous_match(stack):
     await patient(stack, identifiers=[NUMBER], active=False)
     active = await patient(stack, identifiers=[NUMBER])
     await stack.store(make_instance(1))
