@@ -24,8 +24,21 @@ guide [Radiation Dose Summary](https://hl7.org/fhir/uv/radiation-dose-summary/) 
 `dicom-`; only that is replaced or removed, the rest stays. Everything else in these tables is the app's own.
 """
 
-PATIENT = """A Patient is shared by studies. Each element has the value of the newest instance that has one, among all its studies. What DICOM leaves empty stays as it is, and a
-Patient is never deleted. `Patient__Demographics=CreateOnly` sets these elements only when the Patient is created.
+PATIENT = """A Patient is shared by studies. Each element has the value of the newest instance that has one, among all its studies. Where a study
+leaves a Patient, or an attribute is emptied, and no other study of the Patient provides the element, it goes if this app wrote it
+and nobody has changed it since. A Patient is never deleted, and one whose last study is deleted stays as it was.
+`Patient__Demographics=CreateOnly` sets these elements only when the Patient is created.
+
+**Merged Patients.** A Patient with a `link` of type `replaced-by` is not used: its studies and their Observations are linked to the
+Patient at the end of such links, each at its next look, whichever of them carries the number. Nothing is written into a Patient
+that is reached so, nor into the one that it replaces. Of several Patients with the number the only active one is meant; one that is
+inactive and the only one is still that person. Links in a circle, or to a Patient that the server does not have, fail the study
+(`patient-link-circle`, `patient-link-broken`).
+
+**Two persons under one number.** If name, sex and birth date of a study all contradict those of its Patient, the Patient has what
+the newest study says, and the study that contradicts it is recorded (`demographics-conflict`). So is one whose Issuer of Patient ID
+is another, where `Patient__IsIssuerIdUsed` does not make two Patients of it (`issuer-conflict`). At most eight studies of a Patient
+are recorded; each record goes when it is over.
 
 Other Patient IDs are left out: they say which further numbers a person has somewhere, seldom who gave them, and a Patient
 that carries them would be found, and merged, as somebody else.

@@ -130,7 +130,18 @@ ADVICE = {
     "misconfigured": Advice("deferred", "Another fault of set-up; the line says which."),
     "ambiguous-match": Advice(
         "parked",
-        "Several resources carry the same identity. Merge or remove the extra ones, then release.",
+        "Several resources carry the same identity. Merge or remove the extra ones, then release. Of several Patients, "
+        "set `active` to false on those that are not to be used, or link them to the one that is (`replaced-by`).",
+    ),
+    "patient-link-broken": Advice(
+        "parked",
+        "The Patient of this study is replaced by one that the FHIR server does not have (a `link` of type "
+        "`replaced-by` to another server, or to a resource that is gone). Correct the `link`, then release.",
+    ),
+    "patient-link-circle": Advice(
+        "parked",
+        "The Patient of this study is replaced by others whose `link` of type `replaced-by` leads back to it, or goes "
+        "on over more than 100 Patients. Correct the `link` of the one that is to be used, then release.",
     ),
     "endpoint-differs": Advice(
         "parked",

@@ -101,6 +101,8 @@ class PatientState:
 
     open_by: studies that stopped providing an element and have not asked the next provider yet; each asks by itself.
     is_known: every study that is linked to the Patient has a row of what it offers.
+    ours: elements that this app wrote, and did not find as they are. unprovided: those that no study provides any more,
+    and that may still be in FHIR. conflicts: studies whose values contradict those of the Patient, with the codes.
     written: the Patient as it was last written. creating_at: when a study was about to create it (seconds since 1970),
     as long as none has said that it is there.
     """
@@ -109,6 +111,9 @@ class PatientState:
     birth_date_is_ours: bool = False
     open_by: tuple[str, ...] = ()
     is_known: bool = False
+    ours: tuple[str, ...] = ()
+    unprovided: tuple[str, ...] = ()
+    conflicts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     written: Written | None = None
     creating_at: int = 0
     etag: str | None = None

@@ -178,6 +178,12 @@ class Stack:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
+    async def read(self, resource):
+        """The resource as it is now."""
+        answer = await self.http.get(f"{self.fhir}/{resource['resourceType']}/{resource['id']}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     async def content(self):
         """Everything in FHIR without what the server adds, references by what they point to."""
         return normalised(await self.resources())

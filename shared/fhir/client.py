@@ -54,6 +54,11 @@ class FhirClient:
         self._asking: SingleFlight[Capabilities] = SingleFlight()
         self._creation = Creation(self)
 
+    @property
+    def base_url(self) -> str:
+        """Of the server."""
+        return str(self._client.base_url)
+
     async def capabilities(self) -> Capabilities:
         """What the server offers; Misconfigured unless this app can work with it. Asked once."""
         await self.check_capable()

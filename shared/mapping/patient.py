@@ -4,7 +4,7 @@ Other Patient IDs are left out: they say which further numbers a person has some
 Patient that carries them would be found, and merged, as somebody else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +90,34 @@ def lay_patient(stored: Resource | None, identity: ByIdentifier, ours: Mapping[s
         parts, rows = ours["identifier"], stored["identifier"]
         laid["identifier"] = [_lay_identifier(row, parts) if _is(row, identity) else row for row in rows]
     return overlay(stored, laid, laid)
+
+
+def without_demographics(
+    stored: Resource, as_written: Mapping[str, Any], identity: ByIdentifier, names: Collection[str]
+) -> Resource:
+    """A Patient without these elements, where they are `as_written` by this app; of the identifier, without the parts
+    that carry its mark.
+    """
+    result = dict(stored)
+    for name in set(names) & {"gender", "birthDate"}:
+        if name in stored and stored[name] == as_written.get(name):
+            del result[name]
+    if "name" in names and usual_names(stored) and usual_names(stored) == usual_names(as_written):
+        put(result, "name", [name for name in stored["name"] if name.get("use") != USUAL])
+    if "identifier" in names:
+        rows = stored["identifier"]
+        result["identifier"] = [_lay_identifier(row, {}) if _is(row, identity) else row for row in rows]
+    return result
+
+
+def usual_names(patient: Mapping[str, Any]) -> list[Element]:
+    """The names that DICOM provides, where it does."""
+    return [name for name in patient.get("name", []) if name.get("use") == USUAL]
+
+
+def identifier_of(patient: Resource, identity: ByIdentifier) -> Element:
+    """The identifier that the Patient is found by."""
+    return next((row for row in patient["identifier"] if _is(row, identity)), {})
 
 
 def demographics(attributes: Attributes) -> dict[str, Any]:

@@ -4,18 +4,17 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from shared.dicom.values import Attributes, Dataset
+from shared.dicom.values import Dataset
 from shared.fhir.bundle import Entry
 from shared.fhir.client import FhirClient
-from shared.fhir.identifiers import ByIdentifier, Resource
+from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import same_content, source_of
 from shared.fhir.refusal import path_of
+from shared.mapping.contradiction import CONFLICTS
 from shared.mapping.device import Equipment, device_identity
 from shared.mapping.dicom_cast import mend_dicom_cast
 from shared.mapping.dose.observations import DoseContent, map_reports
 from shared.mapping.observation_layer import DoseLinks
-from shared.mapping.patient import patient_identity
-from shared.mapping.provides import ISSUER
 from shared.mapping.series_layer import Links
 from shared.mapping.sources import Shared, handed_over
 from shared.mapping.study_identifiers import study_identity
@@ -38,7 +37,8 @@ from shared.sync.holders import Known, represented, shared_by
 from shared.sync.ledger import any_there
 from shared.sync.look import Look
 from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
-from shared.sync.plan_findings import findings_in
+from shared.sync.person import identity_in, person_of
+from shared.sync.plan_findings import SUBJECT_KEPT, findings_in
 from shared.sync.rules import Rules
 from shared.sync.shared_resources import SharedResources
 from shared.sync.side_by_side import both
@@ -72,11 +72,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What a study refers to: its Patient, if any, all references, and the entries that come before its own."""
+    """What a study refers to: its Patient, if any, all references, and the entries that come before its own.
+
+    conflicts: codes of what the study contradicts of its Patient.
+    """
 
     patient: PatientPlan | None
     links: Links
     entries: list[Entry]
+    conflicts: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ class Stored:
 
     known: what is remembered of it. linked_to: key of its Patient and the reference to it, as this app wrote them last.
     written: what was last written of it, by resource type. is_new: never written by
-    anybody. is_unsure: an earlier attempt may have written the study and not its Observations.
+    anybody. is_unsure: an earlier attempt may have written the study and not its Observations. announced: keys of
+    Patients that one may have written.
     """
 
     known: Known
@@ -94,13 +99,15 @@ class Stored:
     written: Mapping[str, Written]
     is_new: bool
     is_unsure: bool
+    announced: Collection[str] = ()
 
     def keeps_subject(self, patient: PatientPlan | None) -> bool:
         """Whether somebody else changed the subject, and DICOM's patient of the study is still the same."""
         if self.resource is None:
             return False
         key, written = self.linked_to
-        is_theirs = bool(written) and subject_of(self.resource) not in (written, patient.target if patient else "")
+        replaced = {patient.target, *patient.replaced} if patient else set()
+        is_theirs = bool(written) and subject_of(self.resource) not in {written, *replaced}
         return is_theirs and (patient is None or patient.key == key)
 
     @property
@@ -150,7 +157,7 @@ class Planner:
         delta, reports = represented(look, shared)
         found: list[Finding] = []
         dose = self._dose(stored.study, reports)
-        linked = await self._linked(stored.study, delta, dose, found, refused)
+        linked = await self._linked(stored, delta, dose, found, refused)
         links, devices, patient = linked.links, linked.links.devices, linked.patient
         # where another partition says whose the study is, its subject is no correction of somebody else
         says_whose = shared is None or shared.is_first
@@ -170,36 +177,40 @@ class Planner:
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
         zone = self._rules.default_zone
-        findings = findings_in(laid, look, delta, found, observations, zone, keeps_subject=keeps_subject)
+        of_study = [*map(CONFLICTS.__getitem__, linked.conflicts), *([SUBJECT_KEPT] if keeps_subject else [])]
+        findings = findings_in(laid, look, delta, found, observations, zone, of_study)
         return Plan(outcome, entries, patient, findings, devices, links.endpoint, keeps_subject=keeps_subject)
 
     async def _linked(
         self,
-        study: StudyKey,
+        stored: Stored,
         delta: StudyDelta,
         dose: DoseContent | None,
         found: list[Finding],
         refused: Collection[str],
     ) -> Linked:
-        identity = self._patient_of(delta, study.partition_name)
-        state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint())
+        study = stored.study
+        identity = identity_in(delta.patient, self._rules.patient, study.partition_name)
+        key = identity.key if identity else stored.linked_to[0]
+        state, (endpoint, entries) = await both(self._state_of(key), self._shared.endpoint())
         wanted = _equipment(delta, dose)
         known = self._shared.known(wanted)
         unknown = {one: device_identity(one) for one in wanted if one not in known}
         searched_at = time.monotonic()
-        there, person = await both(self._shared.look_for(unknown), self._person(identity))
+        there, person = await both(self._shared.look_for(unknown), person_of(self._fhir, identity))
         devices, new_devices = self._shared.devices(unknown, there)
         patient = None
         if identity is not None:
             offer = offer_of(study, delta.patient, frozenset(map(path_of, refused)), found)
             searched_s = self._fhir.clock.at_s(searched_at)
-            patient = plan_patient(identity, state, person, searched_s, study, offer, self._rules.patient)
+            is_unsure = key in stored.announced
+            patient = plan_patient(
+                identity, state, person, searched_s, study, offer, self._rules.patient, is_unsure=is_unsure
+            )
         of_patient = [patient.entry] if patient and patient.entry else []
         links = Links(patient.target if patient else None, endpoint, known | devices)
-        return Linked(patient, links, [*entries, *new_devices, *of_patient])
-
-    async def _person(self, identity: ByIdentifier | None) -> Resource | None:
-        return await self._fhir.find(identity) if identity else None
+        conflicts = patient.conflicts if patient else state.conflicts.get(study.study_instance_uid, ())
+        return Linked(patient, links, [*entries, *new_devices, *of_patient], conflicts)
 
     async def _leftovers(self, stored: Stored) -> Plan:
         """Nothing to do for the study; an earlier attempt may have removed it and not its Observations."""
@@ -240,16 +251,8 @@ class Planner:
         entries += [] if same_content(rest, resource) else [Entry.update(rest, resource)]
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    def _patient_of(self, delta: StudyDelta, partition: str) -> ByIdentifier | None:
-        """Whose study it is; None where nothing that was read concerns the Patient."""
-        patient = delta.patient
-        if patient.identity is None:
-            return None
-        issuer = patient.elements.get(ISSUER)
-        return patient_identity(Attributes(patient.identity), Attributes(issuer or {}), self._rules.patient, partition)
-
-    async def _state_of(self, patient: ByIdentifier | None) -> PatientState:
-        return await self._patients.get(patient.key) if patient else PatientState()
+    async def _state_of(self, patient: str) -> PatientState:
+        return await self._patients.get(patient) if patient else PatientState()
 
     def _dose(self, study: StudyKey, reports: Mapping[InstanceKey, Dataset] | None) -> DoseContent | None:
         """What the reports say; None where nothing about them changed or nobody asks."""

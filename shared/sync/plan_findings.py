@@ -21,12 +21,11 @@ def findings_in(
     of_patient: list[Finding],
     of_reports: ObservationPlan,
     default_zone: str,
-    *,
-    keeps_subject: bool,
+    of_study: Collection[Finding],
 ) -> dict[InstanceKey, Collection[Finding]]:
     """Findings by instance: of the values that were mapped, of the newest instances, of strays and dose reports.
 
-    delta: the part of what was read that this source provides.
+    delta: the part of what was read that this source provides. of_study: what was found of the study as a whole.
     """
     found = {key: set(some) for key, some in laid.findings.items() if some}
     for key in delta.strays:
@@ -38,8 +37,8 @@ def findings_in(
     for key in look.reports or ():
         if some := of_reports.findings.get(key.sop_instance_uid):
             found.setdefault(key, set()).update(some)
-    if keeps_subject:
-        found.setdefault(OF_STUDY, set()).add(SUBJECT_KEPT)
+    if of_study:
+        found.setdefault(OF_STUDY, set()).update(of_study)
     if laid.resource is not None and laid.resource["status"] in RETIRED:
         found.setdefault(OF_STUDY, set()).add(STATUS_KEPT)
     return {key: sorted(some) for key, some in found.items() if some}

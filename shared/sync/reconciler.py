@@ -41,7 +41,7 @@ from shared.sync.plan import Plan, Planner, Stored
 from shared.sync.providers import leave
 from shared.sync.replica import STUDY, check_shown, newest, written_by
 from shared.sync.rules import Rules
-from shared.sync.side_by_side import all_of, both
+from shared.sync.side_by_side import both
 from shared.sync.truth import Answer, ask_whole
 
 RERUNS = 3
@@ -117,6 +117,7 @@ class Reconciler:
         # as long as a write that was announced may still come, it may be what made the subject differ
         linked_to = ("", "") if writers.unmended(state.writers) else (state.patient, state.subject)
         now = Stored(known, stored, linked_to, written, is_new=is_new, is_unsure=is_unsure)
+        now = replace(now, announced={writer.patient for writer in earlier})
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
         plan = refusals.leave_out(plan, attempt.refused, look)
@@ -134,7 +135,8 @@ class Reconciler:
                 is_rerun or earlier or (patient.key, patient.offers) != (state.patient, state.offers)
             ):
                 await self._offer(attempt, patient)
-            await all_of(leave(self._stores.patients, one, subject_of(stored or {}), others) for one in left)
+            subjects, is_deleted = [state.subject, subject_of(stored or {})], plan.patient is None
+            await leave(self._stores.patients, self._fhir, left, subjects, others, is_deleted=is_deleted)
         await self._write(attempt, plan, is_last=is_last)
         if plan.entries:
             outcomes.append(plan.outcome)
@@ -245,7 +247,8 @@ class Reconciler:
             subject = (
                 subject if plan.keeps_subject else attempt.references.get(plan.patient.target, plan.patient.target)
             )
-            await save_state(self._stores.patients, plan.patient, attempt.written.get("Patient"), self._others(change))
+            written = attempt.written.get("Patient")
+            await save_state(self._stores.patients, self._fhir, plan.patient, written, self._others(change))
         elif plan.outcome is Outcome.REMOVED or plan.yields:
             patient, subject, offers = "", "", {}
         left = await self._record(change, state, look, plan)

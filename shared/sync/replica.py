@@ -34,6 +34,12 @@ def check_shown(written: Written | None, found: Iterable[Resource], now: float) 
         raise VersionConflict("the FHIR server's searches do not show yet what was written")
 
 
+def is_version(resource: Resource, written: Written) -> bool:
+    """Whether a resource is the version that was written."""
+    at = _instant(updated_at(resource))
+    return at != UNKNOWN and at == _instant(written.updated_at)
+
+
 def written_by(entries: Sequence[Entry], answers: Sequence[Answer], at: float) -> dict[str, Written]:
     """What a transaction wrote, by resource type."""
     result: dict[str, Written] = {}

@@ -159,11 +159,11 @@ async def test_a_conflict_while_leaving_a_patient(stack, fresh_projection, monke
     orig = reconciler.leave
     done = []
 
-    async def leave(*a):
+    async def leave(*a, **kw):
         if not done:
             done.append(1)
             raise VersionConflict("lost")
-        return await orig(*a)
+        return await orig(*a, **kw)
 
     monkeypatch.setattr(reconciler, "leave", leave)
     await stack.run(*m)
@@ -617,7 +617,7 @@ async def test_a_device_that_others_forget_meanwhile_is_created_once(stack, betw
     await stack.http.delete(f"{stack.fhir}/Device/{device['id']}")
     await stack.store(*(make_instance(number, PatientID=f"MRN-{number}", **equipment) for number in (2, 3)))
     texts = await polled(stack)
-    original, forgotten = FhirClient.find, []
+    original, forgotten = FhirClient.find_all, []
 
     async def find(self, identity):
         found = await original(self, identity)
@@ -626,7 +626,7 @@ async def test_a_device_that_others_forget_meanwhile_is_created_once(stack, betw
             rec(stack)._planner.forget()
         return found
 
-    monkeypatch.setattr(FhirClient, "find", find)
+    monkeypatch.setattr(FhirClient, "find_all", find)
     before["fhir"].use([], fhir={"searched_creates_s": 0.5})
     await asyncio.gather(*map(stack.run, texts))
     await stack.drain()

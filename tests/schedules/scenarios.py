@@ -258,6 +258,35 @@ NEW_AND_MOVED = Scenario(
     at_once=(stored(3, PatientSex="O"), stored(4, PatientSex="F")),
     steps=(stored(3, PatientID="B"), deleted(4)),
 )
+ONLY_ONE_GOES = Scenario(
+    "the only study that has a sex and a birth date gets another patient",
+    begun=(stored(1), stored(2, **FULL)),
+    at_once=(stored(2, PatientID="B", **FULL),),
+    steps=(stored(1, 2),),
+)
+LAST_TWO_GO = Scenario(
+    "the only two studies that have a sex and a birth date go",
+    begun=(stored(1), stored(2, PatientSex="M", PatientBirthDate="1970"), stored(3, **FULL)),
+    at_once=(stored(3, PatientID="B", **FULL), deleted(2)),
+)
+ANOTHER_COMES = Scenario(
+    "a study that has a sex and a birth date comes while the only one that had them goes",
+    begun=(stored(1), stored(2, **FULL)),
+    at_once=(stored(2, PatientID="B", **FULL), stored(3, **FULL)),
+)
+THERE_AND_BACK = Scenario(
+    "the only study that has a sex and a birth date gets another patient, and its own again",
+    begun=(stored(1), stored(2, **FULL)),
+    at_once=(stored(2, PatientID="B", **FULL),),
+    steps=(stored(2, **FULL),),
+)
+TWO_PERSONS = Scenario(
+    "two new studies that contradict each other",
+    at_once=(
+        stored(1, PatientSex="F", PatientBirthDate="1970"),
+        stored(2, **FULL),
+    ),
+)
 ALL = (
     NEW_PATIENT,
     ONE_STUDY,
@@ -276,4 +305,9 @@ ALL = (
     LET_GO,
     SUCCESSOR_GOES,
     NEW_AND_MOVED,
+    ONLY_ONE_GOES,
+    LAST_TWO_GO,
+    ANOTHER_COMES,
+    THERE_AND_BACK,
+    TWO_PERSONS,
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.schedules.explore import walk
-from tests.schedules.scenarios import Scenario, deleted, stored
+from tests.schedules.scenarios import FULL, Scenario, deleted, stored
 
 
 def patient_with(count, *steps, **options):
@@ -23,5 +23,21 @@ def test_the_provider_of_demographics_goes(count, workers, faults, change):
     step = deleted(count) if change == "delete" else stored(count, PatientID="B")
     scenario = patient_with(count, step, workers=workers, faults=faults)
     world, wrong = walk(replace(scenario, name=f"{scenario.name}, {change}"), 7)
+    assert wrong == ""
+    assert world.queue.sent <= 10
+
+
+@pytest.mark.parametrize("faults", [0, 2])
+def test_the_only_provider_of_a_birth_date_goes(faults):
+    others = tuple(stored(number) for number in range(1, 30))
+    step = stored(30, PatientID="B", **FULL)
+    scenario = Scenario(
+        "the only one of 30 studies with a birth date goes",
+        begun=(*others, stored(30, **FULL)),
+        at_once=(step,),
+        faults=faults,
+        most_messages=300,
+    )
+    world, wrong = walk(scenario, 7)
     assert wrong == ""
     assert world.queue.sent <= 10

@@ -1,0 +1,53 @@
+"""Take demographics back that this app wrote into a Patient and that no study of it provides any more."""
+
+from collections.abc import Collection, Sequence
+
+from shared.errors import Rejected
+from shared.fhir.bundle import Entry, reference
+from shared.fhir.client import FhirClient
+from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier, identifiers_of
+from shared.fhir.ownership import same_content
+from shared.fhir.replaced import is_replaced
+from shared.fhir.searchset import usable
+from shared.mapping.patient import without_demographics
+from shared.state import PatientState, Written
+from shared.sync.replica import is_version, written_by
+
+
+async def take_back(fhir: FhirClient, patient: str, state: PatientState, references: Collection[str]) -> Written | None:
+    """Write the Patient without the elements that are unprovided in its state; None where there is nothing to write.
+
+    patient: its key. references: where it may be. An element that somebody else wrote, before or since, stays. So do
+    all where the server keeps no versions to tell, or refuses a Patient without them.
+    Raises VersionConflict when somebody else writes the Patient at the same moment.
+    """
+    found = usable(one for one in await fhir.read_each(sorted(references)) if one is not None)
+    stored, identity = next(((one, its) for one in found if (its := _identity(one, patient))), (None, None))
+    if stored is None or identity is None or is_replaced(stored):
+        return None
+    laid = without_demographics(stored, await _as_written(fhir, stored, state), identity, state.unprovided)
+    if same_content(laid, stored):
+        return None
+    entries = [Entry.update(laid, stored)]
+    try:
+        answers = await fhir.transact(entries)
+    except Rejected:
+        return None
+    return written_by(entries, answers, fhir.clock.now_s)["Patient"]
+
+
+def _identity(stored: Resource, patient: str) -> ByIdentifier | None:
+    """The identity whose key it is; None where the resource is somebody else."""
+    identities = (by_identifier("Patient", system, value) for system, value in identifiers_of(stored))
+    return next((one for one in identities if one.key == patient), None)
+
+
+async def _as_written(fhir: FhirClient, stored: Resource, state: PatientState) -> Resource:
+    """The elements that this app wrote, as it wrote them last."""
+    if state.written is None:
+        return {}
+    versions: Sequence[Resource | None] = [stored]
+    if not is_version(stored, state.written):
+        versions = await fhir.history(reference(stored))
+    version = next((one for one in versions if one is not None and is_version(one, state.written)), {})
+    return {name: value for name, value in version.items() if name in state.ours}
