@@ -36,6 +36,7 @@ PURE = {
     "shared.sync.gaps",
     "shared.sync.delta",
     "shared.sync.ledger",
+    "shared.sync.listing",
     "shared.sync.replica",
     "shared.sync.writers",
     "shared.text_forms",

@@ -27,7 +27,7 @@ from shared.fhir.bundle import (
 from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
 from shared.fhir.creation import Creation
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of, identifiers_of
-from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
+from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, says_too_large, transient_error
 from shared.fhir.refusal import named_elements
 from shared.fhir.searchset import MOST_PAGES, SERVICE, hits_of, next_page, not_followed, usable
 from shared.fhir.shapes import is_too_deep
@@ -41,6 +41,7 @@ SEARCH_COUNT = 100
 MOST_VALUES = 50  # identifiers that one search asks for
 GONE = (404, 410)
 NOT_CREATED = (*GONE, 405)  # of an update of an unknown id, where clients do not choose ids
+STUDY_TOO_LARGE = "study-too-large"
 NOT_KEPT = (*GONE, 405, 501)  # of a history: nothing was there, or no versions are kept
 
 
@@ -267,8 +268,8 @@ class FhirClient:
             error.outcome_unknown = True
         if not isinstance(error, Rejected):
             return error
-        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-            return Rejected(f"{error}: the study is too large for it")
+        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE or says_too_large(issues):
+            return Rejected(f"{error}: the study is too large for it", code=STUDY_TOO_LARGE)
         if not issues:  # not the server but something before it
             return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
         said = ", ".join(codes_of(issues)) or "none that R4 has a code for"

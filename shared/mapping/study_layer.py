@@ -23,6 +23,7 @@ from shared.mapping.provides import DEVICE, STUDY_ID
 from shared.mapping.series_layer import MARK, OF_IMAGES, Links, lay_series, order_of, with_endpoint, without_instances
 from shared.mapping.study_identifiers import distinct, lacks, request_digest, requests_of, study_id_identifiers
 from shared.mapping.table import elements
+from shared.mapping.unlisted import EVERYTHING, Listing, number_in
 from shared.model import Finding, InstanceKey
 
 # what somebody else set and what DICOM cannot know (https://hl7.org/fhir/R4/valueset-imagingstudy-status.html)
@@ -48,7 +49,12 @@ def new_study(identity: ByIdentifier, source: str) -> Resource:
 
 
 def lay_study(
-    stored: Resource, content: StudyContent, gone: Collection[InstanceKey], links: Links, default_zone: str
+    stored: Resource,
+    content: StudyContent,
+    gone: Collection[InstanceKey],
+    links: Links,
+    default_zone: str,
+    listing: Listing = EVERYTHING,
 ) -> Laid:
     """`stored` with all of `content` laid over it and the `gone` instances taken out."""
     findings: dict[InstanceKey, list[Finding]] = {}
@@ -58,8 +64,9 @@ def lay_study(
         result["subject"] = _reference(result.get("subject"), links.subject)
     series = {row["uid"]: row for row in result.get("series", [])}
     for uid, series_content in content.series.items():
-        series[uid] = lay_series(series.get(uid, {"uid": uid}), series_content, links, default_zone, findings)
-    rows = [row for row in (without_instances(row, gone) for row in series.values()) if row is not None]
+        of_series = series.get(uid, {"uid": uid})
+        series[uid] = lay_series(of_series, series_content, links, default_zone, findings, lists=listing.lists)
+    rows = [row for row in (without_instances(row, gone, listing) for row in series.values()) if row is not None]
     put(result, "series", sorted(rows, key=order_of))
     put(result, "endpoint", with_endpoint(result.get("endpoint", []), links.endpoint))
     _count(result, _foreign_modalities(stored))
@@ -192,8 +199,8 @@ def _foreign_modalities(stored: Resource) -> list[Element]:
 
 def _count(result: Resource, foreign_modalities: list[Element]) -> None:
     for series in result.get("series", []):
-        if "instance" in series:
-            series["numberOfInstances"] = len(series["instance"])
+        if number := number_in(series):
+            series["numberOfInstances"] = number
     rows = result.get("series", [])
     result["numberOfSeries"] = len(rows)
     result["numberOfInstances"] = sum(row.get("numberOfInstances", 0) for row in rows)

@@ -43,7 +43,7 @@ class Attempt:
 
     refused: elements to write the study without. refusals: how the server refused what was written. asked_again:
     instances that could not be read, and for which a later message was sent. offered: keys of the Patients that were
-    told what the study offers.
+    told what the study offers. too_large: numbers of instances with which the server refused the study as too large.
     """
 
     change: StudyChange
@@ -55,3 +55,4 @@ class Attempt:
     refusals: list[Rejected] = field(default_factory=list)
     asked_again: set[InstanceKey] = field(default_factory=set)
     offered: set[str] = field(default_factory=set)
+    too_large: set[int] = field(default_factory=set)
