@@ -259,6 +259,8 @@ class FhirClient:
         """
         outcome = read_outcome(response.content)
         issues = issues_of(outcome)
+        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            return _too_large(response)
         if (passing := _transient(response, issues)) is not None:
             return passing
         if response.status_code in GONE and outcome is not None:
@@ -268,12 +270,16 @@ class FhirClient:
             error.outcome_unknown = True
         if not isinstance(error, Rejected):
             return error
-        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE or says_too_large(issues):
-            return Rejected(f"{error}: the study is too large for it", code=STUDY_TOO_LARGE)
+        if says_too_large(issues):
+            return _too_large(response)
         if not issues:  # not the server but something before it
             return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
         said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
         return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
+
+
+def _too_large(response: httpx.Response) -> Rejected:
+    return Rejected(f"{error_for(SERVICE, response)}: the study is too large for it", code=STUDY_TOO_LARGE)
 
 
 def _of_write(response: httpx.Response, error: SyncError) -> SyncError:

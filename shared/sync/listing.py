@@ -18,7 +18,8 @@ from shared.sync.ledger import Ledger, counted, digest, series_digest
 
 # of more than a few all instances of the study are read, whichever is known
 MOST_REPORTS = 64
-REFUSED = Finding("ImagingStudy.series.instance", "instances-not-listed")
+NOT_LISTED = Finding("ImagingStudy.series.instance", "instances-not-listed")
+NOT_REMEMBERED = Finding("ImagingStudy.series.instance", "too-many-instances")
 
 
 def number_there(ledger: Ledger) -> int:
@@ -39,6 +40,15 @@ def most_listed(by_settings: int | None, refused: int) -> int | None:
     """The largest number of instances that a study lists; None for no bound."""
     bounds = [*([] if by_settings is None else [by_settings]), *([refused - 1] if refused else [])]
     return min(bounds, default=None)
+
+
+def findings_of_size(ledger: Ledger, by_settings: int | None, remembered: int, *, lists: bool) -> list[Finding]:
+    """What is to be recorded of the size of a study: that the FHIR server refuses it with its instances, and that it
+    has more than are `remembered`. by_settings: the largest number of instances that the settings list.
+    """
+    there = number_there(ledger)
+    is_refused = not lists and (by_settings is None or there <= by_settings)
+    return [*([NOT_LISTED] if is_refused else []), *([NOT_REMEMBERED] if there > remembered else [])]
 
 
 def remember(state: StudyState, change: StudyChange, refused: set[int], reports: Collection[InstanceKey]) -> StudyState:

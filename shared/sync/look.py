@@ -18,6 +18,7 @@ from shared.state import StudyState
 from shared.storage import study_state
 from shared.sync.delta import Before, StudyDelta, study_delta, unreadable
 from shared.sync.ledger import loses, sequence_of
+from shared.sync.listing import findings_of_size
 from shared.sync.memory import Memory
 from shared.sync.narrower import read_whole
 from shared.sync.rules import Rules
@@ -38,6 +39,7 @@ class Look:
 
     reports: whatever may be a dose report of the study; None where nothing about them changed. lists: whether the
     study is to list its instances. known_reports: instances that may be dose reports, those that are gone included.
+    of_study: what was found about the study as such.
     """
 
     truth: Truth
@@ -46,6 +48,7 @@ class Look:
     reports: Mapping[InstanceKey, Dataset] | None
     lists: bool = True
     known_reports: frozenset[InstanceKey] = frozenset()
+    of_study: Collection[Finding] = ()
 
     @property
     def kept_out(self) -> str:
@@ -160,7 +163,9 @@ def _look(
         return None
     reports = {key: dataset for key, dataset in usable.items() if _may_be_report(dataset)} if with_reports else None
     lists = memory.fits(delta.ledger) and (truth.is_whole or not memory.is_unlisted)
-    return Look(truth, failed, delta, reports, lists, frozenset((*memory.reports, *(reports or ()))))
+    known_reports = frozenset((*memory.reports, *(reports or ())))
+    of_study = findings_of_size(delta.ledger, rules.most_instances, study_state.ROWS_PER_STUDY, lists=lists)
+    return Look(truth, failed, delta, reports, lists, known_reports, of_study)
 
 
 def _may_be_report(dataset: Dataset) -> bool:

@@ -38,6 +38,8 @@ def findings_in(
     for key in look.reports or ():
         if some := of_reports.findings.get(key.sop_instance_uid):
             found.setdefault(key, set()).update(some)
+    if look.of_study:
+        found.setdefault(OF_STUDY, set()).update(look.of_study)
     if keeps_subject:
         found.setdefault(OF_STUDY, set()).add(SUBJECT_KEPT)
     if laid.resource is not None and laid.resource["status"] in RETIRED:
