@@ -20,9 +20,9 @@ class Rule:
     """One fault. `skip` lets that many fitting requests pass, `times` counts down, `probability` is drawn per request.
 
     path: a regular expression that occurs in path and query; holds: text that occurs in the body; more_than: how many
-    bytes the body has more than. writes: acts on requests that may change something only (or, if false, on the others).
-    answer: which of a duplicate's answers is given, `first` or `last`. carried_out: the status is answered, and the request was carried out all the same.
-    late_s: so many seconds after that.
+    bytes the body has more than; writes: acts on requests that may change something only (or, if false, on the others).
+    answer: which of a duplicate's answers is given, `first` or `last`. carried_out: the status is answered, and the
+    request was carried out all the same. late_s: so many seconds after that.
     body: what is answered with the status, as FHIR JSON, in place of the page of a gateway.
     places: so many wait at a time, the others stand in line for a place, as at a server that works on so many at once.
     """

@@ -268,14 +268,18 @@ class FhirClient:
         error = error_for(SERVICE, response)
         if isinstance(error, Unavailable) and outcome is None:  # of a gateway: the server may go on
             error.outcome_unknown = True
-        if not isinstance(error, Rejected):
-            return error
-        if says_too_large(issues):
-            return _too_large(response)
-        if not issues:  # not the server but something before it
-            return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
-        said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
-        return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
+        return _rejected(response, entries, issues) if isinstance(error, Rejected) else error
+
+
+def _rejected(response: httpx.Response, entries: Sequence[Entry], issues: list[Issue]) -> SyncError:
+    """The error of content that is refused for good."""
+    if says_too_large(issues):
+        return _too_large(response)
+    error = error_for(SERVICE, response)
+    if not issues:  # not the server but something before it
+        return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
+    said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
+    return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
 
 
 def _too_large(response: httpx.Response) -> Rejected:
