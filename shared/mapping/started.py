@@ -45,6 +45,14 @@ def earliest(texts: Iterable[str]) -> str | None:
     return min(found)
 
 
+def is_before(one: str, other: str) -> bool:
+    """Whether a dateTime is before another one, as far as both say it: by the instant, else by the date."""
+    if "T" in one and "T" in other:
+        return datetime.fromisoformat(one) < datetime.fromisoformat(other)
+    length = min(len(one), len(other), FULL_DATE_LENGTH)
+    return one[:length] < other[:length]
+
+
 def _is_in_calendar(text: str) -> bool:
     """Whether a dateTime is in the years 1 to 9999 by UTC, too."""
     try:
