@@ -37,7 +37,7 @@ be two persons.
 """
 
 STUDY = """`status` is `available`, unless somebody else set `cancelled` or `entered-in-error`: that stays. `modality` is the set of the series' modalities; `numberOfSeries`, `numberOfInstances` and
-`series.numberOfInstances` are counted from what is listed; `subject`, `endpoint` and `series.endpoint` are references. Series
+`series.numberOfInstances` are counted from what DICOM has; `subject`, `endpoint` and `series.endpoint` are references. Series
 and instances are ordered by number and UID.
 
 **Values of many instances.** Each element of the study and of a series has the value of the newest instance that has a usable
@@ -47,6 +47,12 @@ no instance has a value any more. Accession numbers and the requests they stand 
 **One study, one patient.** `subject` is the Patient of most instances (of as many, that of the newest). An instance with another
 PatientID is listed and recorded (`patient-conflict`); the study moves when its instances are corrected. A `subject` that somebody
 else set stays until DICOM's patient of the study changes.
+
+**Studies that do not list their instances.** By `ImagingStudy__Instances` and `ImagingStudy__MostInstances`, or where the FHIR
+server refuses the size, series have their counts and no `instance`. R4 lets `numberOfInstances` be larger than the list. The
+extension `urn:dicom-fhir-sync:unlisted-instances` at the series says that this is meant: `source` (as below) and `count`, the number of
+its instances that are not listed. Instances that others list stay, and count too. Where several sources list none of a series,
+`numberOfInstances` is that of the source with the most: copies have the same instances.
 
 A date and a time become a dateTime where the zone is known. Second 60, and what is outside the years 1 to 9999 by UTC, is left to
 the date, since not every FHIR server takes it.
@@ -67,7 +73,13 @@ CODES = """### Codes
 
 A Coding Scheme Designator becomes a system only where the system is known: those of FHIR, or one that the dataset declares in
 its Coding Scheme Identification Sequence. Codes of SNOMED RT (SRT, SNM3, 99SDM) become SNOMED CT where PS3.16 publishes the
-correspondence, otherwise the text stands alone. A code of an unknown scheme stands without a system.
+correspondence, otherwise the text stands alone; body sites have the concept that annex L has for the term now. A code of an
+unknown scheme stands without a system. A code under DCM that DICOM does not define is left to the text.
+
+Modalities are those that DICOM defines today, newer than R4: ANN, ASMT, CFM, CTPROTOCOL, DMS, EOG, M3D, POS, RTINTENT and others.
+R4 binds `modality` extensibly, so the resource is valid. A terminology server whose copy of DCM is older does not know them: its
+`$validate` warns, or calls the code unknown where the copy claims to be complete, and searches by a value set
+(`modality:in`) do not find them. Searches by the code do. Load a current DCM there.
 """
 
 DEVICE = """One for each equipment that can be told from others: by manufacturer and serial number, or by a Device UID. What distinguishes
@@ -81,8 +93,14 @@ the key there that the ids of new resources are made with (docs/design.md, "New 
 DOSE = """Dose reports are documents titled DCM 113701 or 113500. Each has one Observation, the summary, known by the SOP Instance UID;
 with `DicomCast__Features__GenerateIrradiationEvents` each irradiation event with a measured value has one too, known by its
 UID, as `hasMember` of the summary. All carry the Study Instance UID as a further identifier, so that one search finds all
-Observations of a study. Values are never summed, neither over reports nor over planes. A report that a later one includes or
-replaces stays `preliminary`; `status=final` finds each irradiation once.
+Observations of a study. Values are never summed, neither over reports nor over planes.
+
+What `status` means: the reports of one study are looked at together. One that a later report of the study includes or replaces is
+`preliminary`, all others are `final`. Each irradiation event of a study is one Observation, whichever and however many
+reports have it. To count each irradiation of a study once, sum over the events. Summing over the `final` summaries does so as long as
+their events are apart or one report includes the other. Where two reports overlap (one has the events a and b, the other b and
+c), neither includes the other, both are `final`, and b is in both totals. Reports of other studies are not looked at: a report that
+replaces one of another study leaves that one `final`, and the same report stored in two studies is `final` in each.
 
 An Observation of the same identity that has another `meta.source`, since others write by the same guide or made ours theirs, stays
 as it is, and ours is not written beside it; one of ours follows its study to another Patient even so.

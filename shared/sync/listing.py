@@ -18,8 +18,8 @@ from shared.sync.ledger import Ledger, counted, digest, series_digest
 
 # of more than a few all instances of the study are read, whichever is known
 MOST_REPORTS = 64
-NOT_LISTED = Finding("ImagingStudy.series.instance", "instances-not-listed")
-NOT_REMEMBERED = Finding("ImagingStudy.series.instance", "too-many-instances")
+NOT_LISTED = Finding("ImagingStudy.series.instance", code="instances-not-listed")
+NOT_REMEMBERED = Finding("ImagingStudy.series.instance", code="too-many-instances")
 
 
 def number_there(ledger: Ledger) -> int:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from shared.errors import Rejected
 from shared.fhir.bundle import Entry
-from shared.fhir.client import STUDY_TOO_LARGE
 from shared.fhir.refusal import keys_in, optional_elements, path_of, paths_in, without
+from shared.fhir.refused import STUDY_TOO_LARGE
 from shared.mapping.optional import OPTIONAL, REFUSED_ELEMENT
 from shared.model import Finding, InstanceKey, Outcome, StudyChange
 from shared.state import StudyState
