@@ -76,7 +76,7 @@ its Coding Scheme Identification Sequence. Codes of SNOMED RT (SRT, SNM3, 99SDM)
 correspondence, otherwise the text stands alone; body sites have the concept that annex L has for the term now. A code of an
 unknown scheme stands without a system. A code under DCM that DICOM does not define is left to the text.
 
-Modalities are those that DICOM defines today, newer than R4: ANN, ASMT, CFM, CTPROTOCOL, DMS, EOG, M3D, POS, RTINTENT and others.
+Modalities are those that DICOM defines today; some are newer than R4: ANN, CTPROTOCOL, M3D and others.
 R4 binds `modality` extensibly, so the resource is valid. A terminology server whose copy of DCM is older does not know them: its
 `$validate` warns, or calls the code unknown where the copy claims to be complete, and searches by a value set
 (`modality:in`) do not find them. Searches by the code do. Load a current DCM there.

@@ -125,6 +125,25 @@ async def test_a_study_that_was_retired_stays_retired(stack, status):
     assert "status-kept" in str(await stack.rows("InvalidDicomTagExceptionTable"))
 
 
+async def test_a_series_that_began_before_its_study_is_recorded_and_written_as_dicom_says(stack):
+    """The record goes when the clock is corrected, though nothing of that series is listed by the message."""
+    zone = {"TimezoneOffsetFromUTC": "+0100"}
+    early, late = {"SeriesDate": "20210301", "SeriesTime": "101529"}, {"SeriesDate": "20210301", "SeriesTime": "101530"}
+    await stack.store(make_instance(1, 1, 1, **zone, **late), make_instance(1, 2, 1, **zone, **early))
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert [row["started"][11:19] for row in study["series"]] == ["10:15:30", "10:15:29"]
+    (row,) = await stack.rows("InvalidDicomTagExceptionTable")
+    assert (row["SeriesUid"], row["InstanceUid"], row["Exception"]) == (
+        series_uid(1, 2),
+        "",
+        "started-before-study: SeriesTime",
+    )
+    await stack.store(make_instance(1, 3, 1, **zone, **late, StudyTime="101529"))
+    await stack.drain()
+    assert await stack.rows("InvalidDicomTagExceptionTable") == []
+
+
 async def test_a_corrected_subject_holds_until_dicom_changes_the_patient(stack):
     await stack.store(*make_series(1, 1, 2))
     await stack.drain()
