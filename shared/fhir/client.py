@@ -36,6 +36,8 @@ from shared.retry import repeated
 from shared.single_flight import SingleFlight
 
 FHIR_JSON = "application/fhir+json"
+# servers of Java take a form that says nothing for ISO 8859-1
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
 FHIR_VERSION = "4.0"
 SEARCH_COUNT = 100
 MOST_VALUES = 50  # identifiers that one search asks for
@@ -184,7 +186,7 @@ class FhirClient:
             "Cache-Control": "no-cache",  # HAPI answers repeated searches from a cache otherwise
             "Prefer": "handling=strict",  # a parameter that is ignored matches everything
         }
-        form = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+        form = {**headers, "Content-Type": FORM}
         body = urlencode([*criteria, ("_count", str(SEARCH_COUNT))])
         found = await repeated(partial(self._read, "POST", f"{resource_type}/_search", body, form))
         return [

@@ -24,6 +24,7 @@ class Result(NamedTuple):
     """What the study was, how many of its instances were kept out, and how many values could not be used.
 
     code: of the error for which it was set aside. kept_out: some of those instances, each with its codes.
+    strays: how many of the instances that were read are of another patient than the study.
     """
 
     outcome: Outcome
@@ -31,6 +32,7 @@ class Result(NamedTuple):
     findings: int = 0
     code: str = ""
     kept_out: str = ""
+    strays: int = 0
 
 
 class GoesAlone(Exception):

@@ -144,7 +144,8 @@ class Reconciler:
             attempt.asked_again.update(look.truth.unknown)
         await self._confirm(attempt, state, earlier, look, plan)
         found = sum(map(len, plan.findings.values()))
-        return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found, kept_out=look.kept_out)
+        outcome, strays = outcomes[0] if outcomes else plan.outcome, len(look.delta.strays)
+        return Result(outcome, len(look.failed), found, kept_out=look.kept_out, strays=strays)
 
     async def _whole(self, change: StudyChange, state: StudyState, confirm: Confirm, *, repeats: bool) -> Answer | None:
         """The whole study, where it is sure to be read, while FHIR is searched."""

@@ -1,11 +1,15 @@
 """What FHIR says of a study is what the whole study says, and what people corrected there holds."""
 
 import itertools
+import logging
 
 import pytest
 from pydicom.dataset import Dataset
 
 from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
+from tests.flow.test_dose import report
+from tests.unit.dose.reports import STUDY as DOSE_STUDY
+from tests.unit.dose.reports import ct_report
 
 OF_STUDY = {
     "StudyDescription": "CT head",
@@ -66,6 +70,35 @@ async def test_a_late_object_without_values_takes_none_away(stack, empty, is_fir
     assert (study["referrer"]["display"], study["interpreter"][0]["display"]) == ("Bo Lund", "Ann Ray")
     assert (study["location"]["display"], study["procedureCode"][0]["text"]) == ("Radiology", "CT")
     assert len(study["series"]) == 2
+
+
+@pytest.mark.parametrize("is_first", [False, True], ids=["last", "first"])
+async def test_a_dose_report_without_the_modules_of_the_images_takes_nothing_away(stack, is_first):
+    request = Dataset()
+    request.ReasonForTheRequestedProcedure = "cough"
+    said = {**OF_STUDY, "ProcedureCodeSequence": [_code("77477000", "CT")], "RequestAttributesSequence": [request]}
+    images = [make_instance(7, 2, number, StudyInstanceUID=DOSE_STUDY, **said) for number in (1, 2, 3)]
+    bursts = [images, [report(ct_report((1,)))]]
+    for burst in reversed(bursts) if is_first else bursts:
+        await stack.store(*burst)
+        await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert [row["text"] for row in study["reasonCode"]] == ["cough"]
+    assert (study["location"]["display"], study["procedureCode"][0]["text"]) == ("Radiology", "CT")
+    assert len(await stack.resources("Observation")) == 2
+
+
+async def test_a_series_keeps_what_its_second_image_does_not_say(stack):
+    await stack.store(make_instance(1, 1, 1, BodyPartExamined="CHEST", Laterality="L"))
+    await stack.drain()
+    await stack.store(make_instance(1, 1, 2, SeriesDescription=None, BodyPartExamined="", Laterality=None))
+    await stack.drain()
+    (series,) = (await stack.one("ImagingStudy"))["series"]
+    assert (series["description"], series["bodySite"]["display"], series["laterality"]["code"]) == (
+        "axial",
+        "Chest",
+        "7771000",
+    )
 
 
 async def test_a_late_object_without_values_costs_no_read_of_the_whole_study(stack):
@@ -178,6 +211,15 @@ async def test_a_stray_object_does_not_move_the_study(stack, order):
     assert study["numberOfInstances"] == 4
     rows = await stack.rows("InvalidDicomTagExceptionTable")
     assert [row["InstanceUid"] for row in rows if "patient-conflict" in str(row)] == [sop_uid(1, 2, 1)]
+
+
+async def test_a_stray_object_is_warned_of(stack, caplog):
+    await stack.store(*make_series(1, 1, 3), make_instance(1, 2, 1, PatientID="MRN-0009"))
+    with caplog.at_level(logging.INFO, logger="dicom_fhir_sync"):
+        await stack.drain()
+    (line,) = [one for one in caplog.records if "study_synced" in one.getMessage()]
+    assert (line.levelname, "of_another_patient=1" in line.getMessage()) == ("WARNING", True)
+    assert "MRN" not in line.getMessage()
 
 
 async def test_a_study_moves_when_its_instances_are_corrected(stack):
