@@ -97,7 +97,7 @@ async def test_a_series_keeps_what_its_second_image_does_not_say(stack):
     assert (series["description"], series["bodySite"]["display"], series["laterality"]["code"]) == (
         "axial",
         "Chest",
-        "7771000",
+        "419161000",
     )
 
 
