@@ -4,6 +4,7 @@ Drives the app's own poller and runner without a Functions host, against whateve
 """
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueMessage, TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
@@ -94,7 +96,8 @@ async def work(app: App, queue: QueueClient, outcomes: Counter[str], concurrency
         outcomes[str(result.outcome)] += 1
         outcomes["instances kept out"] += result.failed
         outcomes["values left out"] += result.findings
-        await queue.delete_message(message)
+        with contextlib.suppress(ResourceNotFoundError):  # the SDK asked again, and the first request had deleted it
+            await queue.delete_message(message)
 
     async for message in queue.receive_messages(messages_per_page=concurrency, visibility_timeout=LEASE_S):
         count += 1

@@ -5,9 +5,11 @@ import itertools
 import json
 import time
 from collections import Counter
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
@@ -115,7 +117,8 @@ class Stack:
         texts = []
         async for message in self.queue.receive_messages(messages_per_page=32, visibility_timeout=60):
             texts.append(message.content)
-            await self.queue.delete_message(message)
+            with suppress(ResourceNotFoundError):  # the SDK asked again, and the first request had deleted it
+                await self.queue.delete_message(message)
         return texts
 
     async def run(self, *texts, app=None):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
-from shared.dicom.study import SeriesContent, StudyContent
+from shared.dicom.study import Provided, SeriesContent, StudyContent
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import Element, put, source_of
 from shared.fhir.systems import SOURCE
@@ -105,19 +105,34 @@ class Shared:
 
     def represented(self, content: StudyContent) -> StudyContent:
         """The part of `content` whose values `source` provides: of several partitions of its service that have an
-        instance, a series or the study, the first by name does, in whatever order they are read.
+        instance, a series or the study, the first by name does, in whatever order they are read. Of what other
+        services have too nothing is taken away: what this one says nothing of, they may have said.
         """
         by_series: dict[str, set[Names]] = {}
         for key, names in self.holders.items():
             by_series.setdefault(key.series_instance_uid, set()).add(names)
         series = {
             uid: SeriesContent(
-                one.elements if self._is_first(union(by_series.get(uid, ()))) else {},
+                self._said(one.elements, union(by_series.get(uid, ()))),
                 {sop: row for sop, row in one.instances.items() if self.provides(InstanceKey(uid, sop))},
             )
             for uid, one in content.series.items()
         }
-        return replace(content, series=series) if self.is_first else StudyContent(series=series)
+        if not self.is_first:
+            return StudyContent(series=series)
+        requests = None if self._is_elsewhere(self.names) else content.requests
+        return replace(content, elements=self._said(content.elements, self.names), series=series, requests=requests)
+
+    def _said(self, elements: Provided, names: Names) -> Provided:
+        if not self._is_first(names):
+            return {}
+        if not self._is_elsewhere(names):
+            return elements
+        return {name: provider for name, provider in elements.items() if provider is not None}
+
+    def _is_elsewhere(self, names: Names) -> bool:
+        """Whether another service has it, too."""
+        return not self.others.isdisjoint(services(names))
 
     @property
     def is_first(self) -> bool:

@@ -2,7 +2,8 @@
 
 The instance ledger is packed: digests of the instance (8 bytes) and of its series (6), sequence (8, below zero of a
 deleted instance), and the place of what the instance provides in a list of all that any of them does (2): a study has
-few different ones.
+few different ones. Of all rows the first bytes come first, then the second, and so on, which compresses to half: but
+for the digest, a row has much in common with the one of the change before.
 """
 
 import json
@@ -20,13 +21,14 @@ from shared.storage.table import Entity, Table, int64, integer
 
 TABLE_NAME = "StudyStateTable"
 ROW = struct.Struct(">8s6sqH")
-# of earlier versions, which had other digests of series and did not remember what an instance provides
+# of earlier versions, which had other digests of series and did not remember what an instance provides. They read no
+# other form, and would take a study of this one for one without instances if `FullPoll` said that they had seen it
 MARK = struct.Struct(">4x8sq")
 UNKNOWN = 2**16 - 1
 # a binary property holds 64 KiB, a row 1 MiB (Table service data model)
 MOST_LISTED = 60 * 1024
-ROWS_PER_PROPERTY = 2_700
-ROWS_PER_STUDY = 14 * ROWS_PER_PROPERTY
+PROPERTY_BYTES = 64_000
+LEDGER_BYTES = 14 * PROPERTY_BYTES
 
 
 class StudyStateStore:
@@ -44,7 +46,7 @@ class StudyStateStore:
         with read_from(self._table.name, study.study_instance_uid):
             return StudyState(
                 ledger=_unpack(entity),
-                full_poll=integer(entity, "FullPoll"),
+                full_poll=integer(entity, "WholePoll") or integer(entity, "FullPoll"),
                 writers=tuple(Writer(*writer) for writer in json.loads(entity.get("Writers") or "[]")),
                 patient=str(entity.get("Patient") or ""),
                 subject=str(entity.get("Subject") or ""),
@@ -56,6 +58,7 @@ class StudyStateStore:
                 written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
                 refused=tuple(json.loads(entity.get("Refused") or "[]")),
                 refused_at=integer(entity, "RefusedAt"),
+                is_cut=bool(entity.get("IsCut")),
                 too_large=integer(entity, "TooLarge"),
                 reports=tuple((series, sop) for series, sop in json.loads(entity.get("Reports") or "[]")),
                 etag=etag,
@@ -71,7 +74,8 @@ class StudyStateStore:
         entity = {
             "PartitionKey": study.study_instance_uid,
             "RowKey": study.partition_name,
-            "FullPoll": int64(state.full_poll),
+            "FullPoll": int64(0),
+            "WholePoll": int64(state.full_poll),
             "Writers": json.dumps(state.writers),
             "Patient": state.patient,
             "Subject": state.subject,
@@ -91,18 +95,24 @@ class StudyStateStore:
 
 
 def _pack(ledger: Mapping[bytes, LedgerRow]) -> dict[str, Any]:
-    rows = sorted(ledger.items())
-    if len(rows) > ROWS_PER_STUDY:  # the oldest deleted instances are forgotten first, then the oldest
-        rows = sorted(sorted(rows, key=lambda item: (not item[1].is_there, -item[1].sequence))[:ROWS_PER_STUDY])
+    # the oldest deleted instances are forgotten first, then the oldest
+    rows = sorted(ledger.items(), key=lambda item: (not item[1].is_there, -item[1].sequence, item[0]))
     kinds, listed = _fitting(
         [provides for provides, _ in Counter(row.provides for _, row in rows).most_common() if provides]
     )
-    packed = [ROW.pack(name, row.series, _signed(row), kinds.get(row.provides, UNKNOWN)) for name, row in rows]
+    while len(packed := _packed(rows, kinds)) > LEDGER_BYTES:
+        rows = rows[: len(rows) * LEDGER_BYTES // len(packed) - 1]
     kept = {
-        f"Ledger{start // ROWS_PER_PROPERTY}": b"".join(packed[start : start + ROWS_PER_PROPERTY])
-        for start in range(0, len(packed), ROWS_PER_PROPERTY)
+        f"Rows{start // PROPERTY_BYTES}": packed[start : start + PROPERTY_BYTES]
+        for start in range(0, len(packed), PROPERTY_BYTES)
     }
-    return kept | {"Provides": listed}
+    is_cut = len(rows) < len(ledger) and rows[-1][1].is_there
+    return kept | {"Provides": listed, "IsCut": is_cut}
+
+
+def _packed(rows: list[tuple[bytes, LedgerRow]], kinds: Mapping[Provides | None, int]) -> bytes:
+    packed = b"".join(ROW.pack(name, row.series, _signed(row), kinds.get(row.provides, UNKNOWN)) for name, row in rows)
+    return zlib.compress(b"".join(packed[place :: ROW.size] for place in range(ROW.size)))
 
 
 def _fitting(kinds: list[Provides]) -> tuple[dict[Provides | None, int], bytes]:
@@ -119,14 +129,32 @@ def _unpack(entity: Entity) -> dict[bytes, LedgerRow]:
     kinds: dict[int, Provides | None] = {}
     if packed := entity.get("Provides"):
         kinds = {place: _provides(kind) for place, kind in enumerate(json.loads(zlib.decompress(packed)))}
-    rows = {name: _row(mark, kinds.get(kind), series) for name, series, mark, kind in _rows(entity, "Ledger", ROW)}
-    return rows or {name: _row(mark, None, bytes(6)) for name, mark in _rows(entity, "Marks", MARK)}
+    if entity.get("IsCut"):  # of those that are forgotten nobody knows what they provide: the study is read whole
+        kinds = {}
+    rows = [*_unpacked(entity), *_rows(entity, "Ledger", ROW)]
+    found = {name: _row(mark, kinds.get(kind), series) for name, series, mark, kind in rows}
+    return found or {name: _row(mark, None, bytes(6)) for name, mark in _rows(entity, "Marks", MARK)}
+
+
+def _unpacked(entity: Entity) -> Iterator[tuple[Any, ...]]:
+    packed = b"".join(_properties(entity, "Rows"))
+    by_place = zlib.decompress(packed) if packed else b""
+    number = len(by_place) // ROW.size
+    rows = bytearray(len(by_place))
+    for place in range(ROW.size):
+        rows[place :: ROW.size] = by_place[place * number : (place + 1) * number]
+    return ROW.iter_unpack(rows)
 
 
 def _rows(entity: Entity, name: str, form: struct.Struct) -> Iterator[tuple[Any, ...]]:
+    for packed in _properties(entity, name):
+        yield from form.iter_unpack(packed)
+
+
+def _properties(entity: Entity, name: str) -> Iterator[bytes]:
     index = 0
     while packed := entity.get(f"{name}{index}"):
-        yield from form.iter_unpack(packed)
+        yield packed
         index += 1
 
 

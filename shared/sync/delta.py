@@ -133,14 +133,27 @@ class _Read:
 
 
 def _shows_enough(before: Providers, now: Providers, after: Ledger, names: Mapping[bytes, InstanceKey]) -> bool:
-    """Whether every provider that was not one before was read, and the patient of the study is still the same."""
+    """Whether every provider that was not one before was read, and the patient of the study is still the same.
+
+    Where a demographic element is lost, an instance of the patient must say whose it was. A request that is lost may
+    have hidden one that is stored nowhere: the same number without its issuer.
+    """
     if not ledgers.is_complete(after) or (before.patient and now.patient not in ("", before.patient)):
+        return False
+    if now.requests and before.requests - now.requests:
+        return False
+    lost = before.elements.get(PATIENT, {}).keys() - now.elements.get(PATIENT, {}).keys()
+    if lost and now.patient and not any(_is_of(after[name], now.patient) for name in names):
         return False
     return all(
         name in names or before.elements.get(scope, {}).get(element) == name
         for scope, found in now.elements.items()
         for element, name in found.items()
     )
+
+
+def _is_of(row: LedgerRow, patient: str) -> bool:
+    return row.provides is not None and row.provides.patient == patient
 
 
 def _gone(truth: Truth, there: Mapping[InstanceKey, Dataset], known: Before) -> frozenset[InstanceKey]:

@@ -42,13 +42,12 @@ def most_listed(by_settings: int | None, refused: int) -> int | None:
     return min(bounds, default=None)
 
 
-def findings_of_size(ledger: Ledger, by_settings: int | None, remembered: int, *, lists: bool) -> list[Finding]:
+def findings_of_size(state: StudyState, ledger: Ledger, by_settings: int | None, *, lists: bool) -> list[Finding]:
     """What is to be recorded of the size of a study: that the FHIR server refuses it with its instances, and that it
-    has more than are `remembered`. by_settings: the largest number of instances that the settings list.
+    has more than are remembered. by_settings: the largest number of instances that the settings list.
     """
-    there = number_there(ledger)
-    is_refused = not lists and (by_settings is None or there <= by_settings)
-    return [*([NOT_LISTED] if is_refused else []), *([NOT_REMEMBERED] if there > remembered else [])]
+    is_refused = not lists and (by_settings is None or number_there(ledger) <= by_settings)
+    return [*([NOT_LISTED] if is_refused else []), *([NOT_REMEMBERED] if state.is_cut else [])]
 
 
 def remember(state: StudyState, change: StudyChange, refused: set[int], reports: Collection[InstanceKey]) -> StudyState:

@@ -15,7 +15,6 @@ from shared.mapping.study_identifiers import lacks
 from shared.mapping.study_layer import findings_of
 from shared.model import Finding, InstanceKey, StudyChange
 from shared.state import StudyState
-from shared.storage import study_state
 from shared.sync.delta import Before, StudyDelta, study_delta, unreadable
 from shared.sync.ledger import loses, sequence_of
 from shared.sync.listing import findings_of_size
@@ -71,13 +70,8 @@ def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> boo
         or bool(state.refused)
         or not state.full_poll
         or not 0 < len(change.instances) <= most
-        or is_full(state)
+        or state.is_cut
     )
-
-
-def is_full(state: StudyState) -> bool:
-    """Whether the study may have more instances than are remembered: then nothing but all of it shows what it has."""
-    return len(state.ledger) >= study_state.ROWS_PER_STUDY
 
 
 def seen_at(change: StudyChange, state: StudyState) -> int:
@@ -164,7 +158,7 @@ def _look(
     reports = {key: dataset for key, dataset in usable.items() if _may_be_report(dataset)} if with_reports else None
     lists = memory.fits(delta.ledger) and (truth.is_whole or not memory.is_unlisted)
     known_reports = frozenset((*memory.reports, *(reports or ())))
-    of_study = findings_of_size(delta.ledger, rules.most_instances, study_state.ROWS_PER_STUDY, lists=lists)
+    of_study = findings_of_size(memory.state, delta.ledger, rules.most_instances, lists=lists)
     return Look(truth, failed, delta, reports, lists, known_reports, of_study)
 
 

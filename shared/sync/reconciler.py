@@ -115,8 +115,8 @@ class Reconciler:
         is_new = stored is None and state.etag is None
         is_unsure = bool(earlier) or state.parked
         known = Known(change.study, state.ledger, adopted)
-        # while a write is announced and not confirmed, it may be what made the subject differ
-        linked_to = ("", "") if state.writers else (state.patient, state.subject)
+        # as long as a write that was announced may still come, it may be what made the subject differ
+        linked_to = ("", "") if writers.unmended(state.writers) else (state.patient, state.subject)
         now = Stored(known, stored, linked_to, written, memory.reports, is_new=is_new, is_unsure=is_unsure)
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)

@@ -230,3 +230,19 @@ async def test_a_study_moves_when_its_instances_are_corrected(stack):
     patients = {one["identifier"][0]["value"]: f"Patient/{one['id']}" for one in await stack.resources("Patient")}
     assert (await stack.one("ImagingStudy"))["subject"]["reference"] == patients["MRN-0009"]
     assert "patient-conflict" not in str(await stack.rows("InvalidDicomTagExceptionTable"))
+
+
+async def test_the_next_study_provides_what_the_only_provider_of_a_study_takes_along(stack):
+    """Nothing of the study is left to be read for it."""
+    nothing = {"PatientName": "", "PatientSex": "", "PatientBirthDate": ""}
+    for instance in (
+        make_instance(1, PatientName="Lund^Bo", PatientSex="M"),
+        make_instance(2, 1, 1, PatientName="Okafor^Chi", PatientSex="F"),
+        make_instance(2, 1, 2, **nothing),
+    ):
+        await stack.store(instance)
+        await stack.drain()
+    await stack.delete(f"{study_uid(2)}/series/{series_uid(2, 1)}/instances/{sop_uid(2, 1, 1)}")
+    await stack.drain()
+    patient = await stack.one("Patient")
+    assert (patient["name"][0]["family"], patient["gender"]) == ("Lund", "male")

@@ -632,3 +632,21 @@ async def test_a_device_that_others_forget_meanwhile_is_created_once(stack, betw
     await stack.drain()
     assert len(forgotten) == 2
     assert await twins(stack) == []
+
+
+async def test_a_subject_that_is_corrected_after_a_crash_holds(stack, monkeypatch):
+    """The announcement of who died stays for a day. Once its message was done again, it made no difference."""
+    await stack.store(make_instance(1, 1, 1))
+    await stack.drain()
+    await stack.store(make_instance(1, 1, 2))
+    texts = await polled(stack)
+    kill_once(monkeypatch, FhirClient, "transact", before=False)
+    await killed(stack, texts)
+    await stack.run(*texts, *texts)
+    corrected = await stack.post({"resourceType": "Patient", "identifier": [{"value": "OTHER"}]})
+    subject = {"reference": f"Patient/{corrected['id']}"}
+    await stack.put({**await stack.one("ImagingStudy"), "subject": subject})
+    await stack.store(make_instance(1, 1, 3))
+    await stack.run(*await polled(stack))
+    study = await stack.one("ImagingStudy")
+    assert (study["subject"], study["numberOfInstances"]) == (subject, 3)

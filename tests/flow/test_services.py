@@ -170,3 +170,22 @@ async def test_a_service_that_lists_nothing_takes_back_only_its_own(services, li
     assert await staying.resources("ImagingStudy") == []
     for stack in services:
         await assert_nothing_left(stack)
+
+
+async def test_a_service_takes_away_nothing_that_the_other_says(services):
+    """Each adds its numbers; what one says nothing of, the other may have said."""
+    first, second = services
+    of_study = {"StudyDescription": "", "StudyDate": "", "StudyTime": "", "AccessionNumber": "ACC2"}
+    await first.store(make_instance(1, 1, 1))
+    await second.store(make_instance(1, 1, 2, SeriesDescription="", **of_study))
+    for stack in (first, second, first):
+        await stack.drain()
+    await first.store(make_instance(1, 1, 3))
+    await first.drain()
+    study = await first.one("ImagingStudy")
+    assert (study["description"], study["started"], study["series"][0]["description"]) == (
+        "CT head",
+        "2021-03-01",
+        "axial",
+    )
+    assert [row["value"] for row in study["identifier"][1:]] == ["ACC1", "ACC2"]

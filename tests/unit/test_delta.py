@@ -8,7 +8,7 @@ from shared.model import Finding
 from shared.state import LedgerRow, Provides
 from shared.sync.delta import Before, study_delta, unreadable
 from shared.sync.ledger import digest, series_digest
-from tests.unit.datasets import instance_dataset, key
+from tests.unit.datasets import dataset, instance_dataset, key
 
 A, B, C = key(1, 1), key(1, 2), key(2, 1)
 KEYS = {"a": A, "b": B, "c": C}
@@ -238,3 +238,27 @@ def test_what_is_known_is_not_changed():
 
 def test_finding_for_metadata_that_cannot_be_had():
     assert unreadable(_truth(A, unknown=[B])) == {B: [Finding("the service gives none", "unreadable-metadata")]}
+
+
+def _of(one, **attributes):
+    return instance_dataset(*((1, 1) if one == A else (1, 2)), **attributes)
+
+
+ISSUED = {"AccessionNumber": "A1", "IssuerOfAccessionNumberSequence": [dataset(LocalNamespaceEntityID="HOSP")]}
+
+
+@pytest.mark.parametrize(
+    ("deleted", "left", "is_enough"),
+    [
+        pytest.param(ISSUED, {"AccessionNumber": "A1"}, False, id="a number that hid the same without issuer"),
+        pytest.param({"AccessionNumber": "A1"}, {"AccessionNumber": "A1"}, True, id="a number that the other has"),
+        pytest.param({"PatientSex": "F"}, {}, False, id="the only sex"),
+        pytest.param({"PatientSex": "F", "PatientID": "2"}, {}, True, id="the sex of a stray"),
+        pytest.param({"StudyDescription": "CT"}, {}, True, id="the only description"),
+    ],
+)
+def test_what_a_deletion_needs_of_the_others(deleted, left, is_enough):
+    says = provided({A: _of(A, **deleted), B: _of(B, **left)}, "")
+    known = {digest(one): _row(one, at, says[one]) for one, at in ((A, 1), (B, 2))}
+    delta = study_delta(Truth(gone=frozenset([A])), {}, Before(known, {A: 3}, [A, B]), final=False)
+    assert (delta is not None) == is_enough
