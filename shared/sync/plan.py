@@ -21,7 +21,6 @@ from shared.mapping.sources import Shared, handed_over
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
     equipment_by_series,
-    keys_of,
     lay_study,
     new_study,
     reports_of,
@@ -34,6 +33,7 @@ from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
 from shared.sync.delta import StudyDelta
 from shared.sync.demographics import PatientPlan, offer_of, plan_patient, subject_of
+from shared.sync.foreign import concerns, in_dicom, is_theirs, subject_differs
 from shared.sync.holders import Known, represented, shared_by
 from shared.sync.ledger import any_there
 from shared.sync.look import Look
@@ -84,13 +84,14 @@ class Stored:
     """The study as FHIR has it.
 
     known: what is remembered of it. linked_to: key of its Patient and the reference to it, as this app wrote them last.
-    written: what was last written of it, by resource type. is_new: never written by
-    anybody. is_unsure: an earlier attempt may have written the study and not its Observations.
+    was_ours: this app wrote the subject. written: what was last written of it, by resource type. is_new: never
+    written by anybody. is_unsure: an earlier attempt may have written the study and not its Observations.
     """
 
     known: Known
     resource: Resource | None
     linked_to: tuple[str, str]
+    was_ours: bool
     written: Mapping[str, Written]
     is_new: bool
     is_unsure: bool
@@ -137,7 +138,7 @@ class Planner:
     async def plan(self, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
         """What to write. Nothing is written here. refused: elements that the FHIR server refuses."""
         resource, service = stored.resource, self._rules.source
-        if not look.delta.content.series and (resource is None or not self._concerns(resource, look.delta)):
+        if not look.delta.content.series and (resource is None or not concerns(resource, look.delta, service)):
             return await self._leftovers(stored)
         shared = await shared_by(self._studies, self._fhir, service, stored.known, resource, look.delta)
         plan = await self._plan(stored, look, shared, refused)
@@ -154,11 +155,16 @@ class Planner:
         links, devices, patient = linked.links, linked.links.devices, linked.patient
         # where another partition says whose the study is, its subject is no correction of somebody else
         says_whose = shared is None or shared.is_first
-        if keeps_subject := says_whose and stored.keeps_subject(patient):
+        apps = {self._rules.source, *(shared.others if shared else ())}
+        theirs = is_theirs(resource, apps, links.endpoint, was_ours=stored.was_ours)
+        keeps = subject_differs(resource, patient) if theirs else stored.keeps_subject(patient)
+        if keeps_subject := says_whose and keeps:
             links = replace(links, subject=None)
-        laid = lay_study(self._base(stored), delta.content, delta.gone, links, self._rules.default_zone)
+        series = in_dicom(stored.known, resource, look, delta, shared)
+        base, zone = self._base(stored), self._rules.default_zone
+        laid = lay_study(base, delta.content, delta.gone, links, zone, in_dicom=series, is_theirs=theirs)
         if laid.resource is None or not any_there(delta.ledger):
-            return await self._removal(stored, laid.resource, links, shared)
+            return await self._removal(stored, laid.resource, links, shared, is_theirs=theirs)
         if shared is not None:
             laid = replace(laid, resource=shared.marked(laid.resource, links.endpoint))
         assert laid.resource is not None  # noqa: S101 - what is there is listed
@@ -169,8 +175,8 @@ class Planner:
         observations = await self._observations(stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
-        zone = self._rules.default_zone
         findings = findings_in(laid, look, delta, found, observations, zone, keeps_subject=keeps_subject)
+        keeps_subject |= theirs  # so that it is never remembered as one of this app
         return Plan(outcome, entries, patient, findings, devices, links.endpoint, keeps_subject=keeps_subject)
 
     async def _linked(
@@ -208,16 +214,16 @@ class Planner:
         entries = await self._observations_of(stored, None).plan_removal(())
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    def _concerns(self, stored: Resource, delta: StudyDelta) -> bool:
-        """Whether an ImagingStudy is ours, or holds what is to be taken out."""
-        return source_of(stored) == self._rules.source or not delta.gone.isdisjoint(keys_of(stored))
-
     def _base(self, stored: Stored) -> Resource:
         if stored.resource is None:
             return new_study(study_identity(stored.study.study_instance_uid), self._rules.source)
+        if stored.was_ours and not source_of(stored.resource):
+            return handed_over(stored.resource, self._rules.source)  # written back by somebody without it
         return mend_dicom_cast(stored.resource) if stored.known.adopted else stored.resource
 
-    async def _removal(self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None) -> Plan:
+    async def _removal(
+        self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None, *, is_theirs: bool
+    ) -> Plan:
         """No instance of ours is left: what we created goes, of what holds something of others only our part. What
         another source of ours or of an app like this one has stays as it is, and is that one's from now on.
         """
@@ -230,9 +236,11 @@ class Planner:
         unread = {key.sop_instance_uid for key in reports_of(rest)}
         observations = self._observations_of(stored, shared)
         entries = await observations.plan_removal(unread, heir) if stored.may_have_observations else []
-        if rest is None and source_of(resource) == service:
+        if rest is None and (source_of(resource) or service) == service and not is_theirs:
             return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
-        if not heirs or rest is None:
+        if is_theirs and not heirs:
+            rest = without_our_part(resource, links.endpoint, is_theirs=True)
+        elif not heirs or rest is None:
             rest = without_our_part(rest or without_series(resource), links.endpoint)
         elif heir and source_of(rest) == service:
             rest = handed_over(rest, heir)

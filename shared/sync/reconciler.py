@@ -116,7 +116,8 @@ class Reconciler:
         known = Known(change.study, state.ledger, adopted)
         # while a write is announced and not confirmed, it may be what made the subject differ
         linked_to = ("", "") if state.writers else (state.patient, state.subject)
-        now = Stored(known, stored, linked_to, written, is_new=is_new, is_unsure=is_unsure)
+        was_ours = bool(state.subject)
+        now = Stored(known, stored, linked_to, was_ours, written, is_new=is_new, is_unsure=is_unsure)
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
         plan = refusals.leave_out(plan, attempt.refused, look)
