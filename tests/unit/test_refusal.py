@@ -157,7 +157,7 @@ def test_without_an_element_and_list_items():
 
 
 def test_the_mark_of_a_value_goes_with_it():
-    before = {"resourceType": "ImagingStudy", "status": "available"}
+    before = {"resourceType": "ImagingStudy", "id": "1", "meta": {"versionId": "1"}, "status": "available"}
     update = Entry.update({**before, "started": "x", "_started": {"id": "dicom-started"}, "description": "d"}, before)
     left, _ = without(update, {"ImagingStudy.started"})
     assert left.resource == {**before, "description": "d"}
