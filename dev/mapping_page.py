@@ -21,8 +21,9 @@ The specification is the DICOM Tag Mapping of <https://hl7.org/fhir/R4/imagingst
 guide [Radiation Dose Summary](https://hl7.org/fhir/uv/radiation-dose-summary/) 1.0.0.
 
 **Shared** means that others may write there too. What this app writes there carries an element `id` that begins with
-`dicom-`; only that is replaced or removed, the rest stays. The note alone is known by being equal to the description. Everything
-else in these tables is the app's own, but for an ImagingStudy of somebody else (see there).
+`dicom-`; only that is replaced or removed, the rest stays. Known without an id are the note, by being equal to the description, and the
+requests and components of an Observation, by what they say. Everything else in these tables is the app's own, but for an ImagingStudy of
+somebody else (see there).
 """
 
 PATIENT = """A Patient is shared by studies. Each element has the value of the newest instance that has one, among all its studies. What DICOM leaves empty stays as it is, and a

@@ -182,11 +182,12 @@ def _rows_left(
     *,
     is_theirs: bool,
 ) -> list[Element]:
-    uids = series.keys() if in_dicom is None else in_dicom
+    there = series.keys() if in_dicom is None else in_dicom
     if is_theirs:
-        return series_left(series.values(), gone, uids)
+        return series_left(series.values(), gone, there)
+    left_over = {key.series_instance_uid for key in gone} - set(there)
     left = [row for row in (without_instances(row, gone) for row in series.values()) if row is not None]
-    return sorted((row if row["uid"] in uids else _released(row, endpoint) for row in left), key=order_of)
+    return sorted((_released(row, endpoint) if row["uid"] in left_over else row for row in left), key=order_of)
 
 
 def _released(series: Element, endpoint: str) -> Element:

@@ -147,7 +147,7 @@ class Planner:
         return replace(plan, gives_up=shared.gives_up, yields=shared.yields, takes_over=shared.takes_over)
 
     async def _plan(self, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]) -> Plan:
-        resource = stored.resource
+        resource, zone = stored.resource, self._rules.default_zone
         delta, reports = represented(look, shared)
         found: list[Finding] = []
         dose = self._dose(stored.study, reports)
@@ -161,8 +161,7 @@ class Planner:
         if keeps_subject := says_whose and keeps:
             links = replace(links, subject=None)
         series = in_dicom(stored.known, resource, look, delta, shared)
-        base, zone = self._base(stored), self._rules.default_zone
-        laid = lay_study(base, delta.content, delta.gone, links, zone, in_dicom=series, is_theirs=theirs)
+        laid = lay_study(self._base(stored), delta.content, delta.gone, links, zone, in_dicom=series, is_theirs=theirs)
         if laid.resource is None or not any_there(delta.ledger):
             return await self._removal(stored, laid.resource, links, shared, is_theirs=theirs)
         if shared is not None:
@@ -170,7 +169,8 @@ class Planner:
         assert laid.resource is not None  # noqa: S101 - what is there is listed
         study = _study_entry(stored.study, resource, laid.resource)
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
-        dose_links = DoseLinks(self._rules.source, target, subject_of(laid.resource), devices)
+        subject = subject_of(laid.resource) or linked.links.subject or ""  # theirs may name nobody
+        dose_links = DoseLinks(self._rules.source, target, subject, devices)
         unread = {key.sop_instance_uid for key in reports_of(laid.resource) - set(reports or ())}
         observations = await self._observations(stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
+from tests.flow.test_dose import report
 from tests.unit.datasets import dataset
+from tests.unit.dose.reports import STUDY, ct_report
 
 RECORDS = "https://records.example.org/"
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
@@ -161,6 +163,21 @@ async def test_their_subject_is_recorded_where_it_differs(stack):
     await stack.bulk_update(study_uid(1), **dataset(PatientID="RECORD-1"))
     await stack.drain()
     assert "subject-kept" not in str(await stack.rows("InvalidDicomTagExceptionTable"))
+
+
+async def test_dose_of_a_study_whose_subject_names_no_patient_is_of_dicoms(stack):
+    uid = {"system": "urn:dicom:uid", "value": f"urn:oid:{STUDY}"}
+    theirs = await record(stack, identifier=[uid], subject={"display": "somebody"}, series=None)
+    await stack.store(report(ct_report([1])))
+    await stack.drain()
+    patients = {f"Patient/{one['id']}": one["identifier"][0]["value"] for one in await stack.resources("Patient")}
+    found = await stack.resources("Observation")
+    assert {patients[one["subject"]["reference"]] for one in found} == {"MRN-0001"}
+    assert (await stack.one("ImagingStudy"))["subject"] == {"display": "somebody"}
+    await stack.delete(STUDY)
+    await stack.drain()
+    assert bare(await stack.one("ImagingStudy")) == bare(theirs)
+    assert await stack.resources("Observation") == []
 
 
 async def test_an_accession_number_that_they_added_to_a_study_of_this_app_stays(stack):

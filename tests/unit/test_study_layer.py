@@ -334,6 +334,22 @@ def test_instance_of_others_keeps_the_series_when_ours_is_gone():
     assert _lay(stored, StudyContent(), [A]).resource == expected
 
 
+def test_series_of_others_keeps_nothing_of_this_app_when_its_last_instance_is_gone():
+    theirs = THEIRS | {"number": 5}
+    marked = {"id": f"dicom-{A.series_instance_uid}-performer-1", "actor": {"display": "Ann Op"}}
+    performers = [{"actor": {"display": "theirs"}}, marked]
+    shared = _series(1, 1) | {"instance": [_instance(1, 1), theirs], "numberOfInstances": 2, "performer": performers}
+    stored = _study(shared | {"endpoint": [FOREIGN_ENDPOINT, *ENDPOINT]}, _series(2, 1))
+    laid = lay_study(stored, StudyContent(), {A}, LINKS, "", in_dicom={C.series_instance_uid}).resource
+    assert laid["series"][0] == _series(1) | {
+        "instance": [theirs],
+        "numberOfInstances": 1,
+        "performer": performers[:1],
+        "endpoint": [FOREIGN_ENDPOINT],
+    }
+    assert laid["series"][1] == _series(2, 1)
+
+
 @pytest.mark.parametrize(
     ("rows", "modalities"),
     [
