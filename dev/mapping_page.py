@@ -21,7 +21,9 @@ The specification is the DICOM Tag Mapping of <https://hl7.org/fhir/R4/imagingst
 guide [Radiation Dose Summary](https://hl7.org/fhir/uv/radiation-dose-summary/) 1.0.0.
 
 **Shared** means that others may write there too. What this app writes there carries an element `id` that begins with
-`dicom-`; only that is replaced or removed, the rest stays. Everything else in these tables is the app's own.
+`dicom-`; only that is replaced or removed, the rest stays. Known without an id are the note, by being equal to the description, and the
+requests and components of an Observation, by what they say. Everything else in these tables is the app's own, but for an ImagingStudy of
+somebody else (see there).
 """
 
 PATIENT = """A Patient is shared by studies. Each element has the value of the newest instance that has one, among all its studies. What DICOM leaves empty stays as it is, and a
@@ -57,8 +59,19 @@ its instances that are not listed. Instances that others list stay, and count to
 A date and a time become a dateTime where the zone is known. Second 60, and what is outside the years 1 to 9999 by UTC, is left to
 the date, since not every FHIR server takes it.
 
-When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`),
-otherwise only our part of it is taken out.
+When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`).
+
+**An ImagingStudy of somebody else.** One with another `meta.source` or none, a record system's say, stays theirs. Each single value
+that they wrote stays as it is, whether DICOM has none, another, a coarser or a finer one: `status`, `subject`, `started`,
+`description`, the counts, and those of the series and instances that they list. This app writes what they left out, adds its items
+to lists, and adds series and instances. All of that carries the `id`: a primitive value beside it (`"started": "2021-03-01",
+"_started": {"id": "dicom-started"}`), an added series or instance on itself; within an added series nothing else does. So exactly
+that is replaced as DICOM changes, and taken out of a series and of the study when DICOM has nothing of it any more: what is left is
+what they wrote. Whoever writes such a study must leave these ids where they are, and give what is theirs other ids or none. A
+`subject` that is not DICOM's patient is recorded (`subject-kept`).
+
+Whoever changes the `meta.source` of an ImagingStudy of this app makes it theirs in one respect: it is not deleted with the study, only
+emptied of what this app wrote. Where `meta.source` is merely lost, it is restored with the next change.
 
 **One study, several sources.** A source is one data partition of one DICOM service. What is stored in several of them has one
 ImagingStudy, and an instance stays in it until no source has it. Without marks everything belongs to the default partition of

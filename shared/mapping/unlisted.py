@@ -7,6 +7,7 @@ and this app finds what is its own.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from shared.fhir.ownership import Element, put
@@ -66,9 +67,10 @@ def put_count(series: Element, source: str, count: int) -> None:
     others = [row for row in series.get("extension", []) if row.get("url") != UNLISTED]
     counts = {name: number for name, number in unlisted_in(series).items() if name != source}
     counts |= {source: count} if count else {}
-    put(series, "extension", [*others, *(_extension(name, counts[name]) for name in sorted(counts))])
+    put(series, "extension", [*others, *(_extension(series["uid"], name, counts[name]) for name in sorted(counts))])
 
 
-def _extension(source: str, count: int) -> Element:
+def _extension(uid: str, source: str, count: int) -> Element:
+    mark = blake2b(source.encode(), digest_size=4).hexdigest()
     parts = [{"url": "source", "valueUri": source}, {"url": "count", "valueUnsignedInt": count}]
-    return {"url": UNLISTED, "extension": parts}
+    return {"id": f"dicom-{uid}-{mark}", "url": UNLISTED, "extension": parts}

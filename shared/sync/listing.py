@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from shared.fhir.ownership import source_of
+from shared.mapping.element_layer import is_ours
+from shared.mapping.series_layer import MARK
 from shared.mapping.sources import Shared, Source
 from shared.mapping.study_layer import keys_of
 from shared.mapping.unlisted import Listing
@@ -36,9 +38,10 @@ def refused_at(state: StudyState, change: StudyChange, refused: set[int]) -> int
     return min((refused | remembered) - {0}, default=0)
 
 
-def most_listed(by_settings: int | None, refused: int) -> int | None:
+def most_listed(by_settings: int | None, state: StudyState, change: StudyChange, refused: set[int]) -> int | None:
     """The largest number of instances that a study lists; None for no bound."""
-    bounds = [*([] if by_settings is None else [by_settings]), *([refused - 1] if refused else [])]
+    smallest = refused_at(state, change, refused)
+    bounds = [*([] if by_settings is None else [by_settings]), *([smallest - 1] if smallest else [])]
     return min(bounds, default=None)
 
 
@@ -70,7 +73,7 @@ def listing_of(
     adopted: bool,
 ) -> Listing:
     """Which instances of a source the study lists. What others listed stays; in a study that somebody else created,
-    what is listed may be theirs too.
+    what carries no mark of this app is theirs.
 
     lists: whether it lists all that was read. adopted: all that is listed counts as written by this app.
     """
@@ -78,11 +81,14 @@ def listing_of(
         return Listing(source=source.name)
     created_by, listed = source_of(stored or {}), keys_of(stored)
     is_own = created_by == source.service or bool(shared and created_by in shared.others)
+    marked = _marked(stored)
     holders: Mapping[InstanceKey, frozenset[str]] = shared.holders if shared else {}
     taken_out = frozenset(
         key
         for key in listed
-        if is_own and (adopted or digest(key) in delta.ledger) and not holders.get(key, frozenset()) - {source.name}
+        if (is_own or key in marked)
+        and (adopted or digest(key) in delta.ledger)
+        and not holders.get(key, frozenset()) - {source.name}
     )
     counts = counted(delta.ledger)
     for key in listed:
@@ -92,3 +98,13 @@ def listing_of(
     uids = {*delta.content.series, *(row["uid"] for row in (stored or {}).get("series", []))}
     unlisted = {uid: counts[series_digest(uid)] for uid in uids}
     return Listing(lists, source.name, {uid: count for uid, count in unlisted.items() if count > 0}, taken_out)
+
+
+def _marked(stored: Mapping[str, Any] | None) -> set[InstanceKey]:
+    """The instances that carry the mark of this app, or are in a series that does."""
+    return {
+        InstanceKey(series["uid"], row["uid"])
+        for series in (stored or {}).get("series", [])
+        for row in series.get("instance", [])
+        if is_ours(series, MARK) or is_ours(row, MARK)
+    }

@@ -20,7 +20,6 @@ from shared.mapping.series_layer import Links
 from shared.mapping.sources import Shared, handed_over
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
-    keys_of,
     lay_study,
     new_study,
     reports_of,
@@ -34,11 +33,12 @@ from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
 from shared.sync.delta import StudyDelta
 from shared.sync.demographics import PatientPlan, offer_of, plan_patient, subject_of
+from shared.sync.foreign import concerns, in_dicom, is_theirs, subject_differs
 from shared.sync.holders import Known, represented, shared_by
 from shared.sync.ledger import any_there
 from shared.sync.listing import listing_of, number_there
 from shared.sync.look import Look
-from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
+from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf, entry_of
 from shared.sync.plan_findings import findings_in
 from shared.sync.rules import Rules
 from shared.sync.shared_resources import SharedResources, equipment_in
@@ -87,13 +87,15 @@ class Stored:
     """The study as FHIR has it.
 
     known: what is remembered of it. linked_to: key of its Patient and the reference to it, as this app wrote them last.
-    written: what was last written of it, by resource type. reports: instances that may be dose reports. is_new: never
+    was_ours: this app wrote the subject. written: what was last written of it, by resource type. reports: instances
+    that may be dose reports. is_new: never
     written by anybody. is_unsure: an earlier attempt may have written the study and not its Observations.
     """
 
     known: Known
     resource: Resource | None
     linked_to: tuple[str, str]
+    was_ours: bool
     written: Mapping[str, Written]
     reports: Collection[InstanceKey]
     is_new: bool
@@ -141,7 +143,7 @@ class Planner:
     async def plan(self, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
         """What to write. Nothing is written here. refused: elements that the FHIR server refuses."""
         resource, service = stored.resource, self._rules.source
-        if not look.delta.content.series and (resource is None or not self._concerns(resource, look.delta)):
+        if not look.delta.content.series and (resource is None or not concerns(resource, look.delta, service)):
             return await self._leftovers(stored)
         shared = await shared_by(self._studies, self._fhir, service, stored.known, resource, look.delta)
         listed = number_there(look.delta.ledger) if look.lists else 0
@@ -151,7 +153,7 @@ class Planner:
         return replace(plan, gives_up=shared.gives_up, yields=shared.yields, takes_over=shared.takes_over)
 
     async def _plan(self, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]) -> Plan:
-        resource = stored.resource
+        resource, zone = stored.resource, self._rules.default_zone
         delta, reports = represented(look, shared)
         found: list[Finding] = []
         dose = self._dose(stored.study, reports)
@@ -159,26 +161,32 @@ class Planner:
         links, devices, patient = linked.links, linked.links.devices, linked.patient
         # where another partition says whose the study is, its subject is no correction of somebody else
         says_whose = shared is None or shared.is_first
-        if keeps_subject := says_whose and stored.keeps_subject(patient):
+        apps = {self._rules.source, *(shared.others if shared else ())}
+        theirs = is_theirs(resource, apps, links.endpoint, was_ours=stored.was_ours)
+        keeps = subject_differs(resource, patient) if theirs else stored.keeps_subject(patient)
+        if keeps_subject := says_whose and keeps:
             links = replace(links, subject=None)
+        series = in_dicom(stored.known, resource, look, delta, shared)
         source = self._rules.source_in(stored.study.partition_name)
         listing = listing_of(resource, delta, source, shared, lists=look.lists, adopted=stored.known.adopted)
-        laid = lay_study(self._base(stored), delta.content, delta.gone, links, self._rules.default_zone, listing)
+        base = self._base(stored)
+        laid = lay_study(base, delta.content, delta.gone, links, zone, listing, in_dicom=series, is_theirs=theirs)
         if laid.resource is None or not any_there(delta.ledger):
-            return await self._removal(stored, laid.resource, links, shared)
+            return await self._removal(stored, laid.resource, links, shared, is_theirs=theirs)
         if shared is not None:
             laid = replace(laid, resource=shared.listing(listing).marked(laid.resource, links.endpoint))
         assert laid.resource is not None  # noqa: S101 - what is there is listed
-        study = _study_entry(stored.study, resource, laid.resource)
+        study = entry_of(resource, laid.resource, study_identity(stored.study.study_instance_uid))
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
-        dose_links = DoseLinks(self._rules.source, target, subject_of(laid.resource), devices)
+        subject = subject_of(laid.resource) or linked.links.subject or ""  # theirs may name nobody
+        dose_links = DoseLinks(self._rules.source, target, subject, devices)
         there = reports_of(laid.resource) | (set(stored.reports) - look.delta.gone)
         unread = {key.sop_instance_uid for key in there - set(reports or ())}
         observations = await self._observations(stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
-        zone = self._rules.default_zone
         findings = findings_in(laid, look, delta, found, observations, zone, keeps_subject=keeps_subject)
+        keeps_subject |= theirs  # so that it is never remembered as one of this app
         return Plan(outcome, entries, patient, findings, devices, links.endpoint, keeps_subject=keeps_subject)
 
     async def _linked(
@@ -216,17 +224,16 @@ class Planner:
         entries = await self._observations_of(stored, None).plan_removal(())
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    def _concerns(self, stored: Resource, delta: StudyDelta) -> bool:
-        """Whether an ImagingStudy is ours, or holds what is to be taken out."""
-        is_own = source_of(stored) == self._rules.source or lists_not_all(stored)
-        return is_own or not delta.gone.isdisjoint(keys_of(stored))
-
     def _base(self, stored: Stored) -> Resource:
         if stored.resource is None:
             return new_study(study_identity(stored.study.study_instance_uid), self._rules.source)
+        if stored.was_ours and not source_of(stored.resource):
+            return handed_over(stored.resource, self._rules.source)  # written back by somebody without it
         return mend_dicom_cast(stored.resource) if stored.known.adopted else stored.resource
 
-    async def _removal(self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None) -> Plan:
+    async def _removal(
+        self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None, *, is_theirs: bool
+    ) -> Plan:
         """No instance of ours is left: what we created goes, of what holds something of others only our part. What
         another source of ours or of an app like this one has stays as it is, and is that one's from now on.
         """
@@ -240,9 +247,11 @@ class Planner:
         unread = {key.sop_instance_uid for key in (*reports_of(rest), *(stored.reports if lists_not_all(rest) else ()))}
         observations = self._observations_of(stored, shared)
         entries = await observations.plan_removal(unread, heir) if stored.may_have_observations else []
-        if rest is None and source_of(resource) == service:
+        if rest is None and (source_of(resource) or service) == service and not is_theirs:
             return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
-        if not heirs or rest is None:
+        if is_theirs and not heirs:
+            rest = without_our_part(resource, links.endpoint, is_theirs=True)
+        elif not heirs or rest is None:
             rest = without_our_part(rest or without_series(resource), links.endpoint)
         elif heir and source_of(rest) == service:
             rest = handed_over(rest, heir)
@@ -288,9 +297,3 @@ class Planner:
         identity, written = study_identity(stored.study.study_instance_uid), stored.written.get(OBSERVATION)
         others = shared.others if shared else ()
         return ObservationsOf(self._fhir, identity, stored.resource, self._rules.source, written, others)
-
-
-def _study_entry(study: StudyKey, stored: Resource | None, laid: Resource) -> Entry | None:
-    if stored is None:
-        return Entry.create(study_identity(study.study_instance_uid), laid)
-    return None if same_content(laid, stored) else Entry.update(laid, stored)

@@ -106,8 +106,7 @@ class Reconciler:
         written = newest(state.written, attempt.written)
         check_shown(written.get(STUDY), [stored] if stored else [], self._fhir.clock.at_s(searched_at))
         adopted = await self._is_adopted(change, state, stored)
-        refused_at = listing.refused_at(state, change, attempt.too_large)
-        most = listing.most_listed(self._rules.most_instances, refused_at)
+        most = listing.most_listed(self._rules.most_instances, state, change, attempt.too_large)
         recorded = await findings.unread(self._stores.records, change.study) if state.has_records else []
         source = self._rules.source_in(change.study.partition_name)
         memory = memory_of(state, stored, source, recorded, most, adopted=adopted, repeats=bool(earlier))
@@ -117,7 +116,9 @@ class Reconciler:
         known = Known(change.study, state.ledger, adopted)
         # as long as a write that was announced may still come, it may be what made the subject differ
         linked_to = ("", "") if writers.unmended(state.writers) else (state.patient, state.subject)
-        now = Stored(known, stored, linked_to, written, memory.reports, is_new=is_new, is_unsure=is_unsure)
+        now = Stored(
+            known, stored, linked_to, bool(state.subject), written, memory.reports, is_new=is_new, is_unsure=is_unsure
+        )
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
         plan = refusals.leave_out(plan, attempt.refused, look)

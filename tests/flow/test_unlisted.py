@@ -163,16 +163,15 @@ async def test_a_study_of_somebody_else(stack):
         "uid": sop_uid(1, 1, 1),
         "sopClass": {"system": "urn:ietf:rfc:3986", "code": "urn:oid:1.2.840.10008.5.1.4.1.1.2"},
     }
-    await stack.post(
-        {
-            "resourceType": "ImagingStudy",
-            "meta": {"source": "urn:record-system"},
-            "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"}],
-            "status": "available",
-            "subject": {"display": "somebody"},
-            "series": [{"uid": series_uid(1, 1), "modality": {"code": "CT"}, "instance": [instance]}],
-        }
-    )
+    written = {
+        "resourceType": "ImagingStudy",
+        "meta": {"source": "urn:record-system"},
+        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"}],
+        "status": "available",
+        "subject": {"display": "somebody"},
+        "series": [{"uid": series_uid(1, 1), "modality": {"code": "CT"}, "instance": [instance]}],
+    }
+    await stack.post(written)
     await stack.store(*make_series(1, 1, 3), *make_series(1, 2, 2))
     await stack.drain(app)
     study = await stack.one("ImagingStudy")
@@ -181,6 +180,27 @@ async def test_a_study_of_somebody_else(stack):
     await stack.delete(instance_path(1, 3))
     await stack.drain(app)
     assert sizes(await stack.one("ImagingStudy")) == (1, 2, {series_uid(1, 1): (2, 1)})
+    await stack.delete(study_uid(1))
+    await stack.drain(app)
+    study = await stack.one("ImagingStudy")
+    assert {**study, "meta": written["meta"]} == {**written, "id": study["id"]}
+
+
+async def test_what_this_app_added_to_a_study_of_somebody_else_is_taken_out_of_the_list(stack):
+    written = {
+        "resourceType": "ImagingStudy",
+        "meta": {"source": "urn:record-system"},
+        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"}],
+        "status": "available",
+        "subject": {"display": "somebody"},
+        "series": [{"uid": series_uid(1, 1), "modality": {"code": "CT"}}],
+    }
+    await stack.post(written)
+    await stack.store(*make_series(1, 1, 2), *make_series(1, 2, 2))
+    await stack.drain()
+    assert sizes(await stack.one("ImagingStudy"))[2] == {series_uid(1, 1): (2, 2), series_uid(1, 2): (2, 2)}
+    await stack.run(ASKED, app=stack.new_app(**NONE))
+    assert sizes(await stack.one("ImagingStudy"))[2] == {series_uid(1, 1): (2, 0), series_uid(1, 2): (2, 0)}
 
 
 async def test_dose_reports_are_found_again(stack):
