@@ -21,7 +21,9 @@ The specification is the DICOM Tag Mapping of <https://hl7.org/fhir/R4/imagingst
 guide [Radiation Dose Summary](https://hl7.org/fhir/uv/radiation-dose-summary/) 1.0.0.
 
 **Shared** means that others may write there too. What this app writes there carries an element `id` that begins with
-`dicom-`; only that is replaced or removed, the rest stays. Everything else in these tables is the app's own.
+`dicom-`; only that is replaced or removed, the rest stays. Known without an id are the note, by being equal to the description, and the
+requests and components of an Observation, by what they say. Everything else in these tables is the app's own, but for an ImagingStudy of
+somebody else (see there).
 """
 
 PATIENT = """A Patient is shared by studies. Each element has the value of the newest instance that has one, among all its studies. Where a study
@@ -50,7 +52,7 @@ be two persons.
 """
 
 STUDY = """`status` is `available`, unless somebody else set `cancelled` or `entered-in-error`: that stays. `modality` is the set of the series' modalities; `numberOfSeries`, `numberOfInstances` and
-`series.numberOfInstances` are counted from what is listed; `subject`, `endpoint` and `series.endpoint` are references. Series
+`series.numberOfInstances` are counted from what DICOM has; `subject`, `endpoint` and `series.endpoint` are references. Series
 and instances are ordered by number and UID.
 
 **Values of many instances.** Each element of the study and of a series has the value of the newest instance that has a usable
@@ -61,11 +63,28 @@ no instance has a value any more. Accession numbers and the requests they stand 
 PatientID is listed and recorded (`patient-conflict`); the study moves when its instances are corrected. A `subject` that somebody
 else set stays until DICOM's patient of the study changes.
 
+**Studies that do not list their instances.** By `ImagingStudy__Instances` and `ImagingStudy__MostInstances`, or where the FHIR
+server refuses the size, series have their counts and no `instance`. R4 lets `numberOfInstances` be larger than the list. The
+extension `urn:dicom-fhir-sync:unlisted-instances` at the series says that this is meant: `source` (as below) and `count`, the number of
+its instances that are not listed. Instances that others list stay, and count too. Where several sources list none of a series,
+`numberOfInstances` is that of the source with the most: copies have the same instances.
+
 A date and a time become a dateTime where the zone is known. Second 60, and what is outside the years 1 to 9999 by UTC, is left to
 the date, since not every FHIR server takes it.
 
-When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`),
-otherwise only our part of it is taken out.
+When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`).
+
+**An ImagingStudy of somebody else.** One with another `meta.source` or none, a record system's say, stays theirs. Each single value
+that they wrote stays as it is, whether DICOM has none, another, a coarser or a finer one: `status`, `subject`, `started`,
+`description`, the counts, and those of the series and instances that they list. This app writes what they left out, adds its items
+to lists, and adds series and instances. All of that carries the `id`: a primitive value beside it (`"started": "2021-03-01",
+"_started": {"id": "dicom-started"}`), an added series or instance on itself; within an added series nothing else does. So exactly
+that is replaced as DICOM changes, and taken out of a series and of the study when DICOM has nothing of it any more: what is left is
+what they wrote. Whoever writes such a study must leave these ids where they are, and give what is theirs other ids or none. A
+`subject` that is not DICOM's patient is recorded (`subject-kept`).
+
+Whoever changes the `meta.source` of an ImagingStudy of this app makes it theirs in one respect: it is not deleted with the study, only
+emptied of what this app wrote. Where `meta.source` is merely lost, it is restored with the next change.
 
 **One study, several sources.** A source is one data partition of one DICOM service. What is stored in several of them has one
 ImagingStudy, and an instance stays in it until no source has it. Without marks everything belongs to the default partition of
@@ -80,7 +99,13 @@ CODES = """### Codes
 
 A Coding Scheme Designator becomes a system only where the system is known: those of FHIR, or one that the dataset declares in
 its Coding Scheme Identification Sequence. Codes of SNOMED RT (SRT, SNM3, 99SDM) become SNOMED CT where PS3.16 publishes the
-correspondence, otherwise the text stands alone. A code of an unknown scheme stands without a system.
+correspondence, otherwise the text stands alone; body sites have the concept that annex L has for the term now. A code of an
+unknown scheme stands without a system. A code under DCM that DICOM does not define is left to the text.
+
+Modalities are those that DICOM defines today; some are newer than R4: ANN, CTPROTOCOL, M3D and others.
+R4 binds `modality` extensibly, so the resource is valid. A terminology server whose copy of DCM is older does not know them: its
+`$validate` warns, or calls the code unknown where the copy claims to be complete, and searches by a value set
+(`modality:in`) do not find them. Searches by the code do. Load a current DCM there.
 """
 
 DEVICE = """One for each equipment that can be told from others: by manufacturer and serial number, or by a Device UID. What distinguishes
@@ -94,8 +119,14 @@ the key there that the ids of new resources are made with (docs/design.md, "New 
 DOSE = """Dose reports are documents titled DCM 113701 or 113500. Each has one Observation, the summary, known by the SOP Instance UID;
 with `DicomCast__Features__GenerateIrradiationEvents` each irradiation event with a measured value has one too, known by its
 UID, as `hasMember` of the summary. All carry the Study Instance UID as a further identifier, so that one search finds all
-Observations of a study. Values are never summed, neither over reports nor over planes. A report that a later one includes or
-replaces stays `preliminary`; `status=final` finds each irradiation once.
+Observations of a study. Values are never summed, neither over reports nor over planes.
+
+What `status` means: the reports of one study are looked at together. One that a later report of the study includes or replaces is
+`preliminary`, all others are `final`. Each irradiation event of a study is one Observation, whichever and however many
+reports have it. To count each irradiation of a study once, sum over the events. Summing over the `final` summaries does so as long as
+their events are apart or one report includes the other. Where two reports overlap (one has the events a and b, the other b and
+c), neither includes the other, both are `final`, and b is in both totals. Reports of other studies are not looked at: a report that
+replaces one of another study leaves that one `final`, and the same report stored in two studies is `final` in each.
 
 An Observation of the same identity that has another `meta.source`, since others write by the same guide or made ours theirs, stays
 as it is, and ours is not written beside it; one of ours follows its study to another Patient even so.

@@ -162,6 +162,11 @@ ADVICE = {
         "holds its issue codes, the log of the server what it misses. Mend the study in DICOM or the rule of the "
         "server, then release.",
     ),
+    "study-too-large": Advice(
+        "parked",
+        "The FHIR server, or a gateway before it, refuses the study as too large, without its instances too. Raise the "
+        "limit there, then release.",
+    ),
     "permanent": Advice(
         "parked",
         "Another lasting failure. The next change of the study tries it again, and so does releasing it.",

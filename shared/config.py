@@ -6,7 +6,7 @@ Everything is checked at once; a wrong setting is reported by its name and what 
 import re
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -24,6 +24,26 @@ PartitionSystems = Annotated[
     BeforeValidator(lambda value: parse_partition_systems(value) if isinstance(value, str) else value),
 ]
 ZONE_OFFSET = re.compile(r"[+-]((0\d|1[0-3]):?[0-5]\d|14:?00)", re.ASCII)
+
+
+Named = TypeVar("Named", bound=StrEnum)
+
+
+def _named(kinds: type[Named], text: str) -> Named:
+    """The one with this name, case-insensitive; ValueError for another."""
+    found = [one for one in kinds if one.lower() == text.strip().lower()]
+    if not found:
+        raise ValueError(f"must be {' or '.join(kinds)}")
+    return found[0]
+
+
+def _number(value: object) -> object:
+    """A whole number from 1, as text; ValueError for other texts."""
+    if isinstance(value, str):
+        if not re.fullmatch(r"[1-9][0-9]{0,8}", value.strip(), re.ASCII):
+            raise ValueError("must be a whole number from 1 to 999999999")
+        return int(value)
+    return value
 
 
 class Service(Section):
@@ -112,10 +132,7 @@ class Demographics(StrEnum):
     @classmethod
     def of(cls, text: str) -> Self:
         """By its name in any case; ValueError for another."""
-        found = [one for one in cls if one.lower() == text.strip().lower()]
-        if not found:
-            raise ValueError(f"must be {' or '.join(cls)}")
-        return found[0]
+        return _named(cls, text)
 
 
 class PatientSettings(Section):
@@ -127,6 +144,30 @@ class PatientSettings(Section):
     demographics: Annotated[Demographics, BeforeValidator(lambda value: Demographics.of(str(value)))] = (
         Demographics.SYNC
     )
+
+
+class Instances(StrEnum):
+    """Whether an ImagingStudy lists the instances of its series."""
+
+    ALL = "All"
+    NONE = "None"
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """By its name, case-insensitive; ValueError for another."""
+        return _named(cls, text)
+
+
+class ImagingStudySettings(Section):
+    """How much of a study an ImagingStudy lists."""
+
+    instances: Annotated[Instances, BeforeValidator(lambda value: Instances.of(str(value)))] = Instances.ALL
+    most_instances: Annotated[int | None, BeforeValidator(_number)] = None
+
+    @property
+    def most_listed(self) -> int | None:
+        """The largest number of instances that a study lists; None for any."""
+        return 0 if self.instances is Instances.NONE else self.most_instances
 
 
 class RetryConfiguration(Section):
@@ -165,6 +206,7 @@ class Settings(BaseSettings):
     dicom_cast: DicomCast = DicomCast()
     dicom_cast_worker: DicomCastWorker = DicomCastWorker()
     patient: PatientSettings = PatientSettings()
+    imaging_study: ImagingStudySettings = ImagingStudySettings()
     retry_configuration: RetryConfiguration = RetryConfiguration()
     table_store: TableStore = TableStore()
     key_vault: KeyVault = KeyVault()

@@ -70,6 +70,9 @@ class StudyState:
     offers: sequence of each demographic element that the study offers to its Patient, as its row there says.
     offered: keys of other Patients that may have such a row, of passes that were not brought to an end.
     refused: elements that the FHIR server refused, as the study was at poll `refused_at`.
+    is_cut: whether instances that are there are missing in the ledger, since it has no room for them.
+    too_large: the number of instances with which the FHIR server refused the study as too large, 0 for none.
+    reports: instances that may be dose reports (`InstanceKey`), of a study that does not list its instances.
     """
 
     ledger: Mapping[bytes, LedgerRow] = field(default_factory=dict)
@@ -85,6 +88,9 @@ class StudyState:
     offered: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     refused_at: int = 0
+    is_cut: bool = False
+    too_large: int = 0
+    reports: tuple[tuple[str, str], ...] = ()
     etag: str | None = None
 
 

@@ -144,6 +144,7 @@ def _rules(settings: Settings) -> Rules:
         record_unreadable=not features.ignore_json_parsing_errors,
         generate_observations=features.generate_observations,
         generate_events=features.generate_irradiation_events,
+        most_instances=settings.imaging_study.most_listed,
     )
 
 

@@ -38,6 +38,7 @@ PURE = {
     "shared.sync.gaps",
     "shared.sync.delta",
     "shared.sync.ledger",
+    "shared.sync.listing",
     "shared.sync.replica",
     "shared.sync.writers",
     "shared.text_forms",
@@ -239,8 +240,8 @@ def test_nothing_imports_the_composition_root_but_the_worker():
 def test_client_knows_http_and_the_pure_files_of_its_folder(name):
     folder = name.rpartition(".")[0]
     own = {found for found in PURE if _within(found, [folder])}
-    # how resources are created is decided beside the client, over its requests
-    own |= {"shared.fhir.creation"} if folder == "shared.fhir" else set()
+    # how resources are created is decided beside the client, over its requests; what its refusals mean, too
+    own |= {"shared.fhir.creation", "shared.fhir.refused"} if folder == "shared.fhir" else set()
     assert _ours(name) - own - ROOTS - {"shared.http", "shared.retry", "shared.single_flight"} == set()
 
 

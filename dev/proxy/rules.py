@@ -19,10 +19,10 @@ KINDS = frozenset({"status", "empty", "slow", "reset", "lose", "truncate", "html
 class Rule:
     """One fault. `skip` lets that many fitting requests pass, `times` counts down, `probability` is drawn per request.
 
-    path: a regular expression that occurs in path and query; holds: text that occurs in the body; writes: acts on
-    requests that may change something only (or, if false, on the others). answer: which of a duplicate's answers is
-    given, `first` or `last`. carried_out: the status is answered, and the request was carried out all the same.
-    late_s: so many seconds after that.
+    path: a regular expression that occurs in path and query; holds: text that occurs in the body; more_than: how many
+    bytes the body has more than; writes: acts on requests that may change something only (or, if false, on the others).
+    answer: which of a duplicate's answers is given, `first` or `last`. carried_out: the status is answered, and the
+    request was carried out all the same. late_s: so many seconds after that.
     body: what is answered with the status, as FHIR JSON, in place of the page of a gateway.
     places: so many wait at a time, the others stand in line for a place, as at a server that works on so many at once.
     """
@@ -34,6 +34,7 @@ class Rule:
     methods: tuple[str, ...] = ()
     path: str = ""
     holds: str = ""
+    more_than: int = -1
     writes: bool | None = None
     status: int = 503
     retry_after_s: float | None = None
@@ -65,6 +66,7 @@ class Rule:
             and (self.writes is None or self.writes == call.is_write)
             and re.search(self.path, call.path) is not None
             and self.holds.encode() in call.body
+            and len(call.body) > self.more_than
         )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from shared.errors import AmbiguousMatch, Misconfigured, Rejected, SyncError, Throttled, Unavailable, VersionConflict
+from shared.errors import AmbiguousMatch, Misconfigured, Throttled, Unavailable
 from shared.fhir.bundle import (
     MOST_ENTRIES,
     Answer,
@@ -27,19 +27,20 @@ from shared.fhir.bundle import (
 from shared.fhir.capabilities import Capabilities, capabilities_of, mappings
 from shared.fhir.creation import Creation
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of, identifiers_of
-from shared.fhir.outcome import Issue, codes_of, issues_of, read_outcome, transient_error
-from shared.fhir.refusal import named_elements
+from shared.fhir.outcome import issues_of, read_outcome
+from shared.fhir.refused import GONE, of_write, refusal_of, transient_of
 from shared.fhir.searchset import MOST_PAGES, SERVICE, hits_of, next_page, not_followed, usable
 from shared.fhir.shapes import is_too_deep
-from shared.http import UNREADABLE, ServerClock, error_for, error_for_read, json_of, send, timeout_for
-from shared.retry import repeated, retry_after_s
+from shared.http import UNREADABLE, ServerClock, error_for_read, json_of, send, timeout_for
+from shared.retry import repeated
 from shared.single_flight import SingleFlight
 
 FHIR_JSON = "application/fhir+json"
+# servers of Java take a form that says nothing for ISO 8859-1
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
 FHIR_VERSION = "4.0"
 SEARCH_COUNT = 100
 MOST_VALUES = 50  # identifiers that one search asks for
-GONE = (404, 410)
 NOT_CREATED = (*GONE, 405)  # of an update of an unknown id, where clients do not choose ids
 NOT_KEPT = (*GONE, 405, 501)  # of a history: nothing was there, or no versions are kept
 
@@ -170,7 +171,7 @@ class FhirClient:
         headers = {"Content-Type": FHIR_JSON} | ({"If-Match": if_match(version)} if version else {})
         response = await send(self._client, SERVICE, self._request("PUT", reference(resource), body, headers))
         if not response.is_success:
-            raise self._refusal(response, [])
+            raise refusal_of(response, [])
 
     async def _transact(self, entries: Sequence[Entry]) -> Any:
         body = json.dumps(transaction(entries), separators=(",", ":"), ensure_ascii=False)
@@ -180,7 +181,7 @@ class FhirClient:
             creates = any(entry.identity and entry.method == "PUT" for entry in entries)
             if creates and response.status_code in NOT_CREATED:
                 self._capabilities = None  # clients may choose ids no longer
-            raise _of_write(response, self._refusal(response, entries))
+            raise of_write(response, refusal_of(response, entries))
         return json_of(SERVICE, response)
 
     async def _search(self, resource_type: str, criteria: Sequence[tuple[str, str]]) -> list[Resource]:
@@ -190,7 +191,7 @@ class FhirClient:
             "Cache-Control": "no-cache",  # HAPI answers repeated searches from a cache otherwise
             "Prefer": "handling=strict",  # a parameter that is ignored matches everything
         }
-        form = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+        form = {**headers, "Content-Type": FORM}
         body = urlencode([*criteria, ("_count", str(SEARCH_COUNT))])
         found = await repeated(partial(self._read, "POST", f"{resource_type}/_search", body, form))
         return [
@@ -230,7 +231,7 @@ class FhirClient:
         if response.status_code in nothing and read_outcome(response.content) is not None:
             return None
         if not response.is_success:
-            raise _transient(response, issues_of(read_outcome(response.content))) or error_for_read(SERVICE, response)
+            raise transient_of(response, issues_of(read_outcome(response.content))) or error_for_read(SERVICE, response)
         resource = json_of(SERVICE, response)
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
@@ -256,43 +257,3 @@ class FhirClient:
         asked = {"Accept": FHIR_JSON, **headers}
         timeout = timeout_for(len(content))
         return self._client.build_request(method, url, content=content or None, headers=asked, timeout=timeout)
-
-    def _refusal(self, response: httpx.Response, entries: Sequence[Entry]) -> SyncError:
-        """A refused transaction: what the codes of its outcome say, then its status. 404 and 410 with an outcome mean
-        that a resource we read is gone since.
-        """
-        outcome = read_outcome(response.content)
-        issues = issues_of(outcome)
-        if (passing := _transient(response, issues)) is not None:
-            return passing
-        if response.status_code in GONE and outcome is not None:
-            return VersionConflict(f"{SERVICE} no longer has a resource that was read")
-        error = error_for(SERVICE, response)
-        if isinstance(error, Unavailable) and outcome is None:  # of a gateway: the server may go on
-            error.outcome_unknown = True
-        if not isinstance(error, Rejected):
-            return error
-        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-            return Rejected(f"{error}: the study is too large for it")
-        if not issues:  # not the server but something before it
-            return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
-        said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
-        return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
-
-
-def _of_write(response: httpx.Response, error: SyncError) -> SyncError:
-    """The error of a refused transaction, which answered searches came before: 500 is about this request (RFC 9110,
-    15.6.1). An outage answers searches no better, or says 502, 503, 504 or nothing.
-    """
-    if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR or type(error) is not Unavailable:
-        return error
-    asked_s, is_unknown = error.retry_after_s, error.outcome_unknown
-    return Unavailable(str(error), code="write-failed", retry_after_s=asked_s, outcome_unknown=is_unknown)
-
-
-def _transient(response: httpx.Response, issues: list[Issue]) -> SyncError | None:
-    """The error where the issues that an unsuccessful answer holds say that it may be otherwise later."""
-    status = response.status_code
-    message = f"{SERVICE} answered {status}, issues: {', '.join(codes_of(issues))}"
-    by_status = error_for(SERVICE, response)
-    return transient_error(message, status, issues, retry_after_s(response.headers), by_status)

@@ -4,6 +4,7 @@ Codes of issues are read, and paths to elements. Texts are not passed on: they c
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -23,6 +24,9 @@ TRANSIENT = frozenset({"transient", "lock-error", "no-store", EXCEPTION, TIMEOUT
 # the parent of `RULES`, which servers also set before the issue that says why
 PROCESSING = "processing"
 CODES = CONTENT | ACCESS | RULES | TRANSIENT | {PROCESSING, "informational"}
+# of a request as such: R4's, and what Microsoft's server says beside `invalid`, in the words of the web server below it
+TOO_LONG = frozenset({"too-long", "too-costly"})
+BODY_TOO_LARGE = re.compile("request body too large", re.IGNORECASE)
 HARMLESS = ("warning", "information")
 CLIENT_ERRORS = range(400, 500)
 
@@ -53,6 +57,11 @@ def read_outcome(body: bytes) -> Mapping[str, Any] | None:
 def codes_of(issues: list[Issue]) -> list[str]:
     """The codes of R4 among them, sorted."""
     return sorted({issue.code for issue in issues if issue.code})
+
+
+def says_too_large(issues: list[Issue]) -> bool:
+    """Whether a refusal is about the size of the request, not about what is in it."""
+    return any(BODY_TOO_LARGE.search(issue.text) or (issue.code in TOO_LONG and not issue.paths) for issue in issues)
 
 
 def transient_error(

@@ -31,7 +31,7 @@ def lay_shared(stored: Any, ours: Any, mark: str) -> Any:
     What is ours carries an `id` (R4, element.html) that begins with the first word of `mark`, and is replaced or
     removed. A single element of somebody else stays; of a list all of theirs stay, and what they have is not doubled.
     """
-    owner = mark.split("-", maxsplit=1)[0] + "-"
+    owner = _owner(mark)
     if not isinstance(stored if ours is None else ours, list):
         if stored and not _is_marked(stored, owner):
             return stored
@@ -39,6 +39,51 @@ def lay_shared(stored: Any, ours: Any, mark: str) -> Any:
     theirs = [item for item in stored or [] if not _is_marked(item, owner)]
     new = _new(ours or [], theirs)
     return [*theirs, *({"id": f"{mark}-{place}", **item} for place, item in enumerate(new, start=1))]
+
+
+def put_shared(element: Element, name: str, value: Any, mark: str) -> None:
+    """Set a single element where others may write too: one of theirs stays. `mark` as for `lay_shared`; that of a
+    primitive value stands beside it (R4, json.html#primitive).
+    """
+    beside = f"_{name}"
+    stored = element.get(beside if beside in element else name)
+    if stored is not None and not _is_marked(stored, _owner(mark)):
+        return
+    is_primitive = value is not None and not isinstance(value, Mapping)
+    put(element, name, value if value is None or is_primitive else {"id": mark, **value})
+    put(element, beside, {**element.get(beside, {}), "id": mark} if is_primitive else None)
+
+
+def take_back(element: Mapping[str, Any], owner: str) -> Element:
+    """The element as others wrote it: without what carries an id that begins with `owner`, at any depth."""
+    left: Element = {}
+    for name, value in element.items():
+        if name == "contained" or not isinstance(value, Mapping | list):
+            ours = _is_marked(element.get(f"_{name}"), owner)
+            kept = value
+        elif isinstance(value, Mapping):
+            ours = _is_marked(value, owner)
+            kept = value if ours else take_back(value, owner)
+        else:
+            kept = [
+                take_back(item, owner) if isinstance(item, Mapping) else item
+                for item in value
+                if not _is_marked(item, owner)
+            ]
+            ours = bool(value) and not kept
+        if not ours:
+            left[name] = kept
+    return left
+
+
+def has_marked(element: Any, owner: str) -> bool:
+    """Whether anything in an element carries an id that begins with `owner`."""
+    if isinstance(element, list):
+        return any(has_marked(item, owner) for item in element)
+    if not isinstance(element, Mapping):
+        return False
+    parts = (part for name, part in element.items() if name != "contained")
+    return _is_marked(element, owner) or any(has_marked(part, owner) for part in parts)
 
 
 def put(element: Element, name: str, value: Any) -> None:
@@ -68,6 +113,10 @@ def _new(ours: Iterable[Any], there: Iterable[Any]) -> list[Any]:
     """Those of ours that are not there."""
     known = {as_text(item) for item in there}
     return [item for item in ours if as_text(item) not in known]
+
+
+def _owner(mark: str) -> str:
+    return mark.split("-", maxsplit=1)[0] + "-"
 
 
 def _is_marked(item: Any, owner: str) -> bool:

@@ -95,6 +95,8 @@ def without(entry: Entry, names: Iterable[str]) -> tuple[Entry | None, list[str]
     places = _new_places(resource, names, before)
     for place in sorted(places, key=lambda one: one.key if isinstance(one.key, int) else -1, reverse=True):
         del place.parent[place.key]
+        if isinstance(place.key, str):
+            place.parent.pop(f"_{place.key}", None)  # its id and extensions (R4, json.html#primitive)
     cleaned: Resource = _without_empty_lists(resource)
     if entry.before is not None and same_content(cleaned, entry.before):
         return None, left_out

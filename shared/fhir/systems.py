@@ -53,3 +53,5 @@ PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 # extension of this app: a source of an ImagingStudy, of a series or an instance in it; see shared/mapping/sources.py
 SOURCE = "urn:dicom-fhir-sync:source"
+# extension of this app at a series: how many instances of a source it does not list; see shared/mapping/unlisted.py
+UNLISTED = "urn:dicom-fhir-sync:unlisted-instances"

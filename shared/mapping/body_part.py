@@ -11,11 +11,19 @@ from functools import cache
 from importlib import resources
 from itertools import islice
 
+from shared.dicom.content_tree import SNOMED_RT
 from shared.dicom.values import Attributes
 from shared.fhir.systems import SNOMED_CT
 from shared.mapping.coding import Element, coding, declared_systems
 
 Terms = Mapping[str, tuple[str, str]]
+# concepts of SNOMED RT codes (T-D4000, T-D3000, T-D6000, R-FAB57) -> what annex L has in their places since CP-1962
+REPLACED = {
+    "113345001": "818981001",
+    "51185008": "816094009",
+    "12921003": "816092008",
+    "416949008": "818982008",
+}
 # between the words of a term, which is written in one
 GAPS = re.compile(r"[\s_]+")
 
@@ -25,7 +33,7 @@ def body_site(attributes: Attributes) -> Element | None:
     regions = anatomic_regions(attributes)
     declared = declared_systems(attributes) if regions else {}
     for region in regions:
-        found = coding(region, declared)
+        found = _current(coding(region, declared), region)
         if found is not None and "system" in found:
             return found
     examined = attributes.text("BodyPartExamined")
@@ -37,6 +45,13 @@ def body_site(attributes: Attributes) -> Element | None:
     meanings = (region.text("CodeMeaning") for region in regions)
     text = next((meaning for meaning in meanings if meaning), examined)
     return {"display": text} if text else None
+
+
+def _current(found: Element | None, region: Attributes) -> Element | None:
+    """A region with the concept that annex L has for its meaning now."""
+    if found is None or region.text("CodingSchemeDesignator") not in SNOMED_RT:
+        return found
+    return {**found, "code": REPLACED.get(found["code"], found["code"])}
 
 
 def anatomic_regions(attributes: Attributes) -> list[Attributes]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from shared.dicom.content_tree import CODE_KEYWORDS, SNOMED_RT
 from shared.dicom.values import Attributes
-from shared.fhir.systems import CODING_SCHEMES, SNOMED_CT
+from shared.fhir.systems import CODING_SCHEMES, DCM, SNOMED_CT
+from shared.mapping.modality import MODALITIES
 
 Element = dict[str, Any]
 Systems = Mapping[str, str]
@@ -22,6 +23,7 @@ NO_SYSTEMS: Systems = MappingProxyType({})
 SNOMED_RT_ADDED = {"F-61FDB": "349358000"}
 # an SCTID has 6 to 18 digits (https://hl7.org/fhir/R4/snomedct.html); codes of SNOMED RT have letters
 SNOMED_CT_ID = re.compile(r"[1-9]\d{5,17}", re.ASCII)
+DCM_NUMBER = re.compile(r"1\d{5}", re.ASCII)
 # https://hl7.org/fhir/R4/datatypes.html#oid
 OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+", re.ASCII)
 # PS3.16 table 8-1: UIDs of coding schemes that have a FHIR system of their own
@@ -66,7 +68,8 @@ def coding(item: Attributes, declared: Systems = NO_SYSTEMS) -> Element | None:
     """One coded entry as Coding.
 
     SNOMED RT codes become SNOMED CT where the correspondence is published, otherwise there is none. A code of a scheme
-    that has no URI known here, nor one that the dataset declares, stands without a system.
+    that has no URI known here, nor one that the dataset declares, stands without a system. There is none either where
+    DICOM does not define the code in its own scheme.
     """
     code = next((" ".join(text.split()) for text in map(item.text, CODE_KEYWORDS) if text), None)
     scheme = item.text("CodingSchemeDesignator") or ""
@@ -78,8 +81,22 @@ def coding(item: Attributes, declared: Systems = NO_SYSTEMS) -> Element | None:
         if code is None:
             item.find("CodeValue", "unknown-code")
             return None
+    if system == DCM and not _is_of_dicom(code):
+        item.find("CodeValue", "unknown-code")
+        return None
     elements = {"system": system, "code": code, "display": item.text("CodeMeaning")}
     return {name: value for name, value in elements.items() if value}
+
+
+def _is_of_dicom(code: str) -> bool:
+    """Whether PS3.16 annex D can have the code: six digits, or one of its words. No table of all numbers is at hand."""
+    return bool(DCM_NUMBER.fullmatch(code)) or code in _words_of_dicom()
+
+
+@cache
+def _words_of_dicom() -> frozenset[str]:
+    table: Mapping[str, Mapping[str, object]] = import_module("pydicom.sr._concepts_dict").concepts["DCM"]
+    return MODALITIES | {code for by_name in table.values() for code in by_name}
 
 
 def declared_systems(attributes: Attributes) -> Systems:

@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.dicom.study import Provided
 from shared.dicom.values import Attributes
-from shared.fhir.ownership import Element, lay_shared, put
+from shared.fhir.ownership import Element, lay_shared, put, put_shared
 from shared.mapping.table import Row, elements
 from shared.model import Finding, InstanceKey
 
@@ -26,19 +26,23 @@ def values_of(
     }
 
 
-def lay_rows(stored: Element, rows: Collection[Row], values: Mapping[str, Any], mark: str) -> Element:
+def lay_rows(
+    stored: Element, rows: Collection[Row], values: Mapping[str, Any], mark: str, *, is_theirs: bool = False
+) -> Element:
     """The elements that `values` names; what has no value goes. Of what others write too, only that which carries the
-    mark.
+    mark: with `is_theirs`, of all elements.
     """
     result = dict(stored)
     for row in rows:
-        if row.name in values:
-            value = values[row.name]
-            put(
-                result,
-                row.name,
-                lay_shared(stored.get(row.name), value, f"{mark}{row.name}") if row.is_shared else value,
-            )
+        if row.name not in values:
+            continue
+        value = values[row.name]
+        if row.is_shared:
+            put(result, row.name, lay_shared(stored.get(row.name), value, f"{mark}{row.name}"))
+        elif is_theirs:
+            put_shared(result, row.name, value, f"{mark}{row.name}")
+        else:
+            put(result, row.name, value)
     return result
 
 

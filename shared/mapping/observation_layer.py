@@ -7,14 +7,14 @@ otherwise.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, by_code
 from shared.fhir.ownership import Element, lay_shared, overlay, put, replace_owned, source_of
-from shared.fhir.systems import ACCESSION_ID, DICOM_IDENTIFIER_TYPE, DICOM_UID, IDENTIFIER_TYPE
+from shared.fhir.systems import DICOM_IDENTIFIER_TYPE, DICOM_UID
 from shared.mapping.device import Equipment
 from shared.mapping.dose.codes import EVENT_VALUES, NUCLEAR_TOTALS, PROCEDURE_REPORTED, X_RAY_TOTALS
 from shared.mapping.dose.observations import EVENT, EVENT_CODE, SUMMARY, SUMMARY_CODE, DoseObservation
+from shared.mapping.study_identifiers import is_bare_accession
 from shared.mapping.table import Row
 
 COMPONENT_CODES = frozenset(
@@ -142,11 +142,11 @@ def _subject(stored: Resource, links: DoseLinks) -> Element:
 
 
 def _is_our_identifier(identifier: Element) -> bool:
-    return identifier.get("system") == DICOM_UID or _is_bare_accession(identifier)
+    return identifier.get("system") == DICOM_UID or is_bare_accession(identifier)
 
 
 def _is_our_request(request: Element) -> bool:
-    return "reference" not in request and _is_bare_accession(request.get("identifier", {}))
+    return "reference" not in request and is_bare_accession(request.get("identifier", {}))
 
 
 def _is_our_component(component: Element) -> bool:
@@ -154,12 +154,6 @@ def _is_our_component(component: Element) -> bool:
 
 
 IS_OURS = {"identifier": _is_our_identifier, "basedOn": _is_our_request, "component": _is_our_component}
-
-
-def _is_bare_accession(identifier: Mapping[str, Any]) -> bool:
-    codings = identifier.get("type", {}).get("coding", [])
-    types = {(coding.get("system"), coding.get("code")) for coding in codings}
-    return "system" not in identifier and (IDENTIFIER_TYPE, ACCESSION_ID) in types
 
 
 def _key_of(resource: Resource) -> Key | None:

@@ -13,6 +13,7 @@ from shared.mapping.imaging_study import INSTANCE_ROWS, SERIES_ROWS
 from shared.mapping.laterality import has_side, laterality
 from shared.mapping.provides import DEVICE
 from shared.mapping.table import elements
+from shared.mapping.unlisted import Listing, put_count, unlisted_in
 from shared.model import Finding, InstanceKey
 
 LAST = 2**31
@@ -36,8 +37,14 @@ def lay_series(
     links: Links,
     default_zone: str,
     findings: dict[InstanceKey, list[Finding]],
+    *,
+    lists: bool = True,
+    is_theirs: bool = False,
 ) -> Element:
-    """`stored` with the elements and instances of `content` laid over it."""
+    """`stored` with the elements and instances of `content` laid over it.
+
+    lists: whether instances are added that it does not list. is_theirs: somebody else wrote `stored`.
+    """
     mark = f"{MARK}{stored['uid']}-"
     values = values_of(SERIES_ROWS, content.elements, default_zone, findings)
     if "performer" in content.elements or DEVICE in content.elements:
@@ -46,15 +53,20 @@ def lay_series(
     of_images = bool(images) and "laterality" in content.elements
     if of_images:
         values["laterality"] = laterality(Attributes(content.elements["laterality"] or {}), images)
-    result = lay_rows(stored, SERIES_ROWS, values, mark)
+    result = lay_rows(stored, SERIES_ROWS, values, mark, is_theirs=is_theirs)
     if of_images and is_ours(result.get("laterality"), mark):
         result["laterality"]["id"] = mark + OF_IMAGES
-    put(result, "endpoint", with_endpoint(result.get("endpoint", []), links.endpoint))
+    endpoint_mark = f"{mark}endpoint" if is_theirs else ""
+    put(result, "endpoint", with_endpoint(result.get("endpoint", []), links.endpoint, endpoint_mark))
     instances = {row["uid"]: row for row in result.get("instance", [])}
     for uid, dataset in content.instances.items():
+        if not lists and uid not in instances:
+            continue
         attributes = Attributes(dataset, findings.setdefault(InstanceKey(stored["uid"], uid), []))
         ours = NO_VALUES | elements(INSTANCE_ROWS, attributes, default_zone)
-        instances[uid] = lay_rows(instances.get(uid, {"uid": uid}), INSTANCE_ROWS, ours, f"{MARK}{uid}-")
+        row = instances[uid] if uid in instances else new_row(uid, is_marked=is_theirs)
+        of_others = is_theirs and not is_ours(row, MARK)
+        instances[uid] = lay_rows(row, INSTANCE_ROWS, ours, f"{MARK}{uid}-", is_theirs=of_others)
     put(result, "instance", list(instances.values()))
     return result
 
@@ -76,19 +88,29 @@ def _performers(
     return [*persons, *devices]
 
 
-def without_instances(series: Element, gone: Collection[InstanceKey]) -> Element | None:
-    """The series in order and without what is gone; None when that empties it."""
+def without_instances(series: Element, gone: Collection[InstanceKey], listing: Listing) -> Element | None:
+    """The series in order, without what is gone or not to be listed; None when that empties it."""
     instances = series.get("instance", [])
-    left = [row for row in instances if InstanceKey(series["uid"], row["uid"]) not in gone]
-    if instances and not left:
+    had_any = bool(instances or unlisted_in(series))
+    put_count(series, listing.source, listing.counts.get(series["uid"], 0))
+    keys = ((InstanceKey(series["uid"], row["uid"]), row) for row in instances)
+    left = [row for key, row in keys if key not in gone and key not in listing.taken_out]
+    if had_any and not left and not unlisted_in(series):
         return None
     put(series, "instance", sorted(left, key=order_of))
     return series
 
 
-def with_endpoint(stored: list[Element], ours: str) -> list[Element]:
-    """References to Endpoints, `ours` among them."""
-    return stored if any(row.get("reference") == ours for row in stored) else [*stored, {"reference": ours}]
+def new_row(uid: str, *, is_marked: bool) -> Element:
+    """What a series or an instance begins with; it is marked among those of somebody else."""
+    return {"id": f"{MARK}{uid}", "uid": uid} if is_marked else {"uid": uid}
+
+
+def with_endpoint(stored: list[Element], ours: str, mark: str = "") -> list[Element]:
+    """References to Endpoints, `ours` among them; marked where the list is somebody else's."""
+    if any(row.get("reference") == ours for row in stored):
+        return stored
+    return [*stored, {"id": mark, "reference": ours} if mark else {"reference": ours}]
 
 
 def order_of(row: Element) -> tuple[int, str]:

@@ -13,11 +13,14 @@ from shared.dicom.study import Provided, SeriesContent, StudyContent
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import Element, put, source_of
 from shared.fhir.systems import SOURCE
+from shared.mapping.unlisted import Listing, unlisted_in
 from shared.model import DEFAULT_PARTITION, InstanceKey
 
 Names = frozenset[str]
 Holders = Mapping[InstanceKey, Names]
-OF_SERIES = ""  # in the place of the SOP Instance UID: a series that lists no instance
+# in the place of the SOP Instance UID: a series that has no instance, and instances that a series does not list
+OF_SERIES = ""
+OF_UNLISTED = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,19 @@ class Shared:
         """Whether `source` gives up an instance that it had."""
         mine = self.source.name
         return any(mine in names and mine not in self.holders.get(key, ()) for key, names in self.before.items())
+
+    def listing(self, listing: Listing) -> "Shared":
+        """The same where `source` lists its instances so."""
+        mine = frozenset([self.source.name])
+        holders = dict(self.holders)
+        for key, names in self.holders.items():
+            is_of_unlisted = key.sop_instance_uid == OF_UNLISTED
+            if is_of_unlisted or key in listing.taken_out or (not listing.lists and key not in self.before):
+                holders[key] = names - mine
+        for uid in listing.counts:
+            key = InstanceKey(uid, OF_UNLISTED)
+            holders[key] = holders.get(key, frozenset()) | mine
+        return replace(self, holders={key: names for key, names in holders.items() if names})
 
     def removed(self, gone: Collection[InstanceKey]) -> frozenset[InstanceKey]:
         """Those of the `gone` instances that no source has."""
@@ -173,7 +189,9 @@ def holders_of(stored: Resource) -> Holders:
         of_series = _named(series) or of_study
         for instance in series.get("instance", []):
             found[InstanceKey(series["uid"], instance["uid"])] = _named(instance) or of_series
-        if not series.get("instance"):
+        if unlisted := unlisted_in(series):
+            found[InstanceKey(series["uid"], OF_UNLISTED)] = frozenset(unlisted)
+        elif not series.get("instance"):
             found[InstanceKey(series["uid"], OF_SERIES)] = of_series
     return found
 
@@ -222,4 +240,5 @@ def _keys(study: Resource) -> Iterator[InstanceKey]:
 
 def _keys_in(series: Element) -> list[InstanceKey]:
     uids = [instance["uid"] for instance in series.get("instance", [])]
+    uids += [OF_UNLISTED] if unlisted_in(series) else []
     return [InstanceKey(series["uid"], uid) for uid in uids or [OF_SERIES]]

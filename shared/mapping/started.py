@@ -5,6 +5,7 @@ before the first or after the last. Microsoft's server refuses a resource that h
 alone is the nearest that all servers take.
 """
 
+import contextlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -43,6 +44,18 @@ def earliest(texts: Iterable[str]) -> str | None:
     if all("T" in text for text in found):
         return min(found, key=datetime.fromisoformat, default=None)
     return min(found)
+
+
+def is_before(one: str, other: str) -> bool:
+    """Whether a dateTime is before another one, as far as both say it: by the instant, else by the date.
+
+    Either may be somebody else's, and any text.
+    """
+    if "T" in one and "T" in other:
+        with contextlib.suppress(ValueError, TypeError):  # second 60; one without a zone
+            return datetime.fromisoformat(one) < datetime.fromisoformat(other)
+    length = min(len(one), len(other), FULL_DATE_LENGTH)
+    return one[:length] < other[:length]
 
 
 def _is_in_calendar(text: str) -> bool:

@@ -11,6 +11,7 @@ from shared.mapping.issuer import assigner
 from shared.mapping.table import Element, Row
 
 STUDY_ID = "Study ID"
+ACCESSION = "dicom-accession"  # the mark of accession numbers
 REQUEST_SEQUENCES = ("RequestAttributesSequence", "ReferencedRequestSequence")
 DIGEST_BYTES = 8
 
@@ -35,6 +36,13 @@ def distinct(requests: Iterable[Element]) -> list[Element]:
     found = list({json.dumps(one): one for one in requests}.values())
     issued = {one["value"] for one in found if "assigner" in one}
     return [one for one in found if "assigner" in one or one["value"] not in issued]
+
+
+def is_bare_accession(identifier: Element) -> bool:
+    """Whether it is an accession number without a system, as this app and DICOM Cast write them."""
+    codings = identifier.get("type", {}).get("coding", [])
+    types = {(coding.get("system"), coding.get("code")) for coding in codings}
+    return "system" not in identifier and (IDENTIFIER_TYPE, ACCESSION_ID) in types
 
 
 def request_digest(study_instance_uid: str, request: Element) -> str:

@@ -8,7 +8,10 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
-SECTIONS = ("dicomweb", "fhir", "dicomcast", "dicomcastworker", "patient", "retryconfiguration", "tablestore")
+SECTIONS = (
+    *("dicomweb", "fhir", "dicomcast", "dicomcastworker", "patient", "imagingstudy", "retryconfiguration"),
+    "tablestore",
+)
 # the how-to of DICOM Cast names its endpoint secret DICOM--Endpoint
 HOW_TO_NAME, ITS_SETTING = ("dicom", "endpoint"), ("dicomweb", "endpoint")
 Path = tuple[str, ...]

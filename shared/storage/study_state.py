@@ -58,6 +58,9 @@ class StudyStateStore:
                 written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
                 refused=tuple(json.loads(entity.get("Refused") or "[]")),
                 refused_at=integer(entity, "RefusedAt"),
+                is_cut=bool(entity.get("IsCut")),
+                too_large=integer(entity, "TooLarge"),
+                reports=tuple((series, sop) for series, sop in json.loads(entity.get("Reports") or "[]")),
                 etag=etag,
             )
 
@@ -84,6 +87,8 @@ class StudyStateStore:
             "Offered": json.dumps(state.offered),
             "Refused": json.dumps(state.refused),
             "RefusedAt": int64(state.refused_at),
+            "TooLarge": int64(state.too_large),
+            "Reports": json.dumps(state.reports),
             **_pack(state.ledger),
         }
         return replace(state, etag=await self._table.save(entity, state.etag))

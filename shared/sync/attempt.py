@@ -24,6 +24,7 @@ class Result(NamedTuple):
     """What the study was, how many of its instances were kept out, and how many values could not be used.
 
     code: of the error for which it was set aside. kept_out: some of those instances, each with its codes.
+    strays: how many of the instances that were read are of another patient than the study.
     """
 
     outcome: Outcome
@@ -31,6 +32,7 @@ class Result(NamedTuple):
     findings: int = 0
     code: str = ""
     kept_out: str = ""
+    strays: int = 0
 
 
 class GoesAlone(Exception):
@@ -43,7 +45,7 @@ class Attempt:
 
     refused: elements to write the study without. refusals: how the server refused what was written. asked_again:
     instances that could not be read, and for which a later message was sent. offered: keys of the Patients that were
-    told what the study offers.
+    told what the study offers. too_large: numbers of instances with which the server refused the study as too large.
     """
 
     change: StudyChange
@@ -55,3 +57,4 @@ class Attempt:
     refusals: list[Rejected] = field(default_factory=list)
     asked_again: set[InstanceKey] = field(default_factory=set)
     offered: set[str] = field(default_factory=set)
+    too_large: set[int] = field(default_factory=set)

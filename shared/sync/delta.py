@@ -54,13 +54,16 @@ class Before:
     """What was known before a read.
 
     ledger: what is remembered. listed: sequences that the message named. stored: instances that the ImagingStudy lists.
-    adopted: all of these count as this app's, for nothing is remembered.
+    series: those that it has. adopted: all of the stored count as this app's, for nothing is remembered. is_unlisted:
+    whether the ImagingStudy has instances that it does not list.
     """
 
     ledger: Ledger = field(default_factory=dict)
     listed: Mapping[InstanceKey, int] = field(default_factory=dict)
     stored: Collection[InstanceKey] = ()
+    series: Collection[str] = ()
     adopted: bool = False
+    is_unlisted: bool = False
 
 
 def study_delta(
@@ -74,7 +77,7 @@ def study_delta(
     there = {key: truth.instances[key] for key in provided}
     gone = _gone(truth, there, known)
     after = ledgers.merge(known.ledger, known.listed, provided, gone, truth.unknown)
-    if truth.is_whole:
+    if truth.is_whole and not (truth.hidden and known.is_unlisted):  # nobody knows which are hidden
         after = ledgers.without_unseen(after, {*there, *truth.unknown})
     # an instance whose values cannot be had must not keep the values of the others out
     unread = set(map(digest, truth.unknown))
@@ -177,7 +180,7 @@ def _series(
     instances: dict[str, dict[str, Dataset]] = {}
     for key, dataset in there.items():
         instances.setdefault(key.series_instance_uid, {})[key.sop_instance_uid] = dataset
-    for uid in {key.series_instance_uid for key in known.stored} - instances.keys():
+    for uid in {*known.series, *(key.series_instance_uid for key in known.stored)} - instances.keys():
         name = series_digest(uid)
         lost = before.elements.get(name, {}).keys() - read.lasting.elements.get(name, {}).keys()
         if lost and name in read.lasting.newest:

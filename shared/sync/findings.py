@@ -39,7 +39,11 @@ async def record(
         }
         said = {row_key: row.get("Exception") for row_key, row in rows.items()}
         await records.put_all(table, [entry for row_key, entry in wanted.items() if said.get(row_key) != entry.text])
-        mended = {row_key for row_key, row in rows.items() if row_key not in wanted and _instance_of(row) in looked_at}
+        mended = {
+            row_key
+            for row_key, row in rows.items()
+            if row_key not in wanted and (_instance_of(row) in looked_at or _is_of_series(row))
+        }
         await records.clear(table, study, mended)
         left = left or bool(wanted) or len(rows) > len(mended)
     return left
@@ -60,6 +64,11 @@ async def unread(records: ErrorRecords, study: StudyKey) -> list[InstanceKey]:
 def _is_of_feed(row: Entity) -> bool:
     """Rows about the feed say nothing about an instance: no look mends them."""
     return str(row.get("Exception") or "").startswith(MALFORMED_ENTRY)
+
+
+def _is_of_series(row: Entity) -> bool:
+    """Rows about a series as such are found again in each pass, whatever was read."""
+    return bool(row.get("SeriesUid")) and not row.get("InstanceUid")
 
 
 def _instance_of(row: Entity) -> InstanceKey:

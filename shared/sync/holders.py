@@ -10,11 +10,21 @@ from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.mapping.endpoint import endpoint_identity
-from shared.mapping.sources import Holders, Shared, Source, holders_of, is_marked, services, union, united
+from shared.mapping.sources import (
+    OF_UNLISTED,
+    Holders,
+    Shared,
+    Source,
+    holders_of,
+    is_marked,
+    services,
+    union,
+    united,
+)
 from shared.model import DEFAULT_PARTITION, InstanceKey, StudyKey
 from shared.storage.study_state import StudyStateStore
 from shared.sync.delta import PatientContent, StudyDelta
-from shared.sync.ledger import Ledger, any_there, digest
+from shared.sync.ledger import Ledger, any_there, counted, digest, series_digest
 from shared.sync.look import Look
 
 SCHEMES = ("http://", "https://")
@@ -68,7 +78,10 @@ def represented(look: Look, shared: Shared | None) -> tuple[StudyDelta, Mapping[
 
 def _after(before: Holders, source: Source, delta: StudyDelta, others: Mapping[str, str] | None = None) -> Shared:
     there = [InstanceKey(uid, sop) for uid, series in delta.content.series.items() for sop in series.instances]
-    return Shared(source, united(before, source, there, delta.gone), before, frozenset(others or ()))
+    left = counted(delta.ledger)
+    unlisted = (key for key in before if key.sop_instance_uid == OF_UNLISTED)
+    emptied = [key for key in unlisted if not left[series_digest(key.series_instance_uid)]]
+    return Shared(source, united(before, source, there, {*delta.gone, *emptied}), before, frozenset(others or ()))
 
 
 def _is_leaving(delta: StudyDelta) -> bool:
@@ -119,7 +132,10 @@ def _before_sources_were_named(
         for series in stored.get("series", [])
     }
     found = {}
-    for key in holders_of(stored):
+    for key, said in holders_of(stored).items():
+        if key.sop_instance_uid == OF_UNLISTED:
+            found[key] = said
+            continue
         name = digest(key)
         names = {source for source, known in remembered.items() if name in known and known[name].is_there}
         names |= {one for one, endpoint in others.items() if endpoint in endpoints[key.series_instance_uid]}

@@ -61,6 +61,16 @@ def any_there(ledger: Ledger) -> bool:
     return any(row.is_there for row in ledger.values())
 
 
+def counted(ledger: Ledger) -> Counter[bytes]:
+    """How many instances of each series are there, by the digest of the series."""
+    return Counter(row.series for row in ledger.values() if row.is_there)
+
+
+def loses(before: Ledger, after: Ledger) -> bool:
+    """Whether an instance was there before, and is not any more."""
+    return any(row.is_there and name in after and not after[name].is_there for name, row in before.items())
+
+
 def merge(
     ledger: Ledger,
     listed: Mapping[InstanceKey, int],

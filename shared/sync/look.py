@@ -16,7 +16,9 @@ from shared.mapping.study_layer import findings_of
 from shared.model import Finding, InstanceKey, StudyChange
 from shared.state import StudyState
 from shared.sync.delta import Before, StudyDelta, study_delta, unreadable
-from shared.sync.ledger import sequence_of
+from shared.sync.ledger import loses, sequence_of
+from shared.sync.listing import findings_of_size
+from shared.sync.memory import Memory
 from shared.sync.narrower import read_whole
 from shared.sync.rules import Rules
 from shared.sync.truth import MOST_RECORDED, Answer, Wanted, ask_whole, read_each, read_some
@@ -31,34 +33,21 @@ MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What is known before a look: the study state and the instances that FHIR lists.
-
-    reports: those of them that are ours and may be dose reports. sided: series that are judged as a whole. adopted: all
-    of the stored count as ours. repeats: an earlier attempt may have written, so what is stored can come from instances
-    that the message does not list. recorded: instances that could not be read before.
-    """
-
-    state: StudyState
-    stored: Collection[InstanceKey]
-    reports: Collection[InstanceKey]
-    sided: Collection[str]
-    adopted: bool
-    repeats: bool
-    recorded: Collection[InstanceKey] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """What one look at DICOM showed. `failed` instances are kept out of FHIR.
 
-    reports: whatever may be a dose report of the study; None where nothing about them changed.
+    reports: whatever may be a dose report of the study; None where nothing about them changed. lists: whether the
+    study is to list its instances. known_reports: instances that may be dose reports, those that are gone included.
+    of_study: what was found about the study as such.
     """
 
     truth: Truth
     failed: Mapping[InstanceKey, Collection[Finding]]
     delta: StudyDelta
     reports: Mapping[InstanceKey, Dataset] | None
+    lists: bool = True
+    known_reports: frozenset[InstanceKey] = frozenset()
+    of_study: Collection[Finding] = ()
 
     @property
     def kept_out(self) -> str:
@@ -76,7 +65,12 @@ def needs_whole(change: StudyChange, state: StudyState, *, repeats: bool) -> boo
     most = max(SINGLE_READS, min(MOST_SINGLE_READS, int(len(state.ledger) * SINGLE_PART)))
     # what was refused is tried again by the next change, whichever instance it came from
     return (
-        repeats or state.parked or bool(state.refused) or not state.full_poll or not 0 < len(change.instances) <= most
+        repeats
+        or state.parked
+        or bool(state.refused)
+        or not state.full_poll
+        or not 0 < len(change.instances) <= most
+        or state.is_cut
     )
 
 
@@ -96,7 +90,11 @@ async def look_at(
     if look is None:
         look = await _look_at_whole(dicom, change, memory, rules, confirm, whole)
     # a 404 was confirmed when it came. An answer can also leave something out, or have it without an identity
-    if look.truth.instances and (look.truth.gone or not look.delta.gone.isdisjoint(memory.stored)):
+    if look.truth.instances and (
+        look.truth.gone
+        or not look.delta.gone.isdisjoint(memory.stored)
+        or (memory.is_unlisted and loses(memory.state.ledger, look.delta.ledger))
+    ):
         await confirm()
     return look
 
@@ -119,7 +117,7 @@ async def _look_at_some(
     """The instances listed, and what could not be read before. Dose reports of a study are looked at together: one may
     take the place of another.
     """
-    if not memory.stored or needs_whole(change, memory.state, repeats=memory.repeats):
+    if not (memory.stored or memory.is_unlisted) or needs_whole(change, memory.state, repeats=memory.repeats):
         return None
     if any(key.series_instance_uid in memory.sided for key in change.instances):
         return None
@@ -134,7 +132,10 @@ async def _look_at_some(
     if others:
         truth = joined(truth, await read_each(dicom, change.study, others, confirm))
     listed = {**dict.fromkeys(others, 0), **listed}
-    return _look(truth, listed, memory, rules, final=False, with_reports=concerned)
+    look = _look(truth, listed, memory, rules, final=False, with_reports=concerned)
+    if look is not None and memory.is_unlisted and memory.fits(look.delta.ledger):
+        return None  # to list them, each must be read
+    return look
 
 
 def _look(
@@ -148,12 +149,17 @@ def _look(
 ) -> Look | None:
     failed = _failed(truth, rules)
     usable = {key: dataset for key, dataset in truth.instances.items() if key not in failed}
-    known = Before(memory.state.ledger, listed, memory.stored, adopted=memory.adopted)
+    known = Before(
+        memory.state.ledger, listed, memory.stored, memory.series, memory.adopted, is_unlisted=memory.is_unlisted
+    )
     delta = study_delta(truth, provided(usable, rules.default_zone), known, final=final)
     if delta is None or (not final and rules.patient.issuer_is_system and delta.patient.lacks_issuer):
         return None
     reports = {key: dataset for key, dataset in usable.items() if _may_be_report(dataset)} if with_reports else None
-    return Look(truth, failed, delta, reports)
+    lists = memory.fits(delta.ledger) and (truth.is_whole or not memory.is_unlisted)
+    known_reports = frozenset((*memory.reports, *(reports or ())))
+    of_study = findings_of_size(memory.state, delta.ledger, rules.most_instances, lists=lists)
+    return Look(truth, failed, delta, reports, lists, known_reports, of_study)
 
 
 def _may_be_report(dataset: Dataset) -> bool:

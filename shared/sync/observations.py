@@ -115,7 +115,7 @@ def _plan(
             if one.kind == SUMMARY:
                 findings.setdefault(one.uid, []).append(NOT_VALID)
             continue
-        entry = _entry(base, resource, identity)
+        entry = entry_of(base, resource, identity)
         targets[key] = entry.target if entry else reference(base or {})
         entries += [entry] if entry else []
     entries += _relinks([*(one for key, one in kept.items() if key not in targets), *stored.taken], links)
@@ -124,7 +124,8 @@ def _plan(
     return ObservationPlan([*entries, *_deletes([*gone, *stored.surplus, *replaced])], findings)
 
 
-def _entry(base: Resource | None, resource: Resource, identity: Identity) -> Entry | None:
+def entry_of(base: Resource | None, resource: Resource, identity: Identity) -> Entry | None:
+    """What writes a resource over the one that is there; nothing where that is the same."""
     if base is None:
         return Entry.create(identity, resource)
     return None if same_content(resource, base) else Entry.update(resource, base)

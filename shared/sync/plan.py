@@ -19,28 +19,29 @@ from shared.mapping.series_layer import Links
 from shared.mapping.sources import Shared, handed_over
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
-    equipment_by_series,
-    keys_of,
     lay_study,
     new_study,
     reports_of,
     without_our_part,
     without_series,
 )
+from shared.mapping.unlisted import lists_not_all
 from shared.model import Finding, InstanceKey, Outcome, StudyKey
 from shared.state import PatientState, Written
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
 from shared.sync.delta import StudyDelta
 from shared.sync.demographics import PatientPlan, offer_of, plan_patient, subject_of
+from shared.sync.foreign import concerns, in_dicom, is_theirs, subject_differs
 from shared.sync.holders import Known, represented, shared_by
 from shared.sync.ledger import any_there
+from shared.sync.listing import listing_of, number_there
 from shared.sync.look import Look
-from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
+from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf, entry_of
 from shared.sync.person import identity_in, person_of
 from shared.sync.plan_findings import SUBJECT_KEPT, findings_in
 from shared.sync.rules import Rules
-from shared.sync.shared_resources import SharedResources
+from shared.sync.shared_resources import SharedResources, equipment_in
 from shared.sync.side_by_side import both
 
 
@@ -50,7 +51,8 @@ class Plan:
 
     devices: what the Devices are referred to as; endpoint: the same of the Endpoint. gives_up: whether the source
     has instances no more, which others may have. yields: another partition says whose the study is. takes_over: another
-    one did. keeps_subject: somebody else set the subject of the ImagingStudy.
+    one did. keeps_subject: somebody else set the subject of the ImagingStudy. listed: how many instances of the source
+    it lists, 0 where they are not listed.
     """
 
     outcome: Outcome
@@ -63,6 +65,7 @@ class Plan:
     yields: bool = False
     takes_over: bool = False
     keeps_subject: bool = False
+    listed: int = 0
 
     @property
     def without_observations(self) -> list[Entry]:
@@ -88,15 +91,17 @@ class Stored:
     """The study as FHIR has it.
 
     known: what is remembered of it. linked_to: key of its Patient and the reference to it, as this app wrote them last.
-    written: what was last written of it, by resource type. is_new: never written by
-    anybody. is_unsure: an earlier attempt may have written the study and not its Observations. announced: keys of
-    Patients that one may have written.
+    was_ours: this app wrote the subject. written: what was last written of it, by resource type. reports: instances
+    that may be dose reports. is_new: never written by anybody. is_unsure: an earlier attempt may have written the study
+    and not its Observations. announced: keys of Patients that one may have written.
     """
 
     known: Known
     resource: Resource | None
     linked_to: tuple[str, str]
+    was_ours: bool
     written: Mapping[str, Written]
+    reports: Collection[InstanceKey]
     is_new: bool
     is_unsure: bool
     announced: Collection[str] = ()
@@ -118,7 +123,7 @@ class Stored:
     @property
     def may_have_observations(self) -> bool:
         """Whether a search for Observations of it is worth its while."""
-        return self.is_unsure or bool(reports_of(self.resource))
+        return self.is_unsure or bool(self.reports) or bool(reports_of(self.resource))
 
 
 class Planner:
@@ -144,16 +149,17 @@ class Planner:
     async def plan(self, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
         """What to write. Nothing is written here. refused: elements that the FHIR server refuses."""
         resource, service = stored.resource, self._rules.source
-        if not look.delta.content.series and (resource is None or not self._concerns(resource, look.delta)):
+        if not look.delta.content.series and (resource is None or not concerns(resource, look.delta, service)):
             return await self._leftovers(stored)
         shared = await shared_by(self._studies, self._fhir, service, stored.known, resource, look.delta)
-        plan = await self._plan(stored, look, shared, refused)
+        listed = number_there(look.delta.ledger) if look.lists else 0
+        plan = replace(await self._plan(stored, look, shared, refused), listed=listed)
         if shared is None:
             return replace(plan, gives_up=resource is not None and bool(look.delta.gone))
         return replace(plan, gives_up=shared.gives_up, yields=shared.yields, takes_over=shared.takes_over)
 
     async def _plan(self, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]) -> Plan:
-        resource = stored.resource
+        resource, zone = stored.resource, self._rules.default_zone
         delta, reports = represented(look, shared)
         found: list[Finding] = []
         dose = self._dose(stored.study, reports)
@@ -161,24 +167,33 @@ class Planner:
         links, devices, patient = linked.links, linked.links.devices, linked.patient
         # where another partition says whose the study is, its subject is no correction of somebody else
         says_whose = shared is None or shared.is_first
-        if keeps_subject := says_whose and stored.keeps_subject(patient):
+        apps = {self._rules.source, *(shared.others if shared else ())}
+        theirs = is_theirs(resource, apps, links.endpoint, was_ours=stored.was_ours)
+        keeps = subject_differs(resource, patient) if theirs else stored.keeps_subject(patient)
+        if keeps_subject := says_whose and keeps:
             links = replace(links, subject=None)
-        laid = lay_study(self._base(stored), delta.content, delta.gone, links, self._rules.default_zone)
+        series = in_dicom(stored.known, resource, look, delta, shared)
+        source = self._rules.source_in(stored.study.partition_name)
+        listing = listing_of(resource, delta, source, shared, lists=look.lists, adopted=stored.known.adopted)
+        base = self._base(stored)
+        laid = lay_study(base, delta.content, delta.gone, links, zone, listing, in_dicom=series, is_theirs=theirs)
         if laid.resource is None or not any_there(delta.ledger):
-            return await self._removal(stored, laid.resource, links, shared)
+            return await self._removal(stored, laid.resource, links, shared, is_theirs=theirs)
         if shared is not None:
-            laid = replace(laid, resource=shared.marked(laid.resource, links.endpoint))
+            laid = replace(laid, resource=shared.listing(listing).marked(laid.resource, links.endpoint))
         assert laid.resource is not None  # noqa: S101 - what is there is listed
-        study = _study_entry(stored.study, resource, laid.resource)
+        study = entry_of(resource, laid.resource, study_identity(stored.study.study_instance_uid))
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
-        dose_links = DoseLinks(self._rules.source, target, subject_of(laid.resource), devices)
-        unread = {key.sop_instance_uid for key in reports_of(laid.resource) - set(reports or ())}
+        subject = subject_of(laid.resource) or linked.links.subject or ""  # theirs may name nobody
+        dose_links = DoseLinks(self._rules.source, target, subject, devices)
+        there = reports_of(laid.resource) | (set(stored.reports) - look.delta.gone)
+        unread = {key.sop_instance_uid for key in there - set(reports or ())}
         observations = await self._observations(stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
-        zone = self._rules.default_zone
         of_study = [*map(CONFLICTS.__getitem__, linked.conflicts), *([SUBJECT_KEPT] if keeps_subject else [])]
         findings = findings_in(laid, look, delta, found, observations, zone, of_study)
+        keeps_subject |= theirs  # so that it is never remembered as one of this app
         return Plan(outcome, entries, patient, findings, devices, links.endpoint, keeps_subject=keeps_subject)
 
     async def _linked(
@@ -193,7 +208,7 @@ class Planner:
         identity = identity_in(delta.patient, self._rules.patient, study.partition_name)
         key = identity.key if identity else stored.linked_to[0]
         state, (endpoint, entries) = await both(self._state_of(key), self._shared.endpoint())
-        wanted = _equipment(delta, dose)
+        wanted = equipment_in(delta, dose)
         known = self._shared.known(wanted)
         unknown = {one: device_identity(one) for one in wanted if one not in known}
         searched_at = time.monotonic()
@@ -219,16 +234,16 @@ class Planner:
         entries = await self._observations_of(stored, None).plan_removal(())
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    def _concerns(self, stored: Resource, delta: StudyDelta) -> bool:
-        """Whether an ImagingStudy is ours, or holds what is to be taken out."""
-        return source_of(stored) == self._rules.source or not delta.gone.isdisjoint(keys_of(stored))
-
     def _base(self, stored: Stored) -> Resource:
         if stored.resource is None:
             return new_study(study_identity(stored.study.study_instance_uid), self._rules.source)
+        if stored.was_ours and not source_of(stored.resource):
+            return handed_over(stored.resource, self._rules.source)  # written back by somebody without it
         return mend_dicom_cast(stored.resource) if stored.known.adopted else stored.resource
 
-    async def _removal(self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None) -> Plan:
+    async def _removal(
+        self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None, *, is_theirs: bool
+    ) -> Plan:
         """No instance of ours is left: what we created goes, of what holds something of others only our part. What
         another source of ours or of an app like this one has stays as it is, and is that one's from now on.
         """
@@ -238,12 +253,15 @@ class Planner:
         left = shared.without_source if shared else None
         heirs = left.services if left and rest else []
         heir = heirs[0] if heirs and service not in heirs else ""
-        unread = {key.sop_instance_uid for key in reports_of(rest)}
+        # a source whose instances are not listed may have the same reports
+        unread = {key.sop_instance_uid for key in (*reports_of(rest), *(stored.reports if lists_not_all(rest) else ()))}
         observations = self._observations_of(stored, shared)
         entries = await observations.plan_removal(unread, heir) if stored.may_have_observations else []
-        if rest is None and source_of(resource) == service:
+        if rest is None and (source_of(resource) or service) == service and not is_theirs:
             return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
-        if not heirs or rest is None:
+        if is_theirs and not heirs:
+            rest = without_our_part(resource, links.endpoint, is_theirs=True)
+        elif not heirs or rest is None:
             rest = without_our_part(rest or without_series(resource), links.endpoint)
         elif heir and source_of(rest) == service:
             rest = handed_over(rest, heir)
@@ -281,15 +299,3 @@ class Planner:
         identity, written = study_identity(stored.study.study_instance_uid), stored.written.get(OBSERVATION)
         others = shared.others if shared else ()
         return ObservationsOf(self._fhir, identity, stored.resource, self._rules.source, written, others)
-
-
-def _equipment(delta: StudyDelta, dose: DoseContent | None) -> list[Equipment]:
-    """Every equipment that something refers to."""
-    of_reports = [one.equipment for one in (dose.observations if dose else ()) if one.equipment]
-    return list(dict.fromkeys([*equipment_by_series(delta.content).values(), *of_reports]))
-
-
-def _study_entry(study: StudyKey, stored: Resource | None, laid: Resource) -> Entry | None:
-    if stored is None:
-        return Entry.create(study_identity(study.study_instance_uid), laid)
-    return None if same_content(laid, stored) else Entry.update(laid, stored)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from shared.mapping.started import is_before
 from shared.mapping.study_layer import RETIRED, Laid, findings_of
 from shared.model import Finding, InstanceKey
 from shared.sync.delta import StudyDelta
@@ -11,6 +12,7 @@ from shared.sync.observations import ObservationPlan
 
 STATUS_KEPT = Finding("ImagingStudy.status", code="status-kept")
 SUBJECT_KEPT = Finding("ImagingStudy.subject", code="subject-kept")
+STARTED_BEFORE_STUDY = Finding("SeriesTime", code="started-before-study")
 PATIENT_CONFLICT = Finding("PatientID", code="patient-conflict")
 
 
@@ -37,8 +39,18 @@ def findings_in(
     for key in look.reports or ():
         if some := of_reports.findings.get(key.sop_instance_uid):
             found.setdefault(key, set()).update(some)
-    if of_study:
-        found.setdefault(OF_STUDY, set()).update(of_study)
+    for key in _early_series(laid):
+        found.setdefault(key, set()).add(STARTED_BEFORE_STUDY)
+    if of_study or look.of_study:
+        found.setdefault(OF_STUDY, set()).update(of_study, look.of_study)
     if laid.resource is not None and laid.resource["status"] in RETIRED:
         found.setdefault(OF_STUDY, set()).add(STATUS_KEPT)
     return {key: sorted(some) for key, some in found.items() if some}
+
+
+def _early_series(laid: Laid) -> list[InstanceKey]:
+    """Series that began before their study: a clock was wrong, or a date. In the place of the instance is nothing."""
+    study = laid.resource or {}
+    started = [(series["uid"], series.get("started")) for series in study.get("series", [])]
+    whole = study.get("started")
+    return [InstanceKey(uid, "") for uid, one in started if one and whole and is_before(one, whole)]

@@ -22,19 +22,19 @@ from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.fhir.validation import check_valid
 from shared.mapping.study_identifiers import study_identity
-from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
-from shared.model import InstanceKey, Outcome, StudyChange, StudyKey
+from shared.model import Outcome, StudyChange, StudyKey
 from shared.room import Room
 from shared.state import StudyState, Writer
 from shared.storage.study_queue import StudyQueue
-from shared.sync import findings, ledger, refusals, writers
+from shared.sync import findings, ledger, listing, refusals, writers
 from shared.sync.announcing import announce, announce_late, changes_something
 from shared.sync.attempt import Attempt, GoesAlone, Result, Stores
 from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
 from shared.sync.findings import OF_STUDY
 from shared.sync.holders import Known
-from shared.sync.look import Look, Memory, look_at, needs_whole, seen_at
+from shared.sync.look import Look, look_at, needs_whole, seen_at
+from shared.sync.memory import memory_of
 from shared.sync.origin import Origin
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner, Stored
@@ -106,17 +106,19 @@ class Reconciler:
         written = newest(state.written, attempt.written)
         check_shown(written.get(STUDY), [stored] if stored else [], self._fhir.clock.at_s(searched_at))
         adopted = await self._is_adopted(change, state, stored)
-        reports = _reports(stored, state)
+        most = listing.most_listed(self._rules.most_instances, state, change, attempt.too_large)
         recorded = await findings.unread(self._stores.records, change.study) if state.has_records else []
-        sides, repeats = series_of_sides(stored), bool(earlier)
-        memory = Memory(state, keys_of(stored), reports, sides, adopted, repeats, recorded)
+        source = self._rules.source_in(change.study.partition_name)
+        memory = memory_of(state, stored, source, recorded, most, adopted=adopted, repeats=bool(earlier))
         look = await look_at(self._dicom, change, memory, self._rules, confirm, whole)
         is_new = stored is None and state.etag is None
         is_unsure = bool(earlier) or state.parked
         known = Known(change.study, state.ledger, adopted)
         # as long as a write that was announced may still come, it may be what made the subject differ
         linked_to = ("", "") if writers.unmended(state.writers) else (state.patient, state.subject)
-        now = Stored(known, stored, linked_to, written, is_new=is_new, is_unsure=is_unsure)
+        now = Stored(
+            known, stored, linked_to, bool(state.subject), written, memory.reports, is_new=is_new, is_unsure=is_unsure
+        )
         now = replace(now, announced={writer.patient for writer in earlier})
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
@@ -145,7 +147,8 @@ class Reconciler:
             attempt.asked_again.update(look.truth.unknown)
         await self._confirm(attempt, state, earlier, look, plan)
         found = sum(map(len, plan.findings.values()))
-        return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found, kept_out=look.kept_out)
+        outcome, strays = outcomes[0] if outcomes else plan.outcome, len(look.delta.strays)
+        return Result(outcome, len(look.failed), found, kept_out=look.kept_out, strays=strays)
 
     async def _whole(self, change: StudyChange, state: StudyState, confirm: Confirm, *, repeats: bool) -> Answer | None:
         """The whole study, where it is sure to be read, while FHIR is searched."""
@@ -271,6 +274,8 @@ class Reconciler:
             fatal_poll=0,
         )
         confirmed = refusals.remember(confirmed, change, attempt.refused)
+        reports = () if look.lists else look.known_reports - look.delta.gone
+        confirmed = listing.remember(confirmed, change, attempt.too_large, reports)
         if confirmed != state:  # or passes that find nothing to do would make one another run again
             await self._stores.studies.save(change.study, confirmed)
 
@@ -291,8 +296,3 @@ class Reconciler:
 def _earlier(state: StudyState, change: StudyChange) -> list[Writer]:
     """Announced writes that a pass for this message has to look after."""
     return writers.expected(state.writers, change, time.time())
-
-
-def _reports(stored: Resource | None, state: StudyState) -> list[InstanceKey]:
-    """Instances of ours in an ImagingStudy that may be dose reports."""
-    return [key for key in reports_of(stored) if ledger.digest(key) in state.ledger]

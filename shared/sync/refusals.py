@@ -6,6 +6,7 @@ from dataclasses import replace
 from shared.errors import Rejected
 from shared.fhir.bundle import Entry
 from shared.fhir.refusal import keys_in, optional_elements, path_of, paths_in, without
+from shared.fhir.refused import STUDY_TOO_LARGE
 from shared.mapping.optional import OPTIONAL, REFUSED_ELEMENT
 from shared.model import Finding, InstanceKey, Outcome, StudyChange
 from shared.state import StudyState
@@ -42,8 +43,11 @@ def remember(state: StudyState, change: StudyChange, refused: Collection[str]) -
 def is_news(attempt: Attempt, plan: Plan, error: Rejected, *, is_last: bool) -> bool:
     """Whether another pass may end otherwise: the first refusal may be of something that was read, or remembered, and
     is gone; later ones may name further elements. After the last pass of a delivery only the first refusal is worth
-    another delivery.
+    another delivery. A study that is too large is written without its instances.
     """
+    if error.code == STUDY_TOO_LARGE and plan.listed:
+        attempt.too_large.add(plan.listed)
+        return True
     attempt.refusals.append(error)
     if len(attempt.refusals) == 1:
         return True

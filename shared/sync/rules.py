@@ -4,11 +4,15 @@ from dataclasses import dataclass, field
 
 from shared.mapping.endpoint import printed_url
 from shared.mapping.patient import PatientRules
+from shared.mapping.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say about the content."""
+    """What the settings say about the content.
+
+    most_instances: the largest number of instances that a study lists, None for any.
+    """
 
     dicom_endpoint: str
     patient: PatientRules = field(default_factory=PatientRules)
@@ -17,8 +21,13 @@ class Rules:
     record_unreadable: bool = True
     generate_observations: bool = True
     generate_events: bool = True
+    most_instances: int | None = None
 
     @property
     def source(self) -> str:
         """`meta.source` of what this app creates."""
         return printed_url(self.dicom_endpoint)
+
+    def source_in(self, partition_name: str) -> Source:
+        """What stands in FHIR for a data partition of the DICOM service."""
+        return Source(self.source, partition_name)

@@ -10,8 +10,11 @@ from shared.fhir.bundle import Entry, reference
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource
 from shared.mapping.device import Equipment, new_device
+from shared.mapping.dose.observations import DoseContent
 from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint
+from shared.mapping.study_layer import equipment_by_series
 from shared.single_flight import SingleFlight
+from shared.sync.delta import StudyDelta
 
 # some servers take references to what is gone; after this time it is noticed
 REMEMBERED_S = 600.0
@@ -95,3 +98,9 @@ class SharedResources:
         """Remember what a transaction created; `created` is the reference by full URL."""
         self._endpoint = created.get(endpoint, self._endpoint)
         self._devices |= {one: created[target] for one, target in devices.items() if target in created}
+
+
+def equipment_in(delta: StudyDelta, dose: DoseContent | None) -> list[Equipment]:
+    """Every equipment that something refers to."""
+    of_reports = [one.equipment for one in (dose.observations if dose else ()) if one.equipment]
+    return list(dict.fromkeys([*equipment_by_series(delta.content).values(), *of_reports]))

@@ -1,11 +1,15 @@
 """What FHIR says of a study is what the whole study says, and what people corrected there holds."""
 
 import itertools
+import logging
 
 import pytest
 from pydicom.dataset import Dataset
 
 from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
+from tests.flow.test_dose import report
+from tests.unit.dose.reports import STUDY as DOSE_STUDY
+from tests.unit.dose.reports import ct_report
 
 OF_STUDY = {
     "StudyDescription": "CT head",
@@ -68,6 +72,35 @@ async def test_a_late_object_without_values_takes_none_away(stack, empty, is_fir
     assert len(study["series"]) == 2
 
 
+@pytest.mark.parametrize("is_first", [False, True], ids=["last", "first"])
+async def test_a_dose_report_without_the_modules_of_the_images_takes_nothing_away(stack, is_first):
+    request = Dataset()
+    request.ReasonForTheRequestedProcedure = "cough"
+    said = {**OF_STUDY, "ProcedureCodeSequence": [_code("77477000", "CT")], "RequestAttributesSequence": [request]}
+    images = [make_instance(7, 2, number, StudyInstanceUID=DOSE_STUDY, **said) for number in (1, 2, 3)]
+    bursts = [images, [report(ct_report((1,)))]]
+    for burst in reversed(bursts) if is_first else bursts:
+        await stack.store(*burst)
+        await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert [row["text"] for row in study["reasonCode"]] == ["cough"]
+    assert (study["location"]["display"], study["procedureCode"][0]["text"]) == ("Radiology", "CT")
+    assert len(await stack.resources("Observation")) == 2
+
+
+async def test_a_series_keeps_what_its_second_image_does_not_say(stack):
+    await stack.store(make_instance(1, 1, 1, BodyPartExamined="CHEST", Laterality="L"))
+    await stack.drain()
+    await stack.store(make_instance(1, 1, 2, SeriesDescription=None, BodyPartExamined="", Laterality=None))
+    await stack.drain()
+    (series,) = (await stack.one("ImagingStudy"))["series"]
+    assert (series["description"], series["bodySite"]["display"], series["laterality"]["code"]) == (
+        "axial",
+        "Chest",
+        "419161000",
+    )
+
+
 async def test_a_late_object_without_values_costs_no_read_of_the_whole_study(stack):
     await stack.store(*make_series(1, 1, 60, **OF_STUDY))
     await stack.drain()
@@ -110,7 +143,7 @@ async def test_numbers_of_all_requests_are_there_once(stack):
     study = await stack.one("ImagingStudy")
     numbers = study["identifier"][1:]
     assert [(one["value"], one.get("assigner", {}).get("display")) for one in numbers] == [("R1", None), ("R2", "RIS")]
-    assert [one["identifier"] for one in study["basedOn"]] == numbers
+    assert [{**one["identifier"], "id": f"dicom-accession-{n}"} for n, one in enumerate(study["basedOn"], 1)] == numbers
 
 
 @pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
@@ -123,6 +156,25 @@ async def test_a_study_that_was_retired_stays_retired(stack, status):
     study = await stack.one("ImagingStudy")
     assert (study["status"], study["numberOfInstances"]) == (status, 3)
     assert "status-kept" in str(await stack.rows("InvalidDicomTagExceptionTable"))
+
+
+async def test_a_series_that_began_before_its_study_is_recorded_and_written_as_dicom_says(stack):
+    """The record goes when the clock is corrected, though nothing of that series is listed by the message."""
+    zone = {"TimezoneOffsetFromUTC": "+0100"}
+    early, late = {"SeriesDate": "20210301", "SeriesTime": "101529"}, {"SeriesDate": "20210301", "SeriesTime": "101530"}
+    await stack.store(make_instance(1, 1, 1, **zone, **late), make_instance(1, 2, 1, **zone, **early))
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert [row["started"][11:19] for row in study["series"]] == ["10:15:30", "10:15:29"]
+    (row,) = await stack.rows("InvalidDicomTagExceptionTable")
+    assert (row["SeriesUid"], row["InstanceUid"], row["Exception"]) == (
+        series_uid(1, 2),
+        "",
+        "started-before-study: SeriesTime",
+    )
+    await stack.store(make_instance(1, 3, 1, **zone, **late, StudyTime="101529"))
+    await stack.drain()
+    assert await stack.rows("InvalidDicomTagExceptionTable") == []
 
 
 async def test_a_corrected_subject_holds_until_dicom_changes_the_patient(stack):
@@ -159,6 +211,15 @@ async def test_a_stray_object_does_not_move_the_study(stack, order):
     assert study["numberOfInstances"] == 4
     rows = await stack.rows("InvalidDicomTagExceptionTable")
     assert [row["InstanceUid"] for row in rows if "patient-conflict" in str(row)] == [sop_uid(1, 2, 1)]
+
+
+async def test_a_stray_object_is_warned_of(stack, caplog):
+    await stack.store(*make_series(1, 1, 3), make_instance(1, 2, 1, PatientID="MRN-0009"))
+    with caplog.at_level(logging.INFO, logger="dicom_fhir_sync"):
+        await stack.drain()
+    (line,) = [one for one in caplog.records if "study_synced" in one.getMessage()]
+    assert (line.levelname, "of_another_patient=1" in line.getMessage()) == ("WARNING", True)
+    assert "MRN" not in line.getMessage()
 
 
 async def test_a_study_moves_when_its_instances_are_corrected(stack):

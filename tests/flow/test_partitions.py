@@ -352,3 +352,73 @@ async def test_the_default_partition_names_no_source(stack, in_step):
     await stack.drain()
     assert listed(await stack.one("ImagingStudy")) == uids((1, 1))
     await in_step()
+
+
+@pytest.fixture
+def unlisted(monkeypatch, stack):
+    """The app, and the one that starts from nothing, list no instances."""
+    monkeypatch.setenv("ImagingStudy__Instances", "None")
+    stack.app = stack.new_app()
+
+
+def counts(study):
+    return {row["uid"]: row["numberOfInstances"] for row in study["series"]}
+
+
+@pytest.mark.usefixtures("unlisted")
+@pytest.mark.parametrize("first", [ONE, TWO])
+@pytest.mark.parametrize("are_noticed", ["each by itself", "together", "the delete first"])
+async def test_a_study_that_moves_stays_where_nothing_is_listed(stack, in_step, first, are_noticed):
+    second = TWO if first == ONE else ONE
+    both = [instance(1, number) for number in (1, 2)]
+    await stack.store(*both, partition=first)
+    await stack.drain()
+    await stack.store(*both, partition=second)
+    if are_noticed == "each by itself":
+        await stack.drain()
+    await stack.delete(STUDY, partition=first)
+    if are_noticed == "the delete first":
+        await stack.poll()
+        texts = await stack.messages()
+        await stack.run(*sorted(texts, key=lambda text: first not in text))
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert (counts(study), study["description"]) == ({series_uid(1, 1): 2}, "CT head")
+    await in_step()
+    await stack.delete(STUDY, partition=second)
+    await stack.drain()
+    assert await stack.resources("ImagingStudy") == []
+    await in_step()
+
+
+@pytest.mark.usefixtures("unlisted")
+@pytest.mark.parametrize("deleted", [ONE, TWO])
+async def test_different_series_in_each_where_nothing_is_listed(stack, in_step, deleted):
+    await stack.store(instance(1, 1), instance(1, 2), partition=ONE)
+    await stack.store(instance(2, 1, StudyDescription="other", AccessionNumber="B"), partition=TWO)
+    await stack.drain()
+    assert counts(await stack.one("ImagingStudy")) == {series_uid(1, 1): 2, series_uid(1, 2): 1}
+    await in_step()
+    await stack.delete(STUDY, partition=deleted)
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert counts(study) == ({series_uid(1, 2): 1} if deleted == ONE else {series_uid(1, 1): 2})
+    assert study["description"] == ("other" if deleted == ONE else "CT head")
+    await in_step()
+
+
+@pytest.mark.usefixtures("unlisted")
+@pytest.mark.parametrize("deleted", [ONE, TWO])
+async def test_the_larger_count_of_two_partitions_stands(stack, in_step, deleted):
+    for partition in (ONE, TWO):
+        await stack.store(*(instance(1, number) for number in (1, 2, 3)), partition=partition)
+    await stack.drain()
+    path = f"{STUDY}/series/{series_uid(1, 1)}/instances/{sop_uid(1, 1, 2)}"
+    await stack.delete(path, partition=deleted)
+    await stack.drain()
+    assert counts(await stack.one("ImagingStudy")) == {series_uid(1, 1): 3}
+    await in_step()
+    await stack.delete(path, partition=TWO if deleted == ONE else ONE)
+    await stack.drain()
+    assert counts(await stack.one("ImagingStudy")) == {series_uid(1, 1): 2}
+    await in_step()

@@ -138,6 +138,40 @@ async def test_a_study_of_before_keeps_what_the_second_service_has(services, tab
     assert uids((3, 1))[0] not in listed(await creator.one("ImagingStudy"))
 
 
+def unlisting(stack):
+    """Its app lists no instances from now on."""
+    stack.app = stack.new_app(ImagingStudy__Instances="None")
+
+
+def counts(study):
+    return {row["uid"]: (row["numberOfInstances"], len(row.get("instance", []))) for row in study["series"]}
+
+
+@pytest.mark.parametrize("lists_none", ["leaving", "staying", "both"])
+async def test_a_service_that_lists_nothing_takes_back_only_its_own(services, lists_none):
+    leaving, staying = services
+    for name, stack in (("leaving", leaving), ("staying", staying)):
+        if lists_none in (name, "both"):
+            unlisting(stack)
+    await leaving.store(make_instance(1, 1, 1), make_instance(1, 1, 2), make_instance(1, 2, 1))
+    await leaving.drain()
+    await staying.store(make_instance(1, 1, 2), make_instance(1, 1, 3), make_instance(1, 3, 1))
+    await staying.drain()
+    assert set(counts(await staying.one("ImagingStudy"))) == {series_uid(1, number) for number in (1, 2, 3)}
+    await leaving.delete(STUDY)
+    await leaving.drain()
+    study = await staying.one("ImagingStudy")
+    # an instance that both have stays listed until the one that lists none is the only one, and looks again
+    of_first, of_third = {"leaving": (2, 1), "staying": (1, 0), "both": (0, 0)}[lists_none]
+    assert counts(study) == {series_uid(1, 1): (2, of_first), series_uid(1, 3): (1, of_third)}
+    assert (study["description"], study["meta"]["source"].split("#")[0]) == ("CT head", staying.dicom + "/")
+    await staying.delete(STUDY)
+    await staying.drain()
+    assert await staying.resources("ImagingStudy") == []
+    for stack in services:
+        await assert_nothing_left(stack)
+
+
 async def test_a_service_takes_away_nothing_that_the_other_says(services):
     """Each adds its numbers; what one says nothing of, the other may have said."""
     first, second = services

@@ -37,7 +37,7 @@ def imaging_study(source):
         "source": source,
         "identifier": [
             {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"},
-            {"type": ACSN, "value": "ACC1"},
+            {"id": "dicom-accession-1", "type": ACSN, "value": "ACC1"},
         ],
         "status": "available",
         "modality": [{"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}],

@@ -103,6 +103,43 @@ async def test_changes_merge_into_its_resources(site, fresh_projection):
     await assert_observations_are(site, fresh_projection)
 
 
+LATE = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.11.1", "Modality": "PR"}
+NOTHING = dict.fromkeys(("StudyDescription", "AccessionNumber", "StudyDate", "StudyTime"), "")
+
+
+@pytest.mark.parametrize("knows_it", [False, True], ids=["first change", "second change"])
+async def test_a_late_object_without_values_takes_nothing_away(site, knows_it):
+    if knows_it:
+        await site.store(make_instance(1, 1, 3, **SAID))
+        await site.drain()
+    uid = {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"}
+    (before,) = [one for one in await site.resources("ImagingStudy") if uid in one["identifier"]]
+    await site.store(make_instance(1, 9, 1, **LATE, **NOTHING))
+    await site.drain()
+    (study,) = [one for one in await site.resources("ImagingStudy") if one["id"] == before["id"]]
+    assert len(study["series"]) == len(before["series"]) + 1
+    assert (
+        (study["note"], study["started"]) == (before["note"], before["started"]) == ([{"text": "thorax"}], "2020-01-02")
+    )
+    assert [row["value"] for row in study["identifier"]] == [row["value"] for row in before["identifier"]]
+    assert study["identifier"][1]["value"] == "A1"
+    assert study["description"] == "thorax"
+
+
+async def test_its_accession_number_is_corrected_and_that_of_others_stays(site):
+    uid = {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"}
+    await site.bulk_update(study_uid(1), **dataset(AccessionNumber="A2"))
+    await site.drain()
+    (study,) = [one for one in await site.resources("ImagingStudy") if uid in one["identifier"]]
+    assert [row["value"] for row in study["identifier"][1:]] == ["A2"]
+    theirs = {"type": study["identifier"][1]["type"], "value": "THEIRS"}
+    await site.put({**study, "identifier": [*study["identifier"], theirs]})
+    await site.bulk_update(study_uid(1), **dataset(AccessionNumber="A3"))
+    await site.drain()
+    (study,) = [one for one in await site.resources("ImagingStudy") if uid in one["identifier"]]
+    assert sorted(row["value"] for row in study["identifier"][1:]) == ["A3", "THEIRS"]
+
+
 async def assert_observations_are(site, fresh_projection):
     fresh = [one for one in await fresh_projection() if one["resourceType"] == "Observation"]
     assert [one for one in await site.content() if one["resourceType"] == "Observation"] == fresh

@@ -91,6 +91,24 @@ def of_dicom(**values):
             id="the region comes first, in its language",
         ),
         pytest.param(
+            of_dicom(AnatomicRegionSequence=region("T-D3000", "SRT", "Chest"), BodyPartExamined="CHEST"),
+            CHEST,
+            [],
+            id="the region of an earlier edition, as the term",
+        ),
+        pytest.param(
+            of_dicom(AnatomicRegionSequence=region("R-FAB57", "SNM3", "Bauch und Becken")),
+            {"system": SCT, "code": "818982008", "display": "Bauch und Becken"},
+            [],
+            id="another one of an earlier edition",
+        ),
+        pytest.param(
+            of_dicom(AnatomicRegionSequence=region("ASDF", "DCM", "Somewhere")),
+            {"display": "Somewhere"},
+            [UNKNOWN_REGION],
+            id="a code that DICOM does not define in its own scheme",
+        ),
+        pytest.param(
             of_dicom(AnatomicRegionSequence=[region("39607008", "SCT"), region("80891009", "SCT")]),
             {"system": SCT, "code": "39607008"},
             [],

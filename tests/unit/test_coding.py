@@ -38,6 +38,11 @@ def entry(code=None, scheme=None, meaning=None, **more):
             id="SNOMED CT",
         ),
         pytest.param(entry("CT", "DCM"), {"system": DCM, "code": "CT"}, [], id="no meaning"),
+        pytest.param(entry("113701", "DCM"), {"system": DCM, "code": "113701"}, [], id="number of DICOM"),
+        pytest.param(entry("Margin", "DCM"), {"system": DCM, "code": "Margin"}, [], id="word of DICOM"),
+        pytest.param(entry("CTPROTOCOL", "DCM"), {"system": DCM, "code": "CTPROTOCOL"}, [], id="newer modality"),
+        pytest.param(entry("ASDF", "DCM", "x"), None, UNKNOWN, id="not of DICOM's own scheme"),
+        pytest.param(entry("11370", "DCM", "x"), None, UNKNOWN, id="number that DICOM cannot have"),
         pytest.param(
             entry("mGy.cm", "UCUM", "mGy.cm"),
             {"system": "http://unitsofmeasure.org", "code": "mGy.cm", "display": "mGy.cm"},

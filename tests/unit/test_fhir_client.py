@@ -1,5 +1,8 @@
 """What the client makes of odd answers of a FHIR server to a search: an error that has a name, or what can be used."""
 
+from email.message import Message
+from urllib.parse import parse_qs
+
 import httpx
 import pytest
 
@@ -43,6 +46,23 @@ def client_of(*resources, link=()):
 )
 async def test_a_hit_that_is_no_resource_is_none(odd):
     assert await client_of({**PATIENT, **odd}, PATIENT).find_all(IDENTITY) == [PATIENT]
+
+
+async def test_a_search_says_in_which_characters_its_form_is():
+    """Servers of Java read a form that does not say it as ISO 8859-1, and find nobody."""
+    patient = {**PATIENT, "identifier": [{"system": "s", "value": "\u00c4\u65e5"}]}
+
+    def serve(request):
+        if request.url.path.endswith("metadata"):
+            return httpx.Response(200, json=STATEMENT)
+        said = Message()
+        said["Content-Type"] = request.headers["Content-Type"]
+        form = parse_qs(request.content.decode("ascii"), encoding=said.get_content_charset("iso-8859-1"))
+        found = [patient] if form["identifier"] == ["s|\u00c4\u65e5"] else []
+        return httpx.Response(200, json={"resourceType": "Bundle", "entry": [{"resource": one} for one in found]})
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(serve), base_url="http://fhir.example.org/fhir/")
+    assert await FhirClient(http).find_all(by_identifier("Patient", "s", "\u00c4\u65e5")) == [patient]
 
 
 @pytest.mark.parametrize("subject", ["Patient/1", ["Patient/1"], 5, None], ids=str)

@@ -144,6 +144,7 @@ def test_series(attributes, expected, found):
     assert _mapped(series_elements, attributes, "") == (expected, found)
 
 
+NUMBER_OF_FRAMES = "http://hl7.org/fhir/6.0/StructureDefinition/extension-ImagingStudy.series.instance.numberOfFrames"
 SOP_CLASS = {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{CT}"}
 
 
@@ -151,6 +152,22 @@ SOP_CLASS = {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{CT}"}
     ("attributes", "expected", "found"),
     [
         pytest.param({"SOPClassUID": CT}, {"title": "CT Image", "sopClass": SOP_CLASS}, [], id="SOPClassUID"),
+        pytest.param(
+            {"SOPClassUID": CT, "NumberOfFrames": 300},
+            {
+                "title": "CT Image",
+                "sopClass": SOP_CLASS,
+                "extension": [{"url": NUMBER_OF_FRAMES, "valueUnsignedInt": 300}],
+            },
+            [],
+            id="NumberOfFrames",
+        ),
+        pytest.param(
+            {"SOPClassUID": CT, "NumberOfFrames": -1},
+            {"title": "CT Image", "sopClass": SOP_CLASS},
+            [("NumberOfFrames", "out-of-range")],
+            id="NumberOfFrames negative",
+        ),
         pytest.param(
             {"SOPClassUID": CT, "InstanceNumber": "12"},
             {"title": "CT Image", "sopClass": SOP_CLASS, "number": 12},

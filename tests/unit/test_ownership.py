@@ -4,7 +4,16 @@ from copy import deepcopy
 
 import pytest
 
-from shared.fhir.ownership import overlay, put, replace_owned, same_content, source_of
+from shared.fhir.ownership import (
+    has_marked,
+    overlay,
+    put,
+    put_shared,
+    replace_owned,
+    same_content,
+    source_of,
+    take_back,
+)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +106,61 @@ def test_same_content(other, same):
 )
 def test_source(resource, source):
     assert source_of(resource) == source
+
+
+OURS = {"id": "dicom-a"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "value", "expected"),
+    [
+        pytest.param({}, 1, {"a": 1, "_a": OURS}, id="new"),
+        pytest.param({}, None, {}, id="nothing"),
+        pytest.param({"a": 0}, 1, {"a": 0}, id="theirs"),
+        pytest.param({"a": 0}, None, {"a": 0}, id="theirs, and nothing"),
+        pytest.param({"a": 0, "_a": {"id": "x"}}, 1, {"a": 0, "_a": {"id": "x"}}, id="theirs with an id"),
+        pytest.param(
+            {"_a": {"extension": ["absent"]}}, 1, {"_a": {"extension": ["absent"]}}, id="theirs without a value"
+        ),
+        pytest.param({"a": 0, "_a": OURS}, 1, {"a": 1, "_a": OURS}, id="ours, replaced"),
+        pytest.param({"a": 0, "_a": OURS}, None, {}, id="ours, removed"),
+        pytest.param(
+            {"a": 0, "_a": OURS | {"extension": ["x"]}}, 1, {"a": 1, "_a": OURS | {"extension": ["x"]}}, id="extended"
+        ),
+        pytest.param({}, {"code": "x"}, {"a": OURS | {"code": "x"}}, id="new object"),
+        pytest.param({"a": {"code": "y"}}, {"code": "x"}, {"a": {"code": "y"}}, id="object of theirs"),
+        pytest.param({"a": OURS | {"code": "y"}}, {"code": "x"}, {"a": OURS | {"code": "x"}}, id="object of ours"),
+        pytest.param({"a": OURS | {"code": "y"}}, None, {}, id="object of ours, removed"),
+    ],
+)
+def test_single_element_of_a_shared_resource(stored, value, expected):
+    put_shared(stored, "a", value, "dicom-a")
+    assert stored == expected
+
+
+THEIRS = {
+    "id": "dicom-theirs",  # of the resource itself
+    "contained": [{"resourceType": "Device", "id": "dicom-theirs"}],
+    "a": 1,
+    "_a": {"id": "x"},
+    "given": ["b", None],
+    "_given": [None, {"id": "y"}],
+    "list": [{"id": "z", "value": 2}],
+    "empty": [],
+    "object": {"value": {"value": 3}},
+}
+
+
+def test_what_is_marked_is_taken_back_at_any_depth():
+    both = THEIRS | {
+        "c": 4,
+        "_c": OURS,
+        "list": [*THEIRS["list"], OURS | {"value": 5}],
+        "object": {"value": {"value": 3, "d": OURS}, "e": [OURS]},
+        "f": OURS,
+        "g": [OURS],
+    }
+    assert take_back(both, "dicom-") == THEIRS
+    assert take_back(THEIRS, "dicom-") == THEIRS
+    assert has_marked(both["object"], "dicom-")
+    assert not has_marked({"contained": THEIRS["contained"], "a": [1, {"id": "x"}]}, "dicom-")

@@ -156,6 +156,13 @@ def test_without_an_element_and_list_items():
     assert without(ENTRIES[1], {"ImagingStudy.started"}) == (ENTRIES[1], [])
 
 
+def test_the_mark_of_a_value_goes_with_it():
+    before = {"resourceType": "ImagingStudy", "id": "1", "meta": {"versionId": "1"}, "status": "available"}
+    update = Entry.update({**before, "started": "x", "_started": {"id": "dicom-started"}, "description": "d"}, before)
+    left, _ = without(update, {"ImagingStudy.started"})
+    assert left.resource == {**before, "description": "d"}
+
+
 def test_a_name_without_places_stands_for_the_element_wherever_it_is():
     left, gone = without(ENTRIES[2], {"ImagingStudy.series.performer", "ImagingStudy.series.instance.number"})
     assert set(gone) == {"ImagingStudy.series.performer", "ImagingStudy.series.instance.number"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dicom.values import Attributes
-from shared.mapping.started import date_time
+from shared.mapping.started import date_time, is_before
 from tests.unit.datasets import codes, dataset
 
 # https://hl7.org/fhir/R4/datatypes.html#dateTime
@@ -155,3 +155,22 @@ def test_real_dates_times_and_offsets_are_fhir_date_times(date, time, offset):
         StudyDate=date.strftime("%Y%m%d").zfill(8), StudyTime=time.strftime("%H%M%S.%f"), TimezoneOffsetFromUTC=offset
     )
     assert DATE_TIME.fullmatch(started)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        pytest.param("2021-03-01T10:15:29+01:00", "2021-03-01T10:15:30+01:00", True, id="a second before"),
+        pytest.param("2021-03-01T10:15:30+01:00", "2021-03-01T10:15:30+01:00", False, id="the same"),
+        pytest.param("2021-03-01T10:00:00+01:00", "2021-03-01T09:30:00Z", True, id="in another zone"),
+        pytest.param("2021-03-01", "2021-03-01T10:15:30Z", False, id="a date of the same day"),
+        pytest.param("2021-02-28", "2021-03-01T10:15:30Z", True, id="the day before"),
+        pytest.param("2021", "2021-03-01", False, id="a year"),
+        pytest.param("2020-12", "2021", True, id="the month before a year"),
+        pytest.param("2021-03-01T10:15:60Z", "2021-03-01T10:16:30Z", False, id="a second that no clock here has"),
+        pytest.param("2021-03-01T10:15:30", "2021-03-02T10:16:30Z", True, id="without a zone"),
+        pytest.param("yesterday", "2021-03-01", False, id="no date"),
+    ],
+)
+def test_is_before(one, other, expected):
+    assert is_before(one, other) is expected

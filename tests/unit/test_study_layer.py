@@ -73,6 +73,10 @@ def _series(series=1, *instances):
     }
 
 
+def _accession(number):
+    return {"id": "dicom-accession-1", "type": ACSN, "value": number}
+
+
 def _based_on(number):
     identifier = {"type": ACSN, "value": number}
     return [{"id": "dicom-basedOn-1", "type": "ServiceRequest", "identifier": identifier}]
@@ -82,7 +86,7 @@ def _study(*series, **elements):
     study = {
         "resourceType": "ImagingStudy",
         "meta": {"source": SOURCE},
-        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{STUDY}"}, {"type": ACSN, "value": "ACC1"}],
+        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{STUDY}"}, _accession("ACC1")],
         "status": "available",
         "subject": {"reference": "Patient/p1"},
         "started": "2021-03-01",
@@ -181,7 +185,7 @@ STORED = _study(_series(1, 1, 2))
             [],
             _study(
                 _series(1, 1, 2),
-                identifier=[STORED["identifier"][0], {"type": ACSN, "value": "ACC2"}],
+                identifier=[STORED["identifier"][0], _accession("ACC2")],
                 basedOn=_based_on("ACC2"),
             ),
             id="AccessionNumber corrected",
@@ -294,7 +298,7 @@ def test_what_others_wrote_stays():
         _foreign_series(numberOfInstances=1),
         **foreign
         | {
-            "identifier": [*foreign["identifier"][:2], {"type": ACSN, "value": "ACC1"}],
+            "identifier": [*foreign["identifier"], _accession("ACC1")],
             "note": [*foreign["note"], {"text": "CT head"}],
             "endpoint": [FOREIGN_ENDPOINT, *ENDPOINT],
             "modality": [{"system": DCM, "code": "CT"}, {"system": DCM, "code": "US"}],
@@ -328,6 +332,22 @@ def test_instance_of_others_keeps_the_series_when_ours_is_gone():
     stored = _study(_series(1, 1) | {"instance": [_instance(1, 1), theirs], "numberOfInstances": 2})
     expected = _study(_series(1, 1) | {"instance": [theirs]})
     assert _lay(stored, StudyContent(), [A]).resource == expected
+
+
+def test_series_of_others_keeps_nothing_of_this_app_when_its_last_instance_is_gone():
+    theirs = THEIRS | {"number": 5}
+    marked = {"id": f"dicom-{A.series_instance_uid}-performer-1", "actor": {"display": "Ann Op"}}
+    performers = [{"actor": {"display": "theirs"}}, marked]
+    shared = _series(1, 1) | {"instance": [_instance(1, 1), theirs], "numberOfInstances": 2, "performer": performers}
+    stored = _study(shared | {"endpoint": [FOREIGN_ENDPOINT, *ENDPOINT]}, _series(2, 1))
+    laid = lay_study(stored, StudyContent(), {A}, LINKS, "", in_dicom={C.series_instance_uid}).resource
+    assert laid["series"][0] == _series(1) | {
+        "instance": [theirs],
+        "numberOfInstances": 1,
+        "performer": performers[:1],
+        "endpoint": [FOREIGN_ENDPOINT],
+    }
+    assert laid["series"][1] == _series(2, 1)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,12 @@ WRONG = [
     ({"RetryConfiguration__TotalRetryDuration": "7 days"}, [f"RetryConfiguration__TotalRetryDuration {SPAN}"]),
     ({"Patient__IsIssuerIdUsed": "maybe"}, ["Patient__IsIssuerIdUsed must be true or false"]),
     ({"Patient__Demographics": "Always"}, ["Patient__Demographics must be Sync or CreateOnly"]),
+    ({"ImagingStudy__Instances": "Some"}, ["ImagingStudy__Instances must be All or None"]),
+    (
+        {"ImagingStudy__MostInstances": "5,000"},
+        ["ImagingStudy__MostInstances must be a whole number from 1 to 999999999"],
+    ),
+    ({"ImagingStudy__MostInstances": "0"}, ["ImagingStudy__MostInstances must be a whole number from 1 to 999999999"]),
     (
         {"TableStore__TableNamePrefix": "my-"},
         ["TableStore__TableNamePrefix must be up to 31 letters and digits, a letter first"],

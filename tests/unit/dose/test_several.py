@@ -161,6 +161,20 @@ def test_an_event_is_one_observation_however_many_report_it():
     ]
 
 
+def test_overlapping_reports_have_each_event_once():
+    content = mapped(ct_report([1, 2]), ct_report([2, 3], number=2))
+    found = [(row.kind, row.uid, row.elements["status"]) for row in content.observations]
+    assert found == [
+        *(("event", event_uid(number), "final") for number in (1, 2, 3)),
+        *(("summary", report_uid(number), "final") for number in (1, 2)),
+    ]
+
+
+def test_a_report_that_replaces_one_of_another_study_is_final_and_so_is_that_one():
+    assert _statuses(ct_report([1])) == {report_uid(1): "final"}
+    assert _statuses(ct_report([2], number=2, **_follows(1))) == {report_uid(2): "final"}
+
+
 def test_the_same_report_twice():
     assert mapped(CUMULATIVE[0], CUMULATIVE[0]) == mapped(CUMULATIVE[0])
 

@@ -1,0 +1,67 @@
+"""What is known of a study before it is read in DICOM: from the study state, the ImagingStudy and the error tables."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from shared.fhir.identifiers import Resource
+from shared.mapping.sources import Source
+from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
+from shared.mapping.unlisted import is_unlisted
+from shared.model import InstanceKey
+from shared.state import StudyState
+from shared.sync.ledger import Ledger, digest
+from shared.sync.listing import number_there
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known before a look: the study state and the instances that FHIR lists.
+
+    stored: what the ImagingStudy lists, and dose reports that it does not. series: those that it has. reports:
+    instances of this app that may be dose reports. sided: series that are judged as a whole. adopted: all of the stored
+    count as this app's. repeats: an earlier attempt may have written, so what is stored can come from instances that
+    the message does not list. recorded: instances that could not be read before. most: the largest number of instances
+    that the study may list, None for any. is_unlisted: whether it has some that it does not list.
+    """
+
+    state: StudyState
+    stored: Collection[InstanceKey]
+    series: Collection[str]
+    reports: Collection[InstanceKey]
+    sided: Collection[str]
+    adopted: bool
+    repeats: bool
+    recorded: Collection[InstanceKey] = ()
+    most: int | None = None
+    is_unlisted: bool = False
+
+    def fits(self, ledger: Ledger) -> bool:
+        """Whether the instances of the study may be listed."""
+        return self.most is None or number_there(ledger) <= self.most
+
+
+def memory_of(
+    state: StudyState,
+    stored: Resource | None,
+    source: Source,
+    recorded: Collection[InstanceKey],
+    most: int | None,
+    *,
+    adopted: bool,
+    repeats: bool,
+) -> Memory:
+    """What is known of a study, which `stored` is in FHIR."""
+    remembered = {InstanceKey(*one) for one in state.reports}
+    reports = {*(key for key in reports_of(stored) if digest(key) in state.ledger), *remembered}
+    return Memory(
+        state,
+        {*keys_of(stored), *remembered},
+        {row["uid"] for row in (stored or {}).get("series", [])},
+        reports,
+        series_of_sides(stored),
+        adopted,
+        repeats,
+        recorded,
+        most,
+        is_unlisted(stored, source.name),
+    )
