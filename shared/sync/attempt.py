@@ -23,7 +23,8 @@ class Stores:
 class Result(NamedTuple):
     """What the study was, how many of its instances were kept out, and how many values could not be used.
 
-    code: of the error for which it was set aside. kept_out: some of those instances, each with its codes.
+    code: of the error for which it was set aside. kept_out: some of those instances, each with its codes. left: what of
+    a removed study is still in FHIR, and why.
     """
 
     outcome: Outcome
@@ -31,6 +32,7 @@ class Result(NamedTuple):
     findings: int = 0
     code: str = ""
     kept_out: str = ""
+    left: str = ""
 
 
 class GoesAlone(Exception):

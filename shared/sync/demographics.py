@@ -121,7 +121,9 @@ def plan_patient(
             identity.key, creation.target, creation, state_now, state_changes=True, offers=offer.sequences
         )
     if not rules.demographics_follow:
-        return PatientPlan(identity.key, reference(stored), None, state, state_changes=False)
+        laid = lay_patient(stored, identity, {})
+        entry = None if same_content(laid, stored) else Entry.update(laid, stored)
+        return PatientPlan(identity.key, reference(stored), entry, state, state_changes=False)
     # a creator may have died before it could say that the birth date is ours
     has_creator = searched_at - state.creating_at < LAST_S
     is_equal = state.etag is None and stored.get("birthDate") == ours.get("birthDate")

@@ -8,16 +8,17 @@ from shared.dicom.values import Attributes, Dataset
 from shared.fhir.bundle import Entry
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import ByIdentifier, Resource
-from shared.fhir.ownership import same_content, source_of
+from shared.fhir.ownership import is_source, same_content, source_of
 from shared.fhir.refusal import path_of
 from shared.mapping.device import Equipment, device_identity
 from shared.mapping.dicom_cast import mend_dicom_cast
 from shared.mapping.dose.observations import DoseContent, map_reports
+from shared.mapping.moved import with_present_endpoint
 from shared.mapping.observation_layer import DoseLinks
 from shared.mapping.patient import patient_identity
 from shared.mapping.provides import ISSUER
 from shared.mapping.series_layer import Links
-from shared.mapping.sources import Shared, handed_over
+from shared.mapping.sources import Shared
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
     equipment_by_series,
@@ -25,8 +26,6 @@ from shared.mapping.study_layer import (
     lay_study,
     new_study,
     reports_of,
-    without_our_part,
-    without_series,
 )
 from shared.model import Finding, InstanceKey, Outcome, StudyKey
 from shared.state import PatientState, Written
@@ -39,6 +38,7 @@ from shared.sync.ledger import any_there
 from shared.sync.look import Look
 from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf
 from shared.sync.plan_findings import findings_in
+from shared.sync.removal import plan_removal
 from shared.sync.rules import Rules
 from shared.sync.shared_resources import SharedResources
 from shared.sync.side_by_side import both
@@ -50,7 +50,8 @@ class Plan:
 
     devices: what the Devices are referred to as; endpoint: the same of the Endpoint. gives_up: whether the source
     has instances no more, which others may have. yields: another partition says whose the study is. takes_over: another
-    one did. keeps_subject: somebody else set the subject of the ImagingStudy.
+    one did. keeps_subject: somebody else set the subject of the ImagingStudy. left: what of a removed study stays in
+    FHIR, and why.
     """
 
     outcome: Outcome
@@ -63,6 +64,7 @@ class Plan:
     yields: bool = False
     takes_over: bool = False
     keeps_subject: bool = False
+    left: str = ""
 
     @property
     def without_observations(self) -> list[Entry]:
@@ -72,26 +74,32 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What a study refers to: its Patient, if any, all references, and the entries that come before its own."""
+    """What a study refers to: its Patient, if any, all references, and the entries that come before its own.
+
+    former_endpoints: references that are to become that to the Endpoint.
+    """
 
     patient: PatientPlan | None
     links: Links
     entries: list[Entry]
+    former_endpoints: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """The study as FHIR has it.
 
-    known: what is remembered of it. linked_to: key of its Patient and the reference to it, as this app wrote them last.
-    written: what was last written of it, by resource type. is_new: never written by
-    anybody. is_unsure: an earlier attempt may have written the study and not its Observations.
+    resource: as if it had been written at the present address of the archive. before: as it is. known: what is
+    remembered of it. linked_to: key of its Patient and the reference to it, as this app wrote them last. written: what
+    was last written of it, by resource type. is_new: never written by anybody. is_unsure: an earlier attempt may have
+    written the study and not its Observations.
     """
 
     known: Known
     resource: Resource | None
     linked_to: tuple[str, str]
     written: Mapping[str, Written]
+    before: Resource | None
     is_new: bool
     is_unsure: bool
 
@@ -102,6 +110,13 @@ class Stored:
         key, written = self.linked_to
         is_theirs = bool(written) and subject_of(self.resource) not in (written, patient.target if patient else "")
         return is_theirs and (patient is None or patient.key == key)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether it is stored under a former address of the archive."""
+        return bool(self.before and self.resource) and not is_source(
+            source_of(self.before or {}), source_of(self.resource or {})
+        )
 
     @property
     def study(self) -> StudyKey:
@@ -122,7 +137,7 @@ class Planner:
         self._studies = studies
         self._patients = patients
         self._rules = rules
-        self._shared = SharedResources(fhir, rules.dicom_endpoint)
+        self._shared = SharedResources(fhir, rules.addresses)
 
     def forget(self) -> None:
         """Look for everything again: a write was refused, something may be gone."""
@@ -136,22 +151,24 @@ class Planner:
 
     async def plan(self, stored: Stored, look: Look, refused: Collection[str] = ()) -> Plan:
         """What to write. Nothing is written here. refused: elements that the FHIR server refuses."""
-        resource, service = stored.resource, self._rules.source
+        resource = stored.resource
         if not look.delta.content.series and (resource is None or not self._concerns(resource, look.delta)):
             return await self._leftovers(stored)
-        shared = await shared_by(self._studies, self._fhir, service, stored.known, resource, look.delta)
+        shared = await shared_by(self._studies, self._fhir, self._rules.addresses, stored.known, resource, look.delta)
         plan = await self._plan(stored, look, shared, refused)
         if shared is None:
             return replace(plan, gives_up=resource is not None and bool(look.delta.gone))
         return replace(plan, gives_up=shared.gives_up, yields=shared.yields, takes_over=shared.takes_over)
 
     async def _plan(self, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]) -> Plan:
-        resource = stored.resource
         delta, reports = represented(look, shared)
         found: list[Finding] = []
         dose = self._dose(stored.study, reports)
         linked = await self._linked(stored.study, delta, dose, found, refused)
         links, devices, patient = linked.links, linked.links.devices, linked.patient
+        if stored.resource is not None:
+            moved = with_present_endpoint(stored.resource, linked.former_endpoints, links.endpoint)
+            stored = replace(stored, resource=moved)
         # where another partition says whose the study is, its subject is no correction of somebody else
         says_whose = shared is None or shared.is_first
         if keeps_subject := says_whose and stored.keeps_subject(patient):
@@ -162,13 +179,13 @@ class Planner:
         if shared is not None:
             laid = replace(laid, resource=shared.marked(laid.resource, links.endpoint))
         assert laid.resource is not None  # noqa: S101 - what is there is listed
-        study = _study_entry(stored.study, resource, laid.resource)
+        study = _study_entry(stored.study, stored.before, laid.resource)
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
         dose_links = DoseLinks(self._rules.source, target, subject_of(laid.resource), devices)
         unread = {key.sop_instance_uid for key in reports_of(laid.resource) - set(reports or ())}
         observations = await self._observations(stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
-        outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
+        outcome = (Outcome.UPDATED if stored.before else Outcome.CREATED) if entries else Outcome.UNCHANGED
         zone = self._rules.default_zone
         findings = findings_in(laid, look, delta, found, observations, zone, keeps_subject=keeps_subject)
         return Plan(outcome, entries, patient, findings, devices, links.endpoint, keeps_subject=keeps_subject)
@@ -182,7 +199,7 @@ class Planner:
         refused: Collection[str],
     ) -> Linked:
         identity = self._patient_of(delta, study.partition_name)
-        state, (endpoint, entries) = await both(self._state_of(identity), self._shared.endpoint())
+        state, endpoint = await both(self._state_of(identity), self._shared.endpoint())
         wanted = _equipment(delta, dose)
         known = self._shared.known(wanted)
         unknown = {one: device_identity(one) for one in wanted if one not in known}
@@ -195,8 +212,8 @@ class Planner:
             searched_s = self._fhir.clock.at_s(searched_at)
             patient = plan_patient(identity, state, person, searched_s, study, offer, self._rules.patient)
         of_patient = [patient.entry] if patient and patient.entry else []
-        links = Links(patient.target if patient else None, endpoint, known | devices)
-        return Linked(patient, links, [*entries, *new_devices, *of_patient])
+        links = Links(patient.target if patient else None, endpoint.reference, known | devices)
+        return Linked(patient, links, [*endpoint.entries, *new_devices, *of_patient], endpoint.former)
 
     async def _person(self, identity: ByIdentifier | None) -> Resource | None:
         return await self._fhir.find(identity) if identity else None
@@ -218,27 +235,13 @@ class Planner:
         return mend_dicom_cast(stored.resource) if stored.known.adopted else stored.resource
 
     async def _removal(self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None) -> Plan:
-        """No instance of ours is left: what we created goes, of what holds something of others only our part. What
-        another source of ours or of an app like this one has stays as it is, and is that one's from now on.
-        """
-        resource, service = stored.resource, self._rules.source
-        if resource is None:
+        if stored.resource is None or stored.before is None:
             return Plan(Outcome.UNCHANGED)
-        left = shared.without_source if shared else None
-        heirs = left.services if left and rest else []
-        heir = heirs[0] if heirs and service not in heirs else ""
-        unread = {key.sop_instance_uid for key in reports_of(rest)}
-        observations = self._observations_of(stored, shared)
-        entries = await observations.plan_removal(unread, heir) if stored.may_have_observations else []
-        if rest is None and source_of(resource) == service:
-            return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
-        if not heirs or rest is None:
-            rest = without_our_part(rest or without_series(resource), links.endpoint)
-        elif heir and source_of(rest) == service:
-            rest = handed_over(rest, heir)
-        rest = left.marked(rest, links.endpoint) if left else rest
-        entries += [] if same_content(rest, resource) else [Entry.update(rest, resource)]
-        return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
+        observations = self._observations_of(stored, shared) if stored.may_have_observations else None
+        removal = await plan_removal(
+            stored.before, stored.resource, rest, links.endpoint, shared, self._rules.addresses, observations
+        )
+        return Plan(removal.outcome, removal.entries, left=removal.left)
 
     def _patient_of(self, delta: StudyDelta, partition: str) -> ByIdentifier | None:
         """Whose study it is; None where nothing that was read concerns the Patient."""
@@ -269,15 +272,15 @@ class Planner:
         observations = self._observations_of(stored, shared)
         if dose is not None and (dose.observations or stored.may_have_observations):
             return await observations.plan(dose, unread, links, is_new=stored.is_new)
-        moved = stored.resource is not None and subject_of(stored.resource) != links.subject
-        if moved and stored.may_have_observations:
+        differs = stored.resource is not None and subject_of(stored.resource) != links.subject
+        if (differs or stored.has_moved) and stored.may_have_observations:
             return ObservationPlan(await observations.plan_relink(links))
         return ObservationPlan()
 
     def _observations_of(self, stored: Stored, shared: Shared | None) -> ObservationsOf:
         identity, written = study_identity(stored.study.study_instance_uid), stored.written.get(OBSERVATION)
         others = shared.others if shared else ()
-        return ObservationsOf(self._fhir, identity, stored.resource, self._rules.source, written, others)
+        return ObservationsOf(self._fhir, identity, stored.resource, self._rules.addresses, written, others)
 
 
 def _equipment(delta: StudyDelta, dose: DoseContent | None) -> list[Equipment]:

@@ -100,9 +100,8 @@ class Reconciler:
         confirm = partial(self._origin.confirm, seen_at(change, state))
         identity = study_identity(change.study.study_instance_uid)
         searched_at = time.monotonic()  # DICOM can take longer to answer than replicas lag
-        stored, whole = await both(
-            self._fhir.find(identity), self._whole(change, state, confirm, repeats=bool(earlier))
-        )
+        found, whole = await both(self._fhir.find(identity), self._whole(change, state, confirm, repeats=bool(earlier)))
+        stored = self._rules.addresses.at_present(found) if found else None
         written = newest(state.written, attempt.written)
         check_shown(written.get(STUDY), [stored] if stored else [], self._fhir.clock.at_s(searched_at))
         adopted = await self._is_adopted(change, state, stored)
@@ -116,7 +115,7 @@ class Reconciler:
         known = Known(change.study, state.ledger, adopted)
         # while a write is announced and not confirmed, it may be what made the subject differ
         linked_to = ("", "") if state.writers else (state.patient, state.subject)
-        now = Stored(known, stored, linked_to, written, is_new=is_new, is_unsure=is_unsure)
+        now = Stored(known, stored, linked_to, written, before=found, is_new=is_new, is_unsure=is_unsure)
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
         plan = refusals.leave_out(plan, attempt.refused, look)
@@ -142,8 +141,9 @@ class Reconciler:
             await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
             attempt.asked_again.update(look.truth.unknown)
         await self._confirm(attempt, state, earlier, look, plan)
-        found = sum(map(len, plan.findings.values()))
-        return Result(outcomes[0] if outcomes else plan.outcome, len(look.failed), found, kept_out=look.kept_out)
+        values = sum(map(len, plan.findings.values()))
+        outcome = outcomes[0] if outcomes else plan.outcome
+        return Result(outcome, len(look.failed), values, kept_out=look.kept_out, left=plan.left)
 
     async def _whole(self, change: StudyChange, state: StudyState, confirm: Confirm, *, repeats: bool) -> Answer | None:
         """The whole study, where it is sure to be read, while FHIR is searched."""
@@ -212,7 +212,7 @@ class Reconciler:
         """
         if not self._rules.patient.demographics_follow:
             return set()
-        stays = state.patient if plan.outcome is not Outcome.REMOVED and not plan.yields else ""
+        stays = state.patient if not plan.outcome.is_removal and not plan.yields else ""
         now = plan.patient.key if plan.patient is not None else stays
         had = {state.patient, *state.offered, *attempt.offered, *(writer.patient for writer in earlier)} - {"", now}
         return had - await self._others(attempt.change).patients_elsewhere() if had else had
@@ -246,7 +246,7 @@ class Reconciler:
                 subject if plan.keeps_subject else attempt.references.get(plan.patient.target, plan.patient.target)
             )
             await save_state(self._stores.patients, plan.patient, attempt.written.get("Patient"), self._others(change))
-        elif plan.outcome is Outcome.REMOVED or plan.yields:
+        elif plan.outcome.is_removal or plan.yields:
             patient, subject, offers = "", "", {}
         left = await self._record(change, state, look, plan)
         is_whole = look.truth.is_whole

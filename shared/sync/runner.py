@@ -143,12 +143,13 @@ class Runner:
             self._answered(change)
         event(
             "study_synced",
-            logging.WARNING if result.failed else logging.INFO,
+            logging.WARNING if result.failed or result.outcome is Outcome.LEFT_EMPTY else logging.INFO,
             **_fields_of(change),
             outcome=result.outcome,
             instances_kept_out=result.failed or None,
             kept_out=result.kept_out,
             values_left_out=result.findings or None,
+            left=result.left,
             seconds=f"{time.monotonic() - started:.2f}",
         )
         return result
