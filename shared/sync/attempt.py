@@ -34,6 +34,11 @@ class Result(NamedTuple):
     kept_out: str = ""
     left: str = ""
 
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether a study that is gone from DICOM is in FHIR, and no other source of it is known to have it."""
+        return bool(self.left) and self.outcome is not Outcome.PART_REMOVED
+
 
 class GoesAlone(Exception):
     """The study ended its process before: nothing was done, and it is to be worked on in a process of its own."""

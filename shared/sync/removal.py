@@ -55,11 +55,9 @@ async def plan_removal(
         rest = handed_over(rest, heir)
     rest = left.marked(rest, endpoint) if left else rest
     entries += [] if same_content(rest, before) else [Entry.update(rest, before)]
-    if not entries:
-        return Removal(Outcome.UNCHANGED, [])
     names = left.names if left and left.names else {source_of(rest)}
     outcome = Outcome.PART_REMOVED if rest.get("series") else Outcome.LEFT_EMPTY
-    return Removal(outcome, entries, _left(rest, names, addresses))
+    return Removal(outcome if entries else Outcome.UNCHANGED, entries, _left(rest, names, addresses))
 
 
 def _left(rest: Resource, names: Iterable[str], addresses: Addresses) -> str:

@@ -143,7 +143,7 @@ class Runner:
             self._answered(change)
         event(
             "study_synced",
-            logging.WARNING if result.failed or result.outcome is Outcome.LEFT_EMPTY else logging.INFO,
+            logging.WARNING if result.failed or result.is_left_behind else logging.INFO,
             **_fields_of(change),
             outcome=result.outcome,
             instances_kept_out=result.failed or None,

@@ -100,9 +100,9 @@ async def test_references_leave_the_former_endpoint_where_there_are_two(stack):
     (study,) = [one for one in await stack.resources("ImagingStudy") if len(listed(one)) == 3]
     assert [study["endpoint"], *(row["endpoint"] for row in study["series"])] == [reference] * 3
     assert (source_of(study), "extension" in study) == (NEW, False)
-    for study in (STUDY, study_uid(2)):
-        await stack.delete(study)
-    assert await stack.drain(now) == {"removed": 2}
+    for uid in (STUDY, study_uid(2)):
+        await stack.delete(uid)
+    assert (await stack.drain(now))["removed"] == 2
     assert await stack.resources("ImagingStudy") == []
 
 
@@ -136,19 +136,22 @@ async def test_workers_that_move_at_once_leave_one_endpoint(stack, rounds):
     assert await twins(stack) == []
 
 
-async def test_without_the_setting_the_log_says_what_is_left_and_why(stack, caplog):
-    before = app_at(stack, OLD)
-    await stack.store(make_instance(1, 1, 1))
-    await stack.drain(before)
+@pytest.mark.parametrize("has_endpoint", [True, False])
+async def test_without_the_setting_the_log_says_what_is_left_and_why(stack, caplog, has_endpoint):
+    """With its Endpoint it looks like the study of another service, without like that of a record system."""
+    await at_the_old_address(stack, make_instance(1, 1, 1))
+    if not has_endpoint:
+        (endpoint,) = await stack.resources("Endpoint")
+        await stack.put(endpoint | {"name": "renamed by somebody"})
     unaware = app_at(stack, NEW)
     await stack.delete(STUDY)
-    with caplog.at_level(logging.INFO):
-        assert await stack.drain(unaware) == {"left empty": 1}
-    (line,) = [one.getMessage() for one in caplog.records if one.getMessage().startswith("study_synced")]
-    assert "without series" in line
-    assert f"the source is {OLD}" in line
-    assert "DicomWeb__FormerEndpoints" in line
-    assert "series" not in await stack.one("ImagingStudy")
+    with caplog.at_level(logging.INFO, "dicom_fhir_sync"):
+        assert await stack.drain(unaware) == {"unchanged" if has_endpoint else "left empty": 1}
+    (line,) = [one for one in caplog.records if one.getMessage().startswith("study_synced")]
+    assert line.levelno == logging.WARNING
+    assert ("1 series of others" if has_endpoint else "an ImagingStudy without series") in line.getMessage()
+    assert f"the source is {OLD}; if the archive had this address, name it in DicomWeb__Former" in line.getMessage()
+    assert ("series" in await stack.one("ImagingStudy")) is has_endpoint
     now = app_at(stack, NEW, OLD)
     await now.queue.send(release(STUDY))
     assert await stack.drain(now) == {"removed": 1}
