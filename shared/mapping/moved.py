@@ -27,7 +27,7 @@ class Addresses:
         former = tuple(map(endpoint_name, self.former))
         return endpoint_by_name(endpoint_name(self.present), CONNECTION_TYPE, DICOM_WADO_RS, former)
 
-    def now(self, source: str) -> str:
+    def current(self, source: str) -> str:
         """The present address in the place of a former one, or of one that a server cut; others as they are."""
         service, mark, partition = source.partition("#")
         is_ours = any(is_source(service, one) for one in (self.present, *self.former))
@@ -36,7 +36,7 @@ class Addresses:
     def at_present(self, stored: Resource) -> Resource:
         """A stored resource with the present address wherever a former one names the source."""
         source = source_of(stored)
-        now = self.now(source)
+        now = self.current(source)
         result = {**stored, "meta": {**stored["meta"], "source": now}} if now != source else stored
         if not any(self._moved(row) != row for element in _elements(stored) for row in _sources(element)):
             return result
@@ -48,7 +48,7 @@ class Addresses:
         return result
 
     def _moved(self, row: Element) -> Element:
-        return {**row, "valueUri": self.now(row["valueUri"])}
+        return {**row, "valueUri": self.current(row["valueUri"])}
 
 
 def addresses_of(dicom_endpoint: str, former_endpoints: Collection[str] = ()) -> Addresses:

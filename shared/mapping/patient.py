@@ -56,13 +56,13 @@ def patient_identity(
 
 
 def _systems(issued: Attributes, rules: PatientRules, partition: str) -> tuple[str, tuple[str, ...]]:
-    """The system of the identifier and those that it had before, which is known of the default one only: another
-    partition's or issuer's former system would make one of two persons.
+    """The system of the identifier and those that it had before. These are known of the configured one only: with
+    another partition's or issuer's, two persons would be one.
     """
     issuer = (issuer_of(issued) or "") if rules.issuer_is_system else ""
     system = issuer or rules.partition_systems.get(partition.lower())
     if system is not None:
-        return system, ()
+        return system, rules.former_systems if system == rules.system and not issuer else ()
     if partition != DEFAULT_PARTITION:
         raise PermanentError(
             f"nothing says whose patient identifiers those of data partition {partition} are: "

@@ -53,7 +53,7 @@ async def shared_by(
         holders = holders_of(stored)
         return _after(holders, source, delta, await _others(fhir, service, stored, services(union(holders.values()))))
     others = await _others(
-        fhir, service, stored, {source_of(stored), *map(addresses.now, await _referred(fhir, stored))}
+        fhir, service, stored, {source_of(stored), *map(addresses.current, await _referred(fhir, stored))}
     )
     remembered = {source.name: known.ledger}
     if not known.adopted and (not is_default or _is_leaving(delta)):

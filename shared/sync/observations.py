@@ -79,7 +79,7 @@ class ObservationsOf:
         stored = await self._stored()
         kept = _kept(stored, unread)
         gone = [one for key, one in stored.ours.items() if key not in kept]
-        sources = {key: self._addresses.now(source_of(stored.ours[key])) for key in kept}
+        sources = {key: self._addresses.current(source_of(stored.ours[key])) for key in kept}
         inherited = [stored.ours[key] for key in kept if heir and sources[key] == self._addresses.present]
         updates = [Entry.update(handed_over(one, heir), one) for one in inherited]
         return [*updates, *_deletes([*gone, *stored.surplus, *(() if unread else stored.of_dicom_cast)])]
@@ -91,7 +91,7 @@ class ObservationsOf:
         return self._sorted_out(found)
 
     def _sorted_out(self, resources: Sequence[Resource]) -> StoredObservations:
-        ours = {one for one in map(source_of, resources) if self._addresses.now(one) in self._sources}
+        ours = {one for one in map(source_of, resources) if self._addresses.current(one) in self._sources}
         return sorted_out(resources, ours, with_dicom_cast=self._may_be_of_dicom_cast)
 
 

@@ -136,6 +136,23 @@ async def test_workers_that_move_at_once_leave_one_endpoint(stack, rounds):
     assert await twins(stack) == []
 
 
+async def test_a_source_that_the_server_cut_is_still_ours(stack):
+    """As HAPI does beyond its column, with its request id behind."""
+    address = f"{OLD}/{'a' * 100}"
+    now = app_at(stack, address)
+    await stack.store(make_instance(1, 1, 1))
+    await stack.drain(now)
+    study = await stack.one("ImagingStudy")
+    await stack.put(study | {"meta": {**study["meta"], "source": f"{address[:100]}#XvB3"}})
+    versions = await stack.versions()
+    await now.queue.send(release(STUDY))
+    assert await stack.drain(now) == {"unchanged": 1}
+    assert await stack.versions() == versions
+    await stack.delete(STUDY)
+    assert await stack.drain(now) == {"removed": 1}
+    assert await stack.resources("ImagingStudy") == []
+
+
 @pytest.mark.parametrize("has_endpoint", [True, False])
 async def test_without_the_setting_the_log_says_what_is_left_and_why(stack, caplog, has_endpoint):
     """With its Endpoint it looks like the study of another service, without like that of a record system."""

@@ -180,6 +180,8 @@ def test_outcomes_complete_the_sentence():
         "created",
         "updated",
         "removed",
+        "removed in part",
+        "left empty",
         "unchanged",
         "overtaken",
         "deferred",
