@@ -52,7 +52,8 @@ A date and a time become a dateTime where the zone is known. Second 60, and what
 the date, since not every FHIR server takes it.
 
 When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`),
-otherwise only our part of it is taken out.
+otherwise only our part of it is taken out. A former address of the archive (`DicomWeb__FormerEndpoints`) in `meta.source`, in an
+Endpoint or in an extension becomes the present one when the study is looked at.
 
 **One study, several sources.** A source is one data partition of one DICOM service. What is stored in several of them has one
 ImagingStudy, and an instance stays in it until no source has it. Without marks everything belongs to the default partition of

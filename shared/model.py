@@ -178,8 +178,8 @@ class Outcome(enum.StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     REMOVED = "removed"
-    PART_REMOVED = "removed in part"  # series of others are left
-    LEFT_EMPTY = "left empty"  # all its instances were removed; the ImagingStudy is somebody else's
+    REDUCED = "reduced"  # series of others are left
+    EMPTIED = "emptied"  # all its instances were removed; the ImagingStudy is somebody else's
     UNCHANGED = "unchanged"
     OVERTAKEN = "overtaken"  # a later pass had covered it already
     DEFERRED = "deferred"
@@ -188,7 +188,7 @@ class Outcome(enum.StrEnum):
     @property
     def is_removal(self) -> bool:
         """Whether no instance of ours is left."""
-        return self in (Outcome.REMOVED, Outcome.PART_REMOVED, Outcome.LEFT_EMPTY)
+        return self in (Outcome.REMOVED, Outcome.REDUCED, Outcome.EMPTIED)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -179,7 +179,7 @@ PATIENT_ROWS = (
         "UniversalEntityIDType",
         "PS3.3 C.7.1.1, 10.18",
         note="required; the system by the Patient settings, that of the data partition; the issuer as assigner, its "
-        "qualifiers as type",
+        "qualifiers as type; one in a former system stays beside it",
         is_shared=True,
     ),
     Row(

@@ -36,8 +36,8 @@ class Result(NamedTuple):
 
     @property
     def is_left_behind(self) -> bool:
-        """Whether a study that is gone from DICOM is in FHIR, and no other source of it is known to have it."""
-        return bool(self.left) and self.outcome is not Outcome.PART_REMOVED
+        """Whether a study that is gone from DICOM is in FHIR unchanged, or without series."""
+        return bool(self.left) and self.outcome is not Outcome.REDUCED
 
 
 class GoesAlone(Exception):

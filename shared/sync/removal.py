@@ -56,7 +56,7 @@ async def plan_removal(
     rest = left.marked(rest, endpoint) if left else rest
     entries += [] if same_content(rest, before) else [Entry.update(rest, before)]
     names = left.names if left and left.names else {source_of(rest)}
-    outcome = Outcome.PART_REMOVED if rest.get("series") else Outcome.LEFT_EMPTY
+    outcome = Outcome.REDUCED if rest.get("series") else Outcome.EMPTIED
     return Removal(outcome if entries else Outcome.UNCHANGED, entries, _left(rest, names, addresses))
 
 

@@ -163,7 +163,7 @@ async def test_without_the_setting_the_log_says_what_is_left_and_why(stack, capl
     unaware = app_at(stack, NEW)
     await stack.delete(STUDY)
     with caplog.at_level(logging.INFO, "dicom_fhir_sync"):
-        assert await stack.drain(unaware) == {"unchanged" if has_endpoint else "left empty": 1}
+        assert await stack.drain(unaware) == {"unchanged" if has_endpoint else "emptied": 1}
     (line,) = [one for one in caplog.records if one.getMessage().startswith("study_synced")]
     assert line.levelno == logging.WARNING
     assert ("1 series of others" if has_endpoint else "an ImagingStudy without series") in line.getMessage()
