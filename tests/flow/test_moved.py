@@ -74,15 +74,21 @@ async def test_a_study_that_was_not_looked_at_since_is_removed(stack):
     assert [await stack.resources(name) for name in ("ImagingStudy", "Observation")] == [[], []]
 
 
-async def test_dose_observations_move_with_their_study(stack):
+async def test_dose_observations_move_with_their_study(stack, request):
     await at_the_old_address(stack, report(ct_report((1, 2))))
     before = {one["id"] for one in await stack.resources("Observation")}
     image = make_instance(1, 3, 1, StudyInstanceUID=DOSE_STUDY, PatientID=report(ct_report((1, 2))).PatientID)
     await stack.store(image)
-    await stack.drain(app_at(stack, NEW, OLD))
+    now = app_at(stack, NEW, OLD)
+    await stack.drain(now)
     found = await stack.resources("Observation")
     assert {one["id"] for one in found} == before != set()
-    assert {source_of(one) for one in found} == {NEW}
+    # to HAPI a source alone is no change: it goes with the next one, and until then the former address is ours
+    is_hapi = request.config.getoption("--fhir") == "hapi"
+    assert {source_of(one) for one in found} == {OLD if is_hapi else NEW}
+    await stack.delete(DOSE_STUDY)
+    await stack.drain(now)
+    assert await stack.resources("Observation") == []
 
 
 async def test_references_leave_the_former_endpoint_where_there_are_two(stack):
@@ -192,9 +198,10 @@ async def test_the_same_content_at_another_address_is_no_reset(stack):
     assert len(await stack.resources("ImagingStudy")) == 1
 
 
+@pytest.mark.parametrize("demographics", ["Sync", "CreateOnly"])
 @pytest.mark.parametrize("former", ["", SYSTEMS[0]])
-async def test_a_patient_of_a_former_system_is_found(stack, former):
-    before = stack.new_app(Patient__PatientSystemId=former)
+async def test_a_patient_of_a_former_system_is_found(stack, former, demographics):
+    before = stack.new_app(Patient__PatientSystemId=former, Patient__Demographics=demographics)
     await stack.store(make_instance(1, 1, 1))
     await stack.drain(before)
     known = await stack.one("Patient")
