@@ -72,7 +72,9 @@ its instances that are not listed. Instances that others list stay, and count to
 A date and a time become a dateTime where the zone is known. Second 60, and what is outside the years 1 to 9999 by UTC, is left to
 the date, since not every FHIR server takes it.
 
-When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`).
+When the last instance of a study is gone, the ImagingStudy is deleted if this app or DICOM Cast created it (`meta.source`). A former
+address of the archive (`DicomWeb__FormerEndpoints`) in `meta.source`, in an Endpoint or in an extension becomes the present one when
+the study is looked at.
 
 **An ImagingStudy of somebody else.** One with another `meta.source` or none, a record system's say, stays theirs. Each single value
 that they wrote stays as it is, whether DICOM has none, another, a coarser or a finer one: `status`, `subject`, `started`,

@@ -17,11 +17,17 @@ from shared.settings.authentication import Authentication
 from shared.settings.hosting import DEFAULT_QUEUE_NAME, POLL_INTERVAL, SCHEDULE
 from shared.settings.section import Boolean, Section, TimeSpan, Url, matching, problem_of
 from shared.settings.source import AppSettings, app_settings
-from shared.text_forms import check_secure, parse_partition_systems, schedule_for
+from shared.text_forms import check_secure, parse_addresses, parse_partition_systems, parse_systems, schedule_for
 
 PartitionSystems = Annotated[
     dict[str, str],
     BeforeValidator(lambda value: parse_partition_systems(value) if isinstance(value, str) else value),
+]
+Addresses = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: parse_addresses(value) if isinstance(value, str) else value)
+]
+Systems = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: parse_systems(value) if isinstance(value, str) else value)
 ]
 ZONE_OFFSET = re.compile(r"[+-]((0\d|1[0-3]):?[0-5]\d|14:?00)", re.ASCII)
 
@@ -63,10 +69,13 @@ class Service(Section):
 
 
 class DicomWeb(Service):
-    """The DICOM service: `endpoint` is written into FHIR, `private_endpoint` is connected to where it is set."""
+    """The DICOM service: `endpoint` is written into FHIR, `private_endpoint` is connected to where it is set.
+    `former_endpoints` were written into FHIR before; nothing connects to them.
+    """
 
     endpoint: Url
     private_endpoint: Url | None = None
+    former_endpoints: Addresses = ()
     authentication: Authentication = Authentication()
     default_time_zone: str = ""
 
@@ -139,6 +148,7 @@ class PatientSettings(Section):
     """How a Patient is identified and whether its demographics follow DICOM."""
 
     patient_system_id: str = ""
+    former_system_ids: Systems = ()
     is_issuer_id_used: Boolean = False
     partition_system_ids: PartitionSystems = Field(default_factory=dict)
     demographics: Annotated[Demographics, BeforeValidator(lambda value: Demographics.of(str(value)))] = (

@@ -178,10 +178,17 @@ class Outcome(enum.StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     REMOVED = "removed"
+    REDUCED = "reduced"  # series of others are left
+    EMPTIED = "emptied"  # all its instances were removed; the ImagingStudy is somebody else's
     UNCHANGED = "unchanged"
     OVERTAKEN = "overtaken"  # a later pass had covered it already
     DEFERRED = "deferred"
     PARKED = "parked"
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether no instance of ours is left."""
+        return self in (Outcome.REMOVED, Outcome.REDUCED, Outcome.EMPTIED)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,4 +1,4 @@
-"""Logs: constant event names with fields. No field may hold a value of a DICOM attribute or a URL."""
+"""Logs: constant event names with fields. No field may hold a value of a DICOM attribute or a URL with a query."""
 
 import logging
 

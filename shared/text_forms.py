@@ -58,6 +58,34 @@ def parse_partition_systems(text: str) -> dict[str, str]:
     return found
 
 
+def parse_addresses(text: str) -> tuple[str, ...]:
+    """A JSON list of URLs; ValueError for anything else."""
+    rule = 'must be a JSON list of absolute URLs without credentials or query, such as ["https://old.example.org"]'
+    try:
+        return tuple(parse_url(one) for one in _texts(text, rule))
+    except ValueError:
+        raise ValueError(rule) from None
+
+
+def parse_systems(text: str) -> tuple[str, ...]:
+    """A JSON list of identifier systems, of which one may be empty; ValueError for anything else."""
+    rule = 'must be a JSON list of systems, such as ["urn:oid:1.2.3"] or, for one that was not set, [""]'
+    found = _texts(text, rule)
+    if not all(re.fullmatch(r"\S*", one) for one in found):
+        raise ValueError(rule)
+    return found
+
+
+def _texts(text: str, rule: str) -> tuple[str, ...]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(rule) from None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError(rule)
+    return tuple(found)
+
+
 class _Pairs(list[tuple[str, Any]]):
     """Members of a JSON object."""
 

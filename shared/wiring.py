@@ -138,13 +138,20 @@ def _rules(settings: Settings) -> Rules:
     follow = patient.demographics is Demographics.SYNC
     return Rules(
         settings.dicom_web.endpoint,
-        PatientRules(patient.patient_system_id, patient.is_issuer_id_used, follow, patient.partition_system_ids),
+        PatientRules(
+            patient.patient_system_id,
+            patient.is_issuer_id_used,
+            follow,
+            patient.partition_system_ids,
+            patient.former_system_ids,
+        ),
         settings.dicom_web.default_time_zone,
         enforce_valid_values=features.enforce_validation_of_tag_values,
         record_unreadable=not features.ignore_json_parsing_errors,
         generate_observations=features.generate_observations,
         generate_events=features.generate_irradiation_events,
         most_instances=settings.imaging_study.most_listed,
+        former_endpoints=settings.dicom_web.former_endpoints,
     )
 
 

@@ -100,7 +100,7 @@ class FhirClient:
         hits: list[Resource] = []
         for some in (identities[place : place + MOST_VALUES] for place in range(0, len(identities), MOST_VALUES)):
             hits += await self._search(some[0].resource_type, any_of(some))
-        wanted = {(identity.system, identity.value) for identity in identities}
+        wanted = {pair for identity in identities for pair in identity.pairs}
         found = usable(hit for hit in hits if not wanted.isdisjoint(identifiers_of(hit)))
         return await self._creation.with_hidden(identities, found)
 

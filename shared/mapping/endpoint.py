@@ -3,6 +3,7 @@
 Name and types are DICOM Cast's, so that its Endpoint is found again.
 """
 
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from shared.errors import PermanentError
@@ -22,9 +23,14 @@ def printed_url(url: str) -> str:
     return f"{parts.scheme.lower()}://{host}{port}{parts.path or '/'}"
 
 
+def endpoint_name(dicom_endpoint: str) -> str:
+    """The name of a service's Endpoint."""
+    return f"DICOM WADO-RS endpoint {printed_url(dicom_endpoint)}"
+
+
 def endpoint_identity(dicom_endpoint: str) -> EndpointByName:
     """By name and connection type."""
-    return endpoint_by_name(f"DICOM WADO-RS endpoint {printed_url(dicom_endpoint)}", CONNECTION_TYPE, DICOM_WADO_RS)
+    return endpoint_by_name(endpoint_name(dicom_endpoint), CONNECTION_TYPE, DICOM_WADO_RS)
 
 
 def new_endpoint(dicom_endpoint: str) -> Resource:
@@ -33,19 +39,24 @@ def new_endpoint(dicom_endpoint: str) -> Resource:
         "resourceType": "Endpoint",
         "status": "active",
         "connectionType": {"system": CONNECTION_TYPE, "code": DICOM_WADO_RS},
-        "name": endpoint_identity(dicom_endpoint).name,
+        "name": endpoint_name(dicom_endpoint),
         "payloadType": [{"text": "DICOM WADO-RS"}],
         "payloadMimeType": ["application/dicom"],
         "address": printed_url(dicom_endpoint),
     }
 
 
-def check_address(stored: Resource, dicom_endpoint: str) -> None:
-    """Raise PermanentError when the stored Endpoint of this name leads somewhere else."""
-    if stored.get("address") != printed_url(dicom_endpoint):
+def lay_endpoint(stored: Resource, dicom_endpoint: str, former: Collection[str] = ()) -> Resource:
+    """The stored Endpoint with the name and address of now.
+
+    Raises PermanentError when it leads somewhere else than the service ever did. former: addresses that it had.
+    """
+    present = printed_url(dicom_endpoint)
+    if stored.get("address") not in (present, *former):
         raise PermanentError(
             "the Endpoint of this DICOM service has another address: correct it", code="endpoint-differs"
         )
+    return {**stored, "name": endpoint_name(dicom_endpoint), "address": present}
 
 
 ENDPOINT_ROWS = (

@@ -30,12 +30,14 @@ class PatientRules:
     """The Patient settings: which system identifies, and whether demographics follow DICOM after creation.
 
     partition_systems: system of each data partition that has one of its own, by its name in lower case.
+    former_systems: values that `system` had before, oldest first.
     """
 
     system: str = ""
     issuer_is_system: bool = False
     demographics_follow: bool = True
     partition_systems: Mapping[str, str] = field(default_factory=dict)
+    former_systems: tuple[str, ...] = ()
 
 
 def patient_identity(
@@ -49,21 +51,25 @@ def patient_identity(
     patient_id = attributes.text("PatientID")
     if patient_id is None:
         return None
-    return by_identifier("Patient", _system(issued, rules, partition), patient_id)
+    system, former = _systems(issued, rules, partition)
+    return by_identifier("Patient", system, patient_id, former)
 
 
-def _system(issued: Attributes, rules: PatientRules, partition: str) -> str:
+def _systems(issued: Attributes, rules: PatientRules, partition: str) -> tuple[str, tuple[str, ...]]:
+    """The system of the identifier and those that it had before. These are known of the configured one only: with
+    another partition's or issuer's, two persons would be one.
+    """
     issuer = (issuer_of(issued) or "") if rules.issuer_is_system else ""
     system = issuer or rules.partition_systems.get(partition.lower())
     if system is not None:
-        return system
+        return system, rules.former_systems if system == rules.system and not issuer else ()
     if partition != DEFAULT_PARTITION:
         raise PermanentError(
             f"nothing says whose patient identifiers those of data partition {partition} are: "
             "name their system in Patient__PartitionSystemIds",
             code="no-partition-system",
         )
-    return "" if rules.issuer_is_system else rules.system
+    return ("", ()) if rules.issuer_is_system else (rules.system, rules.former_systems)
 
 
 def issuer_of(attributes: Attributes) -> str | None:
@@ -79,10 +85,8 @@ def issuer_of(attributes: Attributes) -> str | None:
 def lay_patient(stored: Resource | None, identity: ByIdentifier, ours: Mapping[str, Any]) -> Resource:
     """The Patient as it should be: `ours` holds the demographics to set; what DICOM leaves empty stays as it is."""
     if stored is None:
-        identifier = (
-            {"system": identity.system, "value": identity.value} if identity.system else {"value": identity.value}
-        )
-        stored = {"resourceType": "Patient", "identifier": [identifier]}
+        stored = {"resourceType": "Patient", "identifier": [_identifier(identity)]}
+    stored = with_present_identifier(stored, identity)
     laid = dict(ours)
     if names := ours.get("name"):
         laid["name"] = [*names, *(name for name in stored.get("name", []) if name.get("use") != USUAL)]
@@ -117,7 +121,23 @@ def usual_names(patient: Mapping[str, Any]) -> list[Element]:
 
 def identifier_of(patient: Resource, identity: ByIdentifier) -> Element:
     """The identifier that the Patient is found by."""
-    return next((row for row in patient["identifier"] if _is(row, identity)), {})
+    rows = with_present_identifier(patient, identity)["identifier"]
+    return next((row for row in rows if _is(row, identity)), {})
+
+
+def with_present_identifier(stored: Resource, identity: ByIdentifier) -> Resource:
+    """A Patient that was found under a former system, with the identifier of now beside the former one, which others
+    may search by. What this app says of the identifier stands at that of now.
+    """
+    rows = stored["identifier"]
+    former = [row for row in rows if (row.get("system") or "", row.get("value")) in identity.pairs]
+    if not former or any(_is(row, identity) for row in rows):
+        return stored
+    newest = min(former, key=lambda row: -identity.pairs.index((row.get("system") or "", row["value"])))
+    bare = {name: lay_shared(newest[name], None, MARK + name) for name in IDENTIFIER_PARTS if name in newest}
+    parts = {name: newest[name] for name, kept in bare.items() if kept is None}
+    left = {name: value for name, value in newest.items() if name not in parts}
+    return {**stored, "identifier": [*(left if row is newest else row for row in rows), _identifier(identity) | parts]}
 
 
 def demographics(attributes: Attributes) -> dict[str, Any]:
@@ -129,6 +149,10 @@ def demographics(attributes: Attributes) -> dict[str, Any]:
         "birthDate": attributes.date("PatientBirthDate"),
     }
     return {name: value for name, value in elements.items() if value}
+
+
+def _identifier(identity: ByIdentifier) -> Element:
+    return {"system": identity.system, "value": identity.value} if identity.system else {"value": identity.value}
 
 
 def _is(identifier: Element, identity: ByIdentifier) -> bool:
@@ -184,7 +208,7 @@ PATIENT_ROWS = (
         "UniversalEntityIDType",
         "PS3.3 C.7.1.1, 10.18",
         note="required; the system by the Patient settings, that of the data partition; the issuer as assigner, its "
-        "qualifiers as type",
+        "qualifiers as type; one in a former system stays beside it",
         is_shared=True,
     ),
     Row(

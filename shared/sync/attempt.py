@@ -24,7 +24,8 @@ class Result(NamedTuple):
     """What the study was, how many of its instances were kept out, and how many values could not be used.
 
     code: of the error for which it was set aside. kept_out: some of those instances, each with its codes.
-    strays: how many of the instances that were read are of another patient than the study.
+    strays: how many of the instances that were read are of another patient than the study. left: what of a removed
+    study is still in FHIR, and why.
     """
 
     outcome: Outcome
@@ -33,6 +34,12 @@ class Result(NamedTuple):
     code: str = ""
     kept_out: str = ""
     strays: int = 0
+    left: str = ""
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether a study that is gone from DICOM is in FHIR unchanged, or without series."""
+        return bool(self.left) and self.outcome is not Outcome.REDUCED
 
 
 class GoesAlone(Exception):

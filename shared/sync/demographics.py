@@ -14,7 +14,6 @@ from typing import Any
 from shared.dicom.values import Attributes
 from shared.errors import VersionConflict
 from shared.fhir.bundle import Entry, reference
-from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import same_content
 from shared.mapping.contradiction import Demographics, demographics_of
@@ -30,6 +29,7 @@ from shared.sync.others import OtherStudies
 from shared.sync.person import Person
 from shared.sync.providers import reassign
 from shared.sync.replica import check_shown
+from shared.sync.unprovided import TakeBack
 from shared.sync.writers import LAST_S
 
 
@@ -130,8 +130,12 @@ def plan_patient(
     stored, ours = person.resource, dict(offer.values)
     if stored is None:
         return _creation(identity, state, offer)
-    if person.is_survivor or not rules.demographics_follow:
+    if person.is_survivor:
         return PatientPlan(identity.key, reference(stored), None, state, state_changes=False, replaced=person.replaced)
+    if not rules.demographics_follow:
+        laid = lay_patient(stored, identity, {})
+        entry = None if same_content(laid, stored) else Entry.update(laid, stored)
+        return PatientPlan(identity.key, reference(stored), entry, state, state_changes=False, replaced=person.replaced)
     # a creator may have died before it could say that the birth date is ours
     has_creator = searched_at - state.creating_at < LAST_S
     is_equal = state.etag is None and stored.get("birthDate") == ours.get("birthDate")
@@ -216,7 +220,7 @@ async def announce_creation(states: PatientStateStore, plan: PatientPlan | None)
 
 
 async def save_state(
-    states: PatientStateStore, fhir: FhirClient, plan: PatientPlan, written: Written | None, others: OtherStudies
+    states: PatientStateStore, take_back: TakeBack, plan: PatientPlan, written: Written | None, others: OtherStudies
 ) -> None:
     """Remember the change that was written. A study that provided what it no longer offers asks the next provider.
 
@@ -229,7 +233,7 @@ async def save_state(
         return
     state = replace(plan.state, written=written) if written and plan.entry else plan.state
     if plan.withdraws:
-        await reassign(states, fhir, plan.key, state, [plan.target], others)
+        await reassign(states, take_back, plan.key, state, [plan.target], others)
     else:
         await states.save(plan.key, state)
     for study_instance_uid in plan.asked:

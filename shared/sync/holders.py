@@ -10,6 +10,7 @@ from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import source_of
 from shared.mapping.endpoint import endpoint_identity
+from shared.mapping.moved import Addresses
 from shared.mapping.sources import (
     OF_UNLISTED,
     Holders,
@@ -41,13 +42,19 @@ class Known:
 
 
 async def shared_by(
-    states: StudyStateStore, fhir: FhirClient, service: str, known: Known, stored: Resource | None, delta: StudyDelta
+    states: StudyStateStore,
+    fhir: FhirClient,
+    addresses: Addresses,
+    known: Known,
+    stored: Resource | None,
+    delta: StudyDelta,
 ) -> Shared | None:
     """The sources of a study after a look at one of them; None where that one alone has it, and is not in a data
     partition, or where somebody else created the study: then nothing names sources.
 
-    service: the DICOM service of this app, as in `meta.source`.
+    addresses: of the DICOM service of this app.
     """
+    service = addresses.present
     source = Source(service, known.study.partition_name)
     is_default = source.partition == DEFAULT_PARTITION
     if stored is None:
@@ -55,7 +62,9 @@ async def shared_by(
     if is_marked(stored):
         holders = holders_of(stored)
         return _after(holders, source, delta, await _others(fhir, service, stored, services(union(holders.values()))))
-    others = await _others(fhir, service, stored, {source_of(stored), *await _referred(fhir, stored)})
+    others = await _others(
+        fhir, service, stored, {source_of(stored), *map(addresses.current, await _referred(fhir, stored))}
+    )
     remembered = {source.name: known.ledger}
     if not known.adopted and (not is_default or _is_leaving(delta)):
         remembered |= await _ledgers_of_others(states, known.study, service)

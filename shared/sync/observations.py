@@ -1,6 +1,6 @@
 """Which Observations of a study to write: what its dose reports say, all of them together, against what is stored."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.errors import InvalidStudy
@@ -10,6 +10,7 @@ from shared.fhir.identifiers import ByIdentifier, Identity, Resource, by_identif
 from shared.fhir.ownership import same_content, source_of
 from shared.fhir.validation import check_valid
 from shared.mapping.dose.observations import EVENT, SUMMARY, DoseContent
+from shared.mapping.moved import Addresses
 from shared.mapping.observation_layer import (
     DoseLinks,
     Key,
@@ -38,8 +39,8 @@ class ObservationPlan:
 
 
 class ObservationsOf:
-    """The Observations of one study in a pass. `stored` is its ImagingStudy, `source` what is ours is from, `written`
-    what was last written of them.
+    """The Observations of one study in a pass. `stored` is its ImagingStudy, `addresses` are those of the service that
+    ours are from, `written` is what was last written of them.
     """
 
     def __init__(
@@ -47,16 +48,16 @@ class ObservationsOf:
         fhir: FhirClient,
         study: ByIdentifier,
         stored: Resource | None,
-        source: str,
+        addresses: Addresses,
         written: Written | None,
         others: Collection[str] = (),
     ) -> None:
         self._fhir = fhir
         self._study = study
-        self._source = source
-        self._sources = frozenset((source, *others))
+        self._addresses = addresses
+        self._sources = frozenset((addresses.present, *others))
         self._written = written
-        self._may_be_of_dicom_cast = stored is None or source_of(stored) == source
+        self._may_be_of_dicom_cast = stored is None or source_of(stored) == addresses.present
 
     async def plan(
         self, content: DoseContent, unread: Collection[str], links: DoseLinks, *, is_new: bool
@@ -67,18 +68,19 @@ class ObservationsOf:
         the study before.
         """
         stored = self._sorted_out([]) if is_new else await self._stored()
-        return _plan(self._study, stored, content, unread, links)
+        return _plan(self._study, stored, content, unread, links, self._addresses)
 
     async def plan_relink(self, links: DoseLinks) -> list[Entry]:
         """They follow their study to another Patient."""
-        return _relinks((await self._stored()).everything, links)
+        return _relinks((await self._stored()).everything, links, self._addresses)
 
     async def plan_removal(self, unread: Collection[str], heir: str = "") -> list[Entry]:
         """No report of ours is left. heir: the source that what stays is from now on, where it was ours."""
         stored = await self._stored()
         kept = _kept(stored, unread)
         gone = [one for key, one in stored.ours.items() if key not in kept]
-        inherited = [stored.ours[key] for key in kept if heir and source_of(stored.ours[key]) == self._source]
+        sources = {key: self._addresses.current(source_of(stored.ours[key])) for key in kept}
+        inherited = [stored.ours[key] for key in kept if heir and sources[key] == self._addresses.present]
         updates = [Entry.update(handed_over(one, heir), one) for one in inherited]
         return [*updates, *_deletes([*gone, *stored.surplus, *(() if unread else stored.of_dicom_cast)])]
 
@@ -88,12 +90,18 @@ class ObservationsOf:
         check_shown(self._written, found, self._fhir.clock.now_s)
         return self._sorted_out(found)
 
-    def _sorted_out(self, resources: Iterable[Resource]) -> StoredObservations:
-        return sorted_out(resources, self._sources, with_dicom_cast=self._may_be_of_dicom_cast)
+    def _sorted_out(self, resources: Sequence[Resource]) -> StoredObservations:
+        ours = {one for one in map(source_of, resources) if self._addresses.current(one) in self._sources}
+        return sorted_out(resources, ours, with_dicom_cast=self._may_be_of_dicom_cast)
 
 
 def _plan(
-    study: ByIdentifier, stored: StoredObservations, content: DoseContent, unread: Collection[str], links: DoseLinks
+    study: ByIdentifier,
+    stored: StoredObservations,
+    content: DoseContent,
+    unread: Collection[str],
+    links: DoseLinks,
+    addresses: Addresses,
 ) -> ObservationPlan:
     by_kind = sorted(content.observations, key=lambda one: one.kind != EVENT)  # summaries refer to events
     cast = taken_over(stored, [(one.kind, one.uid) for one in by_kind])
@@ -108,7 +116,7 @@ def _plan(
             targets[key] = reference(theirs)  # a second one of the same identity would be its twin
             continue
         members = [targets[EVENT, uid] for uid in one.members if (EVENT, uid) in targets]
-        resource = lay_observation(base, one, links, members)
+        resource = lay_observation(addresses.at_present(base) if base else None, one, links, members)
         if kept and key in stored.ours:  # one that could not be read may include it still
             resource["status"] = stored.ours[key]["status"]
         if not _is_valid(resource, base):
@@ -118,7 +126,7 @@ def _plan(
         entry = entry_of(base, resource, identity)
         targets[key] = entry.target if entry else reference(base or {})
         entries += [entry] if entry else []
-    entries += _relinks([*(one for key, one in kept.items() if key not in targets), *stored.taken], links)
+    entries += _relinks([*(one for key, one in kept.items() if key not in targets), *stored.taken], links, addresses)
     gone = [one for key, one in stored.ours.items() if key not in targets and key not in kept]
     replaced = [] if unread else [one for one in stored.of_dicom_cast if one not in cast.values()]
     return ObservationPlan([*entries, *_deletes([*gone, *stored.surplus, *replaced])], findings)
@@ -131,8 +139,8 @@ def entry_of(base: Resource | None, resource: Resource, identity: Identity) -> E
     return None if same_content(resource, base) else Entry.update(resource, base)
 
 
-def _relinks(resources: Iterable[Resource], links: DoseLinks) -> list[Entry]:
-    laid = ((relinked(resource, links), resource) for resource in resources)
+def _relinks(resources: Iterable[Resource], links: DoseLinks, addresses: Addresses) -> list[Entry]:
+    laid = ((relinked(addresses.at_present(resource), links), resource) for resource in resources)
     return [Entry.update(resource, before) for resource, before in laid if not same_content(resource, before)]
 
 

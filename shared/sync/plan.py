@@ -8,41 +8,37 @@ from shared.dicom.values import Dataset
 from shared.fhir.bundle import Entry
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
-from shared.fhir.ownership import same_content, source_of
+from shared.fhir.ownership import source_of
 from shared.fhir.refusal import path_of
 from shared.mapping.contradiction import CONFLICTS
 from shared.mapping.device import Equipment, device_identity
 from shared.mapping.dicom_cast import mend_dicom_cast
 from shared.mapping.dose.observations import DoseContent, map_reports
+from shared.mapping.moved import with_present_endpoint
 from shared.mapping.observation_layer import DoseLinks
 from shared.mapping.series_layer import Links
 from shared.mapping.sources import Shared, handed_over
 from shared.mapping.study_identifiers import study_identity
-from shared.mapping.study_layer import (
-    lay_study,
-    new_study,
-    reports_of,
-    without_our_part,
-    without_series,
-)
-from shared.mapping.unlisted import lists_not_all
+from shared.mapping.study_layer import lay_study, new_study, reports_of
 from shared.model import Finding, InstanceKey, Outcome, StudyKey
-from shared.state import PatientState, Written
+from shared.state import PatientState
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
 from shared.sync.delta import StudyDelta
 from shared.sync.demographics import PatientPlan, offer_of, plan_patient, subject_of
 from shared.sync.foreign import concerns, in_dicom, is_theirs, subject_differs
-from shared.sync.holders import Known, represented, shared_by
+from shared.sync.holders import represented, shared_by
 from shared.sync.ledger import any_there
 from shared.sync.listing import listing_of, number_there
 from shared.sync.look import Look
 from shared.sync.observations import OBSERVATION, ObservationPlan, ObservationsOf, entry_of
 from shared.sync.person import identity_in, person_of
 from shared.sync.plan_findings import SUBJECT_KEPT, findings_in
+from shared.sync.removal import plan_removal
 from shared.sync.rules import Rules
 from shared.sync.shared_resources import SharedResources, equipment_in
 from shared.sync.side_by_side import both
+from shared.sync.stored import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ class Plan:
     devices: what the Devices are referred to as; endpoint: the same of the Endpoint. gives_up: whether the source
     has instances no more, which others may have. yields: another partition says whose the study is. takes_over: another
     one did. keeps_subject: somebody else set the subject of the ImagingStudy. listed: how many instances of the source
-    it lists, 0 where they are not listed.
+    it lists, 0 where they are not listed. left: what of a removed study stays in FHIR, and why.
     """
 
     outcome: Outcome
@@ -66,6 +62,7 @@ class Plan:
     takes_over: bool = False
     keeps_subject: bool = False
     listed: int = 0
+    left: str = ""
 
     @property
     def without_observations(self) -> list[Entry]:
@@ -77,53 +74,15 @@ class Plan:
 class Linked:
     """What a study refers to: its Patient, if any, all references, and the entries that come before its own.
 
-    conflicts: codes of what the study contradicts of its Patient.
+    conflicts: codes of what the study contradicts of its Patient. former_endpoints: references that are to become that
+    to the Endpoint.
     """
 
     patient: PatientPlan | None
     links: Links
     entries: list[Entry]
     conflicts: Collection[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The study as FHIR has it.
-
-    known: what is remembered of it. linked_to: key of its Patient and the reference to it, as this app wrote them last.
-    was_ours: this app wrote the subject. written: what was last written of it, by resource type. reports: instances
-    that may be dose reports. is_new: never written by anybody. is_unsure: an earlier attempt may have written the study
-    and not its Observations. announced: keys of Patients that one may have written.
-    """
-
-    known: Known
-    resource: Resource | None
-    linked_to: tuple[str, str]
-    was_ours: bool
-    written: Mapping[str, Written]
-    reports: Collection[InstanceKey]
-    is_new: bool
-    is_unsure: bool
-    announced: Collection[str] = ()
-
-    def keeps_subject(self, patient: PatientPlan | None) -> bool:
-        """Whether somebody else changed the subject, and DICOM's patient of the study is still the same."""
-        if self.resource is None:
-            return False
-        key, written = self.linked_to
-        replaced = {patient.target, *patient.replaced} if patient else set()
-        is_theirs = bool(written) and subject_of(self.resource) not in {written, *replaced}
-        return is_theirs and (patient is None or patient.key == key)
-
-    @property
-    def study(self) -> StudyKey:
-        """Its key."""
-        return self.known.study
-
-    @property
-    def may_have_observations(self) -> bool:
-        """Whether a search for Observations of it is worth its while."""
-        return self.is_unsure or bool(self.reports) or bool(reports_of(self.resource))
+    former_endpoints: frozenset[str]
 
 
 class Planner:
@@ -134,7 +93,7 @@ class Planner:
         self._studies = studies
         self._patients = patients
         self._rules = rules
-        self._shared = SharedResources(fhir, rules.dicom_endpoint)
+        self._shared = SharedResources(fhir, rules.addresses)
 
     def forget(self) -> None:
         """Look for everything again: a write was refused, something may be gone."""
@@ -151,7 +110,8 @@ class Planner:
         resource, service = stored.resource, self._rules.source
         if not look.delta.content.series and (resource is None or not concerns(resource, look.delta, service)):
             return await self._leftovers(stored)
-        shared = await shared_by(self._studies, self._fhir, service, stored.known, resource, look.delta)
+        addresses = self._rules.addresses
+        shared = await shared_by(self._studies, self._fhir, addresses, stored.known, resource, look.delta)
         listed = number_there(look.delta.ledger) if look.lists else 0
         plan = replace(await self._plan(stored, look, shared, refused), listed=listed)
         if shared is None:
@@ -159,12 +119,16 @@ class Planner:
         return replace(plan, gives_up=shared.gives_up, yields=shared.yields, takes_over=shared.takes_over)
 
     async def _plan(self, stored: Stored, look: Look, shared: Shared | None, refused: Collection[str]) -> Plan:
-        resource, zone = stored.resource, self._rules.default_zone
+        zone = self._rules.default_zone
         delta, reports = represented(look, shared)
         found: list[Finding] = []
         dose = self._dose(stored.study, reports)
         linked = await self._linked(stored, delta, dose, found, refused)
         links, devices, patient = linked.links, linked.links.devices, linked.patient
+        if stored.resource is not None:
+            moved = with_present_endpoint(stored.resource, linked.former_endpoints, links.endpoint)
+            stored = replace(stored, resource=moved)
+        resource = stored.resource
         # where another partition says whose the study is, its subject is no correction of somebody else
         says_whose = shared is None or shared.is_first
         apps = {self._rules.source, *(shared.others if shared else ())}
@@ -182,7 +146,7 @@ class Planner:
         if shared is not None:
             laid = replace(laid, resource=shared.listing(listing).marked(laid.resource, links.endpoint))
         assert laid.resource is not None  # noqa: S101 - what is there is listed
-        study = entry_of(resource, laid.resource, study_identity(stored.study.study_instance_uid))
+        study = entry_of(stored.before, laid.resource, study_identity(stored.study.study_instance_uid))
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"
         subject = subject_of(laid.resource) or linked.links.subject or ""  # theirs may name nobody
         dose_links = DoseLinks(self._rules.source, target, subject, devices)
@@ -190,7 +154,7 @@ class Planner:
         unread = {key.sop_instance_uid for key in there - set(reports or ())}
         observations = await self._observations(stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
-        outcome = (Outcome.CREATED if resource is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
+        outcome = (Outcome.CREATED if stored.before is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
         of_study = [*map(CONFLICTS.__getitem__, linked.conflicts), *([SUBJECT_KEPT] if keeps_subject else [])]
         findings = findings_in(laid, look, delta, found, observations, zone, of_study)
         keeps_subject |= theirs  # so that it is never remembered as one of this app
@@ -207,7 +171,7 @@ class Planner:
         study = stored.study
         identity = identity_in(delta.patient, self._rules.patient, study.partition_name)
         key = identity.key if identity else stored.linked_to[0]
-        state, (endpoint, entries) = await both(self._state_of(key), self._shared.endpoint())
+        state, endpoint = await both(self._state_of(key), self._shared.endpoint())
         wanted = equipment_in(delta, dose)
         known = self._shared.known(wanted)
         unknown = {one: device_identity(one) for one in wanted if one not in known}
@@ -223,9 +187,9 @@ class Planner:
                 identity, state, person, searched_s, study, offer, self._rules.patient, is_unsure=is_unsure
             )
         of_patient = [patient.entry] if patient and patient.entry else []
-        links = Links(patient.target if patient else None, endpoint, known | devices)
+        links = Links(patient.target if patient else None, endpoint.reference, known | devices)
         conflicts = patient.conflicts if patient else state.conflicts.get(study.study_instance_uid, ())
-        return Linked(patient, links, [*entries, *new_devices, *of_patient], conflicts)
+        return Linked(patient, links, [*endpoint.entries, *new_devices, *of_patient], conflicts, endpoint.former)
 
     async def _leftovers(self, stored: Stored) -> Plan:
         """Nothing to do for the study; an earlier attempt may have removed it and not its Observations."""
@@ -244,30 +208,10 @@ class Planner:
     async def _removal(
         self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None, *, is_theirs: bool
     ) -> Plan:
-        """No instance of ours is left: what we created goes, of what holds something of others only our part. What
-        another source of ours or of an app like this one has stays as it is, and is that one's from now on.
-        """
-        resource, service = stored.resource, self._rules.source
-        if resource is None:
-            return Plan(Outcome.UNCHANGED)
-        left = shared.without_source if shared else None
-        heirs = left.services if left and rest else []
-        heir = heirs[0] if heirs and service not in heirs else ""
-        # a source whose instances are not listed may have the same reports
-        unread = {key.sop_instance_uid for key in (*reports_of(rest), *(stored.reports if lists_not_all(rest) else ()))}
-        observations = self._observations_of(stored, shared)
-        entries = await observations.plan_removal(unread, heir) if stored.may_have_observations else []
-        if rest is None and (source_of(resource) or service) == service and not is_theirs:
-            return Plan(Outcome.REMOVED, [*entries, Entry.delete(resource)])
-        if is_theirs and not heirs:
-            rest = without_our_part(resource, links.endpoint, is_theirs=True)
-        elif not heirs or rest is None:
-            rest = without_our_part(rest or without_series(resource), links.endpoint)
-        elif heir and source_of(rest) == service:
-            rest = handed_over(rest, heir)
-        rest = left.marked(rest, links.endpoint) if left else rest
-        entries += [] if same_content(rest, resource) else [Entry.update(rest, resource)]
-        return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
+        observations = self._observations_of(stored, shared) if stored.may_have_observations else None
+        addresses = self._rules.addresses
+        removal = await plan_removal(stored, rest, links.endpoint, shared, addresses, observations, is_theirs=is_theirs)
+        return Plan(removal.outcome, removal.entries, left=removal.left)
 
     async def _state_of(self, patient: str) -> PatientState:
         return await self._patients.get(patient) if patient else PatientState()
@@ -290,12 +234,12 @@ class Planner:
         observations = self._observations_of(stored, shared)
         if dose is not None and (dose.observations or stored.may_have_observations):
             return await observations.plan(dose, unread, links, is_new=stored.is_new)
-        moved = stored.resource is not None and subject_of(stored.resource) != links.subject
-        if moved and stored.may_have_observations:
+        differs = stored.resource is not None and subject_of(stored.resource) != links.subject
+        if (differs or stored.has_moved) and stored.may_have_observations:
             return ObservationPlan(await observations.plan_relink(links))
         return ObservationPlan()
 
     def _observations_of(self, stored: Stored, shared: Shared | None) -> ObservationsOf:
         identity, written = study_identity(stored.study.study_instance_uid), stored.written.get(OBSERVATION)
         others = shared.others if shared else ()
-        return ObservationsOf(self._fhir, identity, stored.resource, self._rules.source, written, others)
+        return ObservationsOf(self._fhir, identity, stored.resource, self._rules.addresses, written, others)

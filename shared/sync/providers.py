@@ -9,13 +9,12 @@ says that it owes it; its own message comes again then.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from shared.fhir.client import FhirClient
 from shared.state import PatientState, Told
 from shared.storage.patient_state import PatientStateStore
 from shared.sync.conflicts import without_study
 from shared.sync.others import OtherStudies
 from shared.sync.side_by_side import all_of
-from shared.sync.unprovided import take_back
+from shared.sync.unprovided import TakeBack
 
 
 def providers(told: Mapping[str, Told], offers: Mapping[str, Mapping[str, int]]) -> dict[str, Told]:
@@ -32,7 +31,7 @@ def providers(told: Mapping[str, Told], offers: Mapping[str, Mapping[str, int]])
 
 async def reassign(
     states: PatientStateStore,
-    fhir: FhirClient,
+    take_back: TakeBack,
     patient: str,
     state: PatientState,
     subjects: Sequence[str],
@@ -65,7 +64,7 @@ async def reassign(
     if subjects and not state.is_known:
         await others.of_patient(subjects[0], offers.keys() | set(asked))
     if state.unprovided:
-        state = await _without_unprovided(fhir, patient, state, subjects)
+        state = await _without_unprovided(take_back, patient, state, subjects)
         for uid in state.conflicts:
             await others.study(uid)
     rest = tuple(uid for uid in open_by if uid != me)
@@ -73,9 +72,9 @@ async def reassign(
 
 
 async def _without_unprovided(
-    fhir: FhirClient, patient: str, state: PatientState, subjects: Collection[str]
+    take_back: TakeBack, patient: str, state: PatientState, subjects: Collection[str]
 ) -> PatientState:
-    written = await take_back(fhir, patient, state, subjects)
+    written = await take_back(patient, state, subjects)
     return replace(
         state,
         unprovided=(),
@@ -87,7 +86,7 @@ async def _without_unprovided(
 
 async def leave(
     states: PatientStateStore,
-    fhir: FhirClient,
+    take_back: TakeBack,
     left: Collection[str],
     subjects: Sequence[str],
     others: OtherStudies,
@@ -100,12 +99,12 @@ async def leave(
     To be called before the study is written: afterwards nobody would know which Patient it left.
     """
     known = [one for one in dict.fromkeys(subjects) if one]
-    await all_of(_leave(states, fhir, patient, known, others, is_deleted=is_deleted) for patient in left)
+    await all_of(_leave(states, take_back, patient, known, others, is_deleted=is_deleted) for patient in left)
 
 
 async def _leave(
     states: PatientStateStore,
-    fhir: FhirClient,
+    take_back: TakeBack,
     patient: str,
     subjects: Sequence[str],
     others: OtherStudies,
@@ -122,4 +121,4 @@ async def _leave(
         return
     lost = {*state.unprovided, *state.told} - left.keys()
     left_by_me = replace(state, told=left, unprovided=tuple(sorted(lost)))
-    await reassign(states, fhir, patient, left_by_me, subjects, others, is_deleted=is_deleted)
+    await reassign(states, take_back, patient, left_by_me, subjects, others, is_deleted=is_deleted)

@@ -32,17 +32,18 @@ from shared.sync.attempt import Attempt, GoesAlone, Result, Stores
 from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
 from shared.sync.findings import OF_STUDY
-from shared.sync.holders import Known
 from shared.sync.look import Look, look_at, needs_whole, seen_at
 from shared.sync.memory import memory_of
 from shared.sync.origin import Origin
 from shared.sync.others import OtherStudies
-from shared.sync.plan import Plan, Planner, Stored
+from shared.sync.plan import Plan, Planner
 from shared.sync.providers import leave
 from shared.sync.replica import STUDY, check_shown, newest, written_by
 from shared.sync.rules import Rules
 from shared.sync.side_by_side import both
+from shared.sync.stored import as_read
 from shared.sync.truth import Answer, ask_whole
+from shared.sync.unprovided import take_back
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
@@ -60,6 +61,7 @@ class Reconciler:
         self._stores = stores
         self._queue = queue
         self._rules = rules
+        self._take_back = partial(take_back, fhir, rules.patient)
         self._planner = Planner(fhir, stores.studies, stores.patients, rules)
         self._room = Room()
         # an optimisation only: of two passes of one process over one study, one would have to run again
@@ -100,9 +102,8 @@ class Reconciler:
         confirm = partial(self._origin.confirm, seen_at(change, state))
         identity = study_identity(change.study.study_instance_uid)
         searched_at = time.monotonic()  # DICOM can take longer to answer than replicas lag
-        stored, whole = await both(
-            self._fhir.find(identity), self._whole(change, state, confirm, repeats=bool(earlier))
-        )
+        found, whole = await both(self._fhir.find(identity), self._whole(change, state, confirm, repeats=bool(earlier)))
+        stored = self._rules.addresses.at_present(found) if found else None
         written = newest(state.written, attempt.written)
         check_shown(written.get(STUDY), [stored] if stored else [], self._fhir.clock.at_s(searched_at))
         adopted = await self._is_adopted(change, state, stored)
@@ -111,15 +112,7 @@ class Reconciler:
         source = self._rules.source_in(change.study.partition_name)
         memory = memory_of(state, stored, source, recorded, most, adopted=adopted, repeats=bool(earlier))
         look = await look_at(self._dicom, change, memory, self._rules, confirm, whole)
-        is_new = stored is None and state.etag is None
-        is_unsure = bool(earlier) or state.parked
-        known = Known(change.study, state.ledger, adopted)
-        # as long as a write that was announced may still come, it may be what made the subject differ
-        linked_to = ("", "") if writers.unmended(state.writers) else (state.patient, state.subject)
-        now = Stored(
-            known, stored, linked_to, bool(state.subject), written, memory.reports, is_new=is_new, is_unsure=is_unsure
-        )
-        now = replace(now, announced={writer.patient for writer in earlier})
+        now = as_read(change.study, state, memory, found, stored, written, earlier)
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
         plan = refusals.leave_out(plan, attempt.refused, look)
@@ -138,7 +131,7 @@ class Reconciler:
             ):
                 await self._offer(attempt, patient)
             subjects, is_deleted = [state.subject, subject_of(stored or {})], plan.patient is None
-            await leave(self._stores.patients, self._fhir, left, subjects, others, is_deleted=is_deleted)
+            await leave(self._stores.patients, self._take_back, left, subjects, others, is_deleted=is_deleted)
         await self._write(attempt, plan, is_last=is_last)
         if plan.entries:
             outcomes.append(plan.outcome)
@@ -146,9 +139,9 @@ class Reconciler:
             await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
             attempt.asked_again.update(look.truth.unknown)
         await self._confirm(attempt, state, earlier, look, plan)
-        found = sum(map(len, plan.findings.values()))
-        outcome, strays = outcomes[0] if outcomes else plan.outcome, len(look.delta.strays)
-        return Result(outcome, len(look.failed), found, kept_out=look.kept_out, strays=strays)
+        values, strays = sum(map(len, plan.findings.values())), len(look.delta.strays)
+        outcome = outcomes[0] if outcomes else plan.outcome
+        return Result(outcome, len(look.failed), values, kept_out=look.kept_out, strays=strays, left=plan.left)
 
     async def _whole(self, change: StudyChange, state: StudyState, confirm: Confirm, *, repeats: bool) -> Answer | None:
         """The whole study, where it is sure to be read, while FHIR is searched."""
@@ -217,7 +210,7 @@ class Reconciler:
         """
         if not self._rules.patient.demographics_follow:
             return set()
-        stays = state.patient if plan.outcome is not Outcome.REMOVED and not plan.yields else ""
+        stays = state.patient if not plan.outcome.is_removal and not plan.yields else ""
         now = plan.patient.key if plan.patient is not None else stays
         had = {state.patient, *state.offered, *attempt.offered, *(writer.patient for writer in earlier)} - {"", now}
         return had - await self._others(attempt.change).patients_elsewhere() if had else had
@@ -251,8 +244,8 @@ class Reconciler:
                 subject if plan.keeps_subject else attempt.references.get(plan.patient.target, plan.patient.target)
             )
             written = attempt.written.get("Patient")
-            await save_state(self._stores.patients, self._fhir, plan.patient, written, self._others(change))
-        elif plan.outcome is Outcome.REMOVED or plan.yields:
+            await save_state(self._stores.patients, self._take_back, plan.patient, written, self._others(change))
+        elif plan.outcome.is_removal or plan.yields:
             patient, subject, offers = "", "", {}
         left = await self._record(change, state, look, plan)
         is_whole = look.truth.is_whole

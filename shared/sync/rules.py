@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from shared.mapping.endpoint import printed_url
+from shared.mapping.moved import Addresses, addresses_of
 from shared.mapping.patient import PatientRules
 from shared.mapping.sources import Source
 
@@ -22,11 +22,17 @@ class Rules:
     generate_observations: bool = True
     generate_events: bool = True
     most_instances: int | None = None
+    former_endpoints: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> Addresses:
+        """Of the DICOM service, as they are written into FHIR."""
+        return addresses_of(self.dicom_endpoint, self.former_endpoints)
 
     @property
     def source(self) -> str:
         """`meta.source` of what this app creates."""
-        return printed_url(self.dicom_endpoint)
+        return self.addresses.present
 
     def source_in(self, partition_name: str) -> Source:
         """What stands in FHIR for a data partition of the DICOM service."""

@@ -143,13 +143,14 @@ class Runner:
             self._answered(change)
         event(
             "study_synced",
-            logging.WARNING if result.failed or result.strays else logging.INFO,
+            logging.WARNING if result.failed or result.strays or result.is_left_behind else logging.INFO,
             **_fields_of(change),
             outcome=result.outcome,
             instances_kept_out=result.failed or None,
             kept_out=result.kept_out,
             of_another_patient=result.strays or None,
             values_left_out=result.findings or None,
+            left=result.left,
             seconds=f"{time.monotonic() - started:.2f}",
         )
         return result

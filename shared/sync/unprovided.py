@@ -1,6 +1,6 @@
 """Take demographics back that this app wrote into a Patient and that no study of it provides any more."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from shared.errors import Rejected
 from shared.fhir.bundle import Entry, reference
@@ -9,12 +9,17 @@ from shared.fhir.identifiers import ByIdentifier, Resource, by_identifier, ident
 from shared.fhir.ownership import same_content
 from shared.fhir.replaced import is_replaced
 from shared.fhir.searchset import usable
-from shared.mapping.patient import without_demographics
+from shared.mapping.patient import PatientRules, without_demographics
 from shared.state import PatientState, Written
 from shared.sync.replica import is_version, written_by
 
+# key and state of a Patient and references to where it may be
+TakeBack = Callable[[str, PatientState, Collection[str]], Awaitable[Written | None]]
 
-async def take_back(fhir: FhirClient, patient: str, state: PatientState, references: Collection[str]) -> Written | None:
+
+async def take_back(
+    fhir: FhirClient, rules: PatientRules, patient: str, state: PatientState, references: Collection[str]
+) -> Written | None:
     """Write the Patient without the elements that are unprovided in its state; None where there is nothing to write.
 
     patient: its key. references: where it may be. An element that somebody else wrote, before or since, stays. So do
@@ -22,7 +27,7 @@ async def take_back(fhir: FhirClient, patient: str, state: PatientState, referen
     Raises VersionConflict when somebody else writes the Patient at the same moment.
     """
     found = usable(one for one in await fhir.read_each(sorted(references)) if one is not None)
-    stored, identity = next(((one, its) for one in found if (its := _identity(one, patient))), (None, None))
+    stored, identity = next(((one, its) for one in found if (its := _identity(one, patient, rules))), (None, None))
     if stored is None or identity is None or is_replaced(stored):
         return None
     laid = without_demographics(stored, await _as_written(fhir, stored, state), identity, state.unprovided)
@@ -36,9 +41,13 @@ async def take_back(fhir: FhirClient, patient: str, state: PatientState, referen
     return written_by(entries, answers, fhir.clock.now_s)["Patient"]
 
 
-def _identity(stored: Resource, patient: str) -> ByIdentifier | None:
+def _identity(stored: Resource, patient: str, rules: PatientRules) -> ByIdentifier | None:
     """The identity whose key it is; None where the resource is somebody else."""
-    identities = (by_identifier("Patient", system, value) for system, value in identifiers_of(stored))
+    identities = (
+        by_identifier("Patient", system, value, former)
+        for system, value in identifiers_of(stored)
+        for former in ((), rules.former_systems if system == rules.system else ())
+    )
     return next((one for one in identities if one.key == patient), None)
 
 

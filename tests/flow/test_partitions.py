@@ -316,6 +316,30 @@ async def test_a_partition_without_a_system_is_not_guessed(stack):
     await assert_nothing_left(stack)
 
 
+async def test_a_study_of_two_partitions_moves_with_the_archive(stack):
+    """Its named sources get the present address, each with its partition, and each gives up its own."""
+    old, new = "https://old.example.org/", "https://new.example.org/dicom"
+    before = stack.new_app(DicomWeb__PrivateEndpoint=stack.dicom, DicomWeb__Endpoint=old)
+    for partition, series in ((ONE, 1), (TWO, 2), ("Microsoft.Default", 3)):
+        await stack.store(instance(series, 1), partition=partition)
+    await stack.drain(before)
+    now = stack.new_app(DicomWeb__Endpoint=new, DicomWeb__FormerEndpoints=f'["{old}"]')
+    await stack.delete(STUDY, partition=ONE)
+    await stack.drain(now)
+    study = await stack.one("ImagingStudy")
+    assert listed(study) == uids((2, 1), (3, 1))
+    assert {row["valueUri"] for one in (study, *study["series"]) for row in one.get("extension", [])} == {
+        new,
+        f"{new}#{TWO}",
+    }
+    assert (study["meta"]["source"], (await stack.one("Endpoint"))["address"]) == (new, new)
+    for partition in (TWO, "Microsoft.Default"):
+        await stack.delete(STUDY, partition=partition)
+    await stack.drain(now)
+    assert await stack.resources("ImagingStudy") == []
+    await assert_nothing_left(stack)
+
+
 async def test_studies_of_before_lose_nothing(stack, in_step):
     """Versions of this app before named no sources: the marks of each partition tell."""
     await stack.store(instance(1, 1), instance(1, 2), instance(2, 1), partition=ONE)

@@ -60,6 +60,7 @@ def test_endpoints(load, settings):
 
 
 SYSTEMS = {"a-1": "urn:a", "b": "urn:b"}
+FORMER = ("http://a", "https://b/c")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,23 @@ def test_systems_of_partitions_that_are_wrong(load, text):
     (problem,) = _problems(load, NEEDED | {"Patient__PartitionSystemIds": text})
     assert problem.startswith("Patient__PartitionSystemIds must ")
     assert "urn:a" not in problem
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "{}", '"https://secret"', "[1]", "[null]", '["urn:a b", "secret"]', "[" * 100_000]
+)
+@pytest.mark.parametrize("name", ["DicomWeb__FormerEndpoints", "Patient__FormerSystemIds"])
+def test_lists_that_are_wrong(load, name, text):
+    (problem,) = _problems(load, NEEDED | {name: text})
+    assert problem.startswith(f"{name} must be a JSON list of ")
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize("text", ['["old.example.org"]', '[""]', '["https://a?b"]', '["https://u:secret@a"]'])
+def test_former_endpoints_that_are_no_urls(load, text):
+    (problem,) = _problems(load, NEEDED | {"DicomWeb__FormerEndpoints": text})
+    assert problem.startswith("DicomWeb__FormerEndpoints must be a JSON list of absolute URLs")
+    assert "secret" not in problem
 
 
 def test_defaults_are_those_of_dicom_cast(load):
@@ -124,6 +142,9 @@ def _at(settings, path):
         ("Patient__Demographics", "CreateOnly", "patient.demographics", Demographics.CREATE_ONLY),
         ("Patient__Demographics", "sync", "patient.demographics", Demographics.SYNC),
         ("Patient__PartitionSystemIds", '{"A-1": "urn:a", "b": "urn:b"}', "patient.partition_system_ids", SYSTEMS),
+        ("Patient__FormerSystemIds", '["", "urn:a"]', "patient.former_system_ids", ("", "urn:a")),
+        ("DicomWeb__FormerEndpoints", '["http://a", "https://b/c"]', "dicom_web.former_endpoints", FORMER),
+        ("DicomWeb__FormerEndpoints", "[]", "dicom_web.former_endpoints", ()),
         ("RetryConfiguration__TotalRetryDuration", "7.00:00:00", "retry_configuration.total_retry_duration", None),
         ("TableStore__TableNamePrefix", "cast", "table_store.table_name_prefix", "cast"),
         ("STUDY_QUEUE_NAME", "studies-2", "study_queue_name", "studies-2"),
@@ -249,6 +270,8 @@ def test_everything_that_is_wrong_is_named_at_once_and_never_by_value(load):
         "Patient__Demographics",
         "Patient__IsIssuerIdUsed",
         "Patient__PartitionSystemIds",
+        "Patient__FormerSystemIds",
+        "DicomWeb__FormerEndpoints",
         "RetryConfiguration__TotalRetryDuration",
         "STUDY_QUEUE_NAME",
         "TableStore__TableNamePrefix",

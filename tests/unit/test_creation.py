@@ -81,6 +81,21 @@ async def test_what_a_search_does_not_show_is_found_by_its_id(fhir):
     assert fhir.resources[target].get("gender") is None
 
 
+@pytest.mark.parametrize("has_moved", [False, True], ids=["not moved yet", "moved by another worker"])
+async def test_what_was_created_before_its_system_changed_is_found_by_its_id(fhir, has_moved):
+    """The id is made of the first system: a slow search makes no second resource after the change."""
+    await fhir.transact([Entry.create(MINE, patient())])
+    target = id_of(key_of(fhir), MINE)
+    now = by_identifier("Patient", "urn:new", "1", ("urn:mrn",))
+    if has_moved:
+        put_by_another(fhir, target, patient(now))
+    fhir._found = lambda *_: []
+    with pytest.raises(VersionConflict):
+        await fhir.transact([Entry.create(now, patient(now))])
+    assert [f"Patient/{one['id']}" for one in await fhir.find_all(now)] == [target]
+    assert [one for one in fhir.resources if one.startswith("Patient/")] == [target]
+
+
 async def test_an_id_with_another_identity_is_left_alone(fhir):
     """A person moved the identifier to another Patient, and took it away there."""
     await fhir.transact([Entry.create(MINE, patient())])

@@ -4,7 +4,7 @@ import pytest
 
 from shared.errors import PermanentError
 from shared.fhir.validation import check_valid
-from shared.mapping.endpoint import check_address, endpoint_identity, new_endpoint, printed_url
+from shared.mapping.endpoint import endpoint_identity, lay_endpoint, new_endpoint, printed_url
 
 SYSTEM = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
 
@@ -62,7 +62,8 @@ def test_endpoint_is_found_by_name_and_type():
     "configured", ["https://dicom.example.org", "HTTPS://dicom.example.org:443/"], ids=["bare host", "another spelling"]
 )
 def test_stored_endpoint_that_leads_here(configured):
-    check_address(new_endpoint("https://dicom.example.org/"), configured)
+    stored = new_endpoint("https://dicom.example.org/")
+    assert lay_endpoint(stored, configured) == stored
 
 
 @pytest.mark.parametrize(
@@ -71,5 +72,14 @@ def test_stored_endpoint_that_leads_here(configured):
 def test_stored_endpoint_that_leads_elsewhere_is_permanent(address):
     stored = new_endpoint("https://dicom.example.org/") | {"address": address}
     with pytest.raises(PermanentError) as raised:
-        check_address(stored, "https://dicom.example.org")
+        lay_endpoint(stored, "https://dicom.example.org", ["https://old.example.org/"])
     assert raised.value.code == "endpoint-differs"
+
+
+@pytest.mark.parametrize("named", ["https://old.example.org/", "https://dicom.example.org/"])
+def test_stored_endpoint_of_a_former_address_follows(named):
+    old, theirs = "https://old.example.org/", {"id": "e1", "managingOrganization": {"display": "radiology"}}
+    stored = new_endpoint(named) | theirs | {"address": old}
+    assert (
+        lay_endpoint(stored, "https://dicom.example.org", [old]) == new_endpoint("https://dicom.example.org") | theirs
+    )

@@ -153,3 +153,29 @@ def test_hit_that_is_an_endpoint(changes, matches):
         "connectionType": {"system": SYSTEM, "code": "dicom-wado-rs"},
     }
     assert endpoint_by_name("DICOM", SYSTEM, "dicom-wado-rs").matches(stored | changes) is matches
+
+
+def test_an_identifier_is_found_under_its_former_systems():
+    found = by_identifier("Patient", "urn:new", "P,1", ("", "urn:old"))
+    assert found.criteria == (("identifier", "urn:new|P\\,1,|P\\,1,urn:old|P\\,1"),)
+    for row in ({"system": "urn:new", "value": "P,1"}, {"value": "P,1"}, {"system": "urn:old", "value": "P,1"}):
+        assert found.matches({"identifier": [row]})
+    assert not found.matches({"identifier": [{"system": "urn:other", "value": "P,1"}]})
+
+
+def test_an_identity_keeps_its_key_when_its_system_or_name_changes():
+    """Ids and rows are made of the key: a second resource, or a second memory, would come of another one."""
+    was = by_identifier("Patient", "", "P1")
+    assert {by_identifier("Patient", *one).key for one in (("urn:b", "P1", ("",)), ("urn:c", "P1", ("", "urn:b")))} == {
+        was.key
+    }
+    named = endpoint_by_name("a", SYSTEM, "dicom-wado-rs")
+    moved = endpoint_by_name("b, c", SYSTEM, "dicom-wado-rs", ("a",))
+    assert moved.key == named.key
+    assert moved.criteria[1] == ("name:exact", "b\\, c,a")
+    connection = {"system": SYSTEM, "code": "dicom-wado-rs"}
+    assert [moved.matches({"name": name, "connectionType": connection}) for name in ("a", "b, c", "c")] == [
+        True,
+        True,
+        False,
+    ]

@@ -180,6 +180,8 @@ def test_outcomes_complete_the_sentence():
         "created",
         "updated",
         "removed",
+        "reduced",
+        "emptied",
         "unchanged",
         "overtaken",
         "deferred",

@@ -89,6 +89,7 @@ STORED = {"resourceType": "Patient", "id": "p1", "meta": {"versionId": "1"}, "te
         pytest.param(STORED | {"gender": "male"}, False, id="other value"),
         pytest.param(STORED | {"active": True}, False, id="one more element"),
         pytest.param({"resourceType": "Patient"}, False, id="one less element"),
+        pytest.param(STORED | {"meta": {"source": "urn:a#Xv"}}, True, id="a source where there was none"),
     ],
 )
 def test_same_content(other, same):
@@ -164,3 +165,18 @@ def test_what_is_marked_is_taken_back_at_any_depth():
     assert take_back(THEIRS, "dicom-") == THEIRS
     assert has_marked(both["object"], "dicom-")
     assert not has_marked({"contained": THEIRS["contained"], "a": [1, {"id": "x"}]}, "dicom-")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param("https://a/", "https://a/#XvB3", True, id="decorated"),
+        pytest.param("https://a/", "https://b/", False, id="another"),
+        pytest.param("https://a/" + "x" * 200, "https://a/" + "x" * 90, True, id="cut at 100 characters"),
+        pytest.param("https://a/" + "x" * 200, "https://a/" + "x" * 89, False, id="shorter than servers cut"),
+        pytest.param("https://a/" + "x" * 200, "https://a/" + "y" * 90, False, id="another of that length"),
+    ],
+)
+def test_a_source_of_another_service_is_a_difference(one, other, same):
+    pair = [STORED | {"meta": {"source": source}} for source in (one, other)]
+    assert (same_content(*pair), same_content(*pair[::-1])) == (same, same)

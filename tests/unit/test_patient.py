@@ -1,6 +1,7 @@
 """DICOM Patient Module to Patient."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -259,3 +260,44 @@ def test_an_issuer_that_is_missing_is_not_guessed_in_a_partition():
         patient_identity(ANYBODY, ANYBODY, rules, "clinic-b")
     named = PatientRules("urn:x", issuer_is_system=True, partition_systems=PARTITIONS)
     assert patient_identity(ANYBODY, ANYBODY, named, "clinic-a").system == "urn:a"
+
+
+MOVED = by_identifier("Patient", "urn:new", "P1", ("", "urn:old"))
+
+
+def test_a_patient_of_a_former_system_gets_the_identifier_of_now_beside_it():
+    """What this app says of the identifier moves, what others say of the former one stays there."""
+    ours = {"type": {"id": "dicom-type", "text": "MR"}, "assigner": {"display": "theirs"}}
+    other = {"system": "urn:ssn", "value": "1"}
+    stored = {"resourceType": "Patient", "identifier": [{"use": "usual", "value": "P1", **ours}, other]}
+    laid = lay_patient(stored, MOVED, {})
+    assert laid["identifier"] == [
+        {"use": "usual", "value": "P1", "assigner": ours["assigner"]},
+        other,
+        {"system": "urn:new", "value": "P1", "type": ours["type"]},
+    ]
+    assert lay_patient(laid, MOVED, {}) == laid
+    check_valid(laid)
+
+
+def test_of_several_former_systems_the_newest_says_what_the_identifier_is():
+    rows = [{"system": "urn:old", "value": "P1", "type": {"id": "dicom-type", "text": "MR"}}, {"value": "P1"}]
+    laid = lay_patient({"resourceType": "Patient", "identifier": rows}, MOVED, {})
+    assert laid["identifier"][2]["type"]["text"] == "MR"
+
+
+@pytest.mark.parametrize(
+    ("partition", "rules", "former"),
+    [
+        pytest.param("Microsoft.Default", PatientRules("urn:x"), ("",), id="configured"),
+        pytest.param("clinic-a", PatientRules("urn:x", partition_systems=PARTITIONS), (), id="of a partition"),
+        pytest.param("clinic-a", PatientRules("urn:a", partition_systems=PARTITIONS), ("",), id="partition shares it"),
+        pytest.param("Microsoft.Default", PatientRules("urn:x", issuer_is_system=True), (), id="issuer"),
+        pytest.param("Microsoft.Default", PatientRules("issuer", issuer_is_system=True), (), id="issuer of that name"),
+    ],
+)
+def test_former_systems_are_those_of_the_configured_system(partition, rules, former):
+    """A partition's or an issuer's PatientID is another person's under a former configured system."""
+    said = Attributes(dataset(PatientID="P1", IssuerOfPatientID="issuer"))
+    found = patient_identity(said, said, replace(rules, former_systems=("",)), partition)
+    assert found.former_systems == former
