@@ -20,6 +20,13 @@ class Stores:
     records: ErrorRecords
 
 
+class Left(NamedTuple):
+    """What of a removed study is still in FHIR, and why. is_doubtful: it may be what this app wrote."""
+
+    text: str
+    is_doubtful: bool
+
+
 class Result(NamedTuple):
     """What the study was, how many of its instances were kept out, and how many values could not be used.
 
@@ -34,12 +41,7 @@ class Result(NamedTuple):
     code: str = ""
     kept_out: str = ""
     strays: int = 0
-    left: str = ""
-
-    @property
-    def is_left_behind(self) -> bool:
-        """Whether a study that is gone from DICOM is in FHIR unchanged, or without series."""
-        return bool(self.left) and self.outcome is not Outcome.REDUCED
+    left: Left | None = None
 
 
 class GoesAlone(Exception):

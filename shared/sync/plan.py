@@ -24,6 +24,7 @@ from shared.model import Finding, InstanceKey, Outcome, StudyKey
 from shared.state import PatientState
 from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore
+from shared.sync.attempt import Left
 from shared.sync.delta import StudyDelta
 from shared.sync.demographics import PatientPlan, offer_of, plan_patient, subject_of
 from shared.sync.foreign import concerns, in_dicom, is_theirs, subject_differs
@@ -62,7 +63,7 @@ class Plan:
     takes_over: bool = False
     keeps_subject: bool = False
     listed: int = 0
-    left: str = ""
+    left: Left | None = None
 
     @property
     def without_observations(self) -> list[Entry]:

@@ -13,6 +13,7 @@ from shared.mapping.sources import Shared, handed_over, service_of
 from shared.mapping.study_layer import reports_of, without_our_part, without_series
 from shared.mapping.unlisted import lists_not_all
 from shared.model import Outcome
+from shared.sync.attempt import Left
 from shared.sync.observations import ObservationsOf
 from shared.sync.stored import Stored
 
@@ -24,7 +25,7 @@ class Removal(NamedTuple):
 
     outcome: Outcome
     entries: list[Entry]
-    left: str = ""
+    left: Left | None = None
 
 
 async def plan_removal(
@@ -64,10 +65,12 @@ async def plan_removal(
     entries += [] if same_content(rest, before) else [Entry.update(rest, before)]
     names = left.names if left and left.names else {source_of(rest)}
     outcome = Outcome.REDUCED if rest.get("series") else Outcome.EMPTIED
-    return Removal(outcome if entries else Outcome.UNCHANGED, entries, _left(rest, names, addresses))
+    outcome = outcome if entries else Outcome.UNCHANGED
+    is_doubtful = outcome is not Outcome.REDUCED or (is_theirs and stored.was_ours)
+    return Removal(outcome, entries, Left(_what_is_left(rest, names, addresses), is_doubtful))
 
 
-def _left(rest: Resource, names: Iterable[str], addresses: Addresses) -> str:
+def _what_is_left(rest: Resource, names: Iterable[str], addresses: Addresses) -> str:
     """What is left, of which sources, and what to do if these are this archive's."""
     number = len(rest.get("series", []))
     what = f"{number} series of others" if number else "an ImagingStudy without series"

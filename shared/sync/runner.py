@@ -143,14 +143,16 @@ class Runner:
             self._answered(change)
         event(
             "study_synced",
-            logging.WARNING if result.failed or result.strays or result.is_left_behind else logging.INFO,
+            logging.WARNING
+            if result.failed or result.strays or (result.left and result.left.is_doubtful)
+            else logging.INFO,
             **_fields_of(change),
             outcome=result.outcome,
             instances_kept_out=result.failed or None,
             kept_out=result.kept_out,
             of_another_patient=result.strays or None,
             values_left_out=result.findings or None,
-            left=result.left,
+            left=result.left.text if result.left else None,
             seconds=f"{time.monotonic() - started:.2f}",
         )
         return result
