@@ -24,10 +24,10 @@ PartitionSystems = Annotated[
     BeforeValidator(lambda value: parse_partition_systems(value) if isinstance(value, str) else value),
 ]
 Addresses = Annotated[
-    tuple[str, ...], BeforeValidator(lambda value: parse_addresses(value) if isinstance(value, str) else value)
+    tuple[str, ...], BeforeValidator(lambda value: value if isinstance(value, tuple) else parse_addresses(value))
 ]
 Systems = Annotated[
-    tuple[str, ...], BeforeValidator(lambda value: parse_systems(value) if isinstance(value, str) else value)
+    tuple[str, ...], BeforeValidator(lambda value: value if isinstance(value, tuple) else parse_systems(value))
 ]
 ZONE_OFFSET = re.compile(r"[+-]((0\d|1[0-3]):?[0-5]\d|14:?00)", re.ASCII)
 

@@ -58,7 +58,7 @@ def parse_partition_systems(text: str) -> dict[str, str]:
     return found
 
 
-def parse_addresses(text: str) -> tuple[str, ...]:
+def parse_addresses(text: Any) -> tuple[str, ...]:
     """A JSON list of URLs; ValueError for anything else."""
     rule = 'must be a JSON list of absolute URLs without credentials or query, such as ["https://old.example.org"]'
     try:
@@ -67,7 +67,7 @@ def parse_addresses(text: str) -> tuple[str, ...]:
         raise ValueError(rule) from None
 
 
-def parse_systems(text: str) -> tuple[str, ...]:
+def parse_systems(text: Any) -> tuple[str, ...]:
     """A JSON list of identifier systems, of which one may be empty; ValueError for anything else."""
     rule = 'must be a JSON list of systems, such as ["urn:oid:1.2.3"] or, for one that was not set, [""]'
     found = _texts(text, rule)
@@ -76,10 +76,10 @@ def parse_systems(text: str) -> tuple[str, ...]:
     return found
 
 
-def _texts(text: str, rule: str) -> tuple[str, ...]:
+def _texts(text: Any, rule: str) -> tuple[str, ...]:
     try:
         found = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):  # TypeError: names with `__0` behind them, as .NET has lists
         raise ValueError(rule) from None
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise ValueError(rule)

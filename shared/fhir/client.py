@@ -30,7 +30,7 @@ from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of, id
 from shared.fhir.outcome import issues_of, read_outcome
 from shared.fhir.refused import GONE, of_write, refusal_of, transient_of
 from shared.fhir.searchset import MOST_PAGES, SERVICE, hits_of, next_page, not_followed, usable
-from shared.fhir.shapes import is_too_deep
+from shared.fhir.shapes import is_too_deep, odd_element
 from shared.http import UNREADABLE, ServerClock, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated
 from shared.single_flight import SingleFlight
@@ -163,7 +163,10 @@ class FhirClient:
         if found is None:
             return []
         pages = self._pages(found, target.partition("/")[0], {})
-        return [version_in(entry) async for page in pages for entry in mappings(page, "entry")]
+        versions = [version_in(entry) async for page in pages for entry in mappings(page, "entry")]
+        if any(one is not None and odd_element(one) is not None for one in versions):
+            raise Unavailable(f"{SERVICE} answered a version that is not as R4 has it", code=UNREADABLE)
+        return versions
 
     async def put(self, resource: Resource, version: str) -> None:
         """Update a resource; `version` is the one that must be there, empty for any or none."""

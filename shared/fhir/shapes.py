@@ -19,10 +19,21 @@ IDENTIFIER: dict[str, Any] = {"id": str, "system": str, "value": str, "type": CO
 REFERENCE: Shape = {"id": str, "reference": str, "type": str, "display": str, "identifier": IDENTIFIER}
 IDENTIFIER["assigner"] = {"id": str, "reference": str, "display": str, "identifier": Mapping}
 META: Shape = {"versionId": str, "lastUpdated": str, "source": str}
+# what this app asks of any extension, its own and others'
+SIMPLE_EXTENSION: Shape = {"id": str, "url": str, "valueUri": str, "valueUnsignedInt": int}
+EXTENSION: Shape = {**SIMPLE_EXTENSION, "extension": [SIMPLE_EXTENSION]}
 COMMON: Shape = {"id": str, "meta": META}
-INSTANCE: Shape = {"id": str, "uid": str, "sopClass": CODING, "number": int, "title": str}
+INSTANCE: Shape = {
+    "id": str,
+    "extension": [EXTENSION],
+    "uid": str,
+    "sopClass": CODING,
+    "number": int,
+    "title": str,
+}
 SERIES: Shape = {
     "id": str,
+    "extension": [EXTENSION],
     "uid": str,
     "number": int,
     "modality": CODING,
@@ -39,6 +50,7 @@ SERIES: Shape = {
 SHAPES: Mapping[str, Shape] = {
     "ImagingStudy": {
         **COMMON,
+        "extension": [EXTENSION],
         "identifier": [IDENTIFIER],
         "status": str,
         "modality": [CODING],
@@ -53,6 +65,8 @@ SHAPES: Mapping[str, Shape] = {
         "reasonCode": [CONCEPT],
         "note": [{"id": str, "text": str}],
         "description": str,
+        "numberOfSeries": int,
+        "numberOfInstances": int,
         "series": [SERIES],
     },
     "Patient": {
@@ -115,9 +129,14 @@ def _odd(value: Any, shape: Any) -> str | None:
         return next((odd for odd in (_odd(item, shape[0]) for item in items) if odd is not None), None)
     if not isinstance(shape, Mapping):
         return None if isinstance(value, shape) and not isinstance(value, bool) else ""
-    if not isinstance(value, Mapping):
-        return ""
+    return _odd_part(value, shape) if isinstance(value, Mapping) else ""
+
+
+def _odd_part(value: Mapping[str, Any], shape: Shape) -> str | None:
     for name, below in shape.items():
         if name in value and (odd := _odd(value[name], below)) is not None:
             return f"{name}.{odd}" if odd else name
+        # a primitive value has its id and extensions beside it (R4, json.html#primitive)
+        if below in (str, int) and not isinstance(value.get(f"_{name}", {}), Mapping):
+            return f"_{name}"
     return next((name for needs, name in REQUIRED if needs is shape and not value.get(name)), None)

@@ -46,7 +46,7 @@ class Addresses:
             others = [row for row in element.get("extension", []) if row.get("url") != SOURCE]
             moved = {self._moved(row)["valueUri"]: self._moved(row) for row in _sources(element)}
             put(element, "extension", [*others, *moved.values()])
-            for name, count in unlisted_in(element).items():
+            for name, count in _unlisted(element).items():
                 put_count(element, name, 0)
                 put_count(element, self.current(name), count)
         return result
@@ -84,7 +84,12 @@ def _sources(element: Element) -> list[Element]:
 
 def _names(element: Element) -> list[str]:
     """The sources that an element names."""
-    return [*(row["valueUri"] for row in _sources(element)), *unlisted_in(element)]
+    return [*(row["valueUri"] for row in _sources(element)), *_unlisted(element)]
+
+
+def _unlisted(element: Element) -> dict[str, int]:
+    """What a series does not list; nothing of an ImagingStudy, where the extension would be somebody else's."""
+    return unlisted_in(element) if "uid" in element else {}
 
 
 def _elements(study: Resource) -> list[Element]:

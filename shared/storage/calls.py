@@ -1,9 +1,11 @@
 """The rim to Azure Storage: every call of its libraries goes through here, and what they raise becomes one of ours."""
 
+import json
 import struct
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from azure.core.exceptions import (
     AzureError,
@@ -18,6 +20,7 @@ from shared.errors import Misconfigured, SyncError, Throttled, Unavailable, Vers
 from shared.retry import SDK_OPTIONS, repeated, retry_after_s
 
 T = TypeVar("T")
+N = TypeVar("N", bound=NamedTuple)
 
 CLIENT_OPTIONS: dict[str, Any] = {
     **SDK_OPTIONS,
@@ -27,7 +30,10 @@ CLIENT_OPTIONS: dict[str, Any] = {
 }
 REFUSED, MISSING, CONFLICTS, THROTTLED = (401, 403), 404, (409, 412), 429
 # what a row raises that this app did not write
-UNREADABLE_ROW = (ValueError, TypeError, KeyError, AttributeError, OverflowError, struct.error)
+UNREADABLE_ROW = (
+    *(ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError),
+    *(struct.error, zlib.error),
+)
 
 
 async def called(what: str, call: Callable[[], Awaitable[T]]) -> T:
@@ -91,3 +97,22 @@ def read_from(table: str, key: str) -> Iterator[None]:
         raise Misconfigured(
             f"the row {key} of {table} cannot be read ({type(error).__name__}): delete it", code="unreadable-row"
         ) from None
+
+
+def texts(column: Any) -> tuple[str, ...]:
+    """The texts of a column that holds a JSON list of them; none of an empty one. TypeError for anything else."""
+    found = json.loads(column or "[]")
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise TypeError("not a list of texts")
+    return tuple(found)
+
+
+def made_of(kind: type[N], values: Any) -> N:
+    """A tuple with names of the values of a list; TypeError where one has another type."""
+    if not isinstance(values, list):
+        raise TypeError("not a list")
+    made = kind(*values)
+    for value, wanted in zip(made, kind.__annotations__.values(), strict=True):
+        if not isinstance(value, (int, float) if wanted is float else wanted):
+            raise TypeError("a value of another type")
+    return made

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.state import PatientState, Told, Written
-from shared.storage.calls import read_from
+from shared.storage.calls import made_of, read_from, texts
 from shared.storage.table import Entity, Table, int64, integer
 
 TABLE_NAME = "PatientStateTable"
@@ -33,14 +33,16 @@ class PatientStateStore:
         with read_from(self._table.name, patient):
             written = json.loads(entity.get("Written") or "null")
             return PatientState(
-                told={name: Told(*one) for name, one in json.loads(entity.get("Told") or "{}").items()},
+                told={name: made_of(Told, one) for name, one in json.loads(entity.get("Told") or "{}").items()},
                 birth_date_is_ours=bool(entity.get("BirthDateIsOurs")),
-                open_by=tuple(json.loads(entity.get("OpenBy") or "[]")),
+                open_by=texts(entity.get("OpenBy")),
                 is_known=bool(entity.get("IsKnown")),
-                ours=tuple(json.loads(entity.get("Ours") or "[]")),
-                unprovided=tuple(json.loads(entity.get("Unprovided") or "[]")),
-                conflicts={uid: tuple(codes) for uid, codes in json.loads(entity.get("Conflicts") or "{}").items()},
-                written=Written(*written) if written else None,
+                ours=texts(entity.get("Ours")),
+                unprovided=texts(entity.get("Unprovided")),
+                conflicts={
+                    uid: texts(json.dumps(some)) for uid, some in json.loads(entity.get("Conflicts") or "{}").items()
+                },
+                written=made_of(Written, written) if written else None,
                 creating_at=integer(entity, "CreatingAt"),
                 etag=etag,
             )

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shared.model import StudyKey
+from shared.model import InstanceKey, StudyKey
 from shared.state import LedgerRow, Provides, StudyState, Writer, Written
-from shared.storage.calls import read_from
+from shared.storage.calls import made_of, read_from, texts
 from shared.storage.table import Entity, Table, int64, integer
 
 TABLE_NAME = "StudyStateTable"
@@ -47,20 +47,22 @@ class StudyStateStore:
             return StudyState(
                 ledger=_unpack(entity),
                 full_poll=integer(entity, "WholePoll") or integer(entity, "FullPoll"),
-                writers=tuple(Writer(*writer) for writer in json.loads(entity.get("Writers") or "[]")),
+                writers=tuple(made_of(Writer, one) for one in json.loads(entity.get("Writers") or "[]")),
                 patient=str(entity.get("Patient") or ""),
                 subject=str(entity.get("Subject") or ""),
                 has_records=bool(entity.get("HasRecords")),
                 parked=bool(entity.get("Parked")),
                 offers={str(name): int(at) for name, at in json.loads(entity.get("Offers") or "{}").items()},
-                offered=tuple(json.loads(entity.get("Offered") or "[]")),
+                offered=texts(entity.get("Offered")),
                 fatal_poll=integer(entity, "FatalPoll"),
-                written={kind: Written(*one) for kind, one in json.loads(entity.get("Written") or "{}").items()},
-                refused=tuple(json.loads(entity.get("Refused") or "[]")),
+                written={
+                    kind: made_of(Written, one) for kind, one in json.loads(entity.get("Written") or "{}").items()
+                },
+                refused=texts(entity.get("Refused")),
                 refused_at=integer(entity, "RefusedAt"),
                 is_cut=bool(entity.get("IsCut")),
                 too_large=integer(entity, "TooLarge"),
-                reports=tuple((series, sop) for series, sop in json.loads(entity.get("Reports") or "[]")),
+                reports=tuple(made_of(InstanceKey, one) for one in json.loads(entity.get("Reports") or "[]")),
                 etag=etag,
             )
 
@@ -139,7 +141,9 @@ def _unpack(entity: Entity) -> dict[bytes, LedgerRow]:
 def _unpacked(entity: Entity) -> Iterator[tuple[Any, ...]]:
     packed = b"".join(_properties(entity, "Rows"))
     by_place = zlib.decompress(packed) if packed else b""
-    number = len(by_place) // ROW.size
+    number, rest = divmod(len(by_place), ROW.size)
+    if rest:
+        raise ValueError("not whole rows")
     rows = bytearray(len(by_place))
     for place in range(ROW.size):
         rows[place :: ROW.size] = by_place[place * number : (place + 1) * number]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from shared.dicom.values import Dataset
 from shared.fhir.bundle import reference
 from shared.fhir.client import FhirClient
-from shared.fhir.identifiers import Resource
+from shared.fhir.identifiers import EndpointByName, Resource
 from shared.fhir.ownership import source_of
 from shared.mapping.endpoint import endpoint_identity
 from shared.mapping.moved import Addresses
@@ -102,8 +102,8 @@ async def _others(fhir: FhirClient, service: str, stored: Resource, named: set[s
     referred = {str(row.get("reference")) for row in stored.get("endpoint", [])}
     if not referred:
         return {}
-    identities = {one: endpoint_identity(one) for one in sorted(named - {service}) if one.startswith(SCHEMES)}
-    found = {one: await fhir.find(identity) for one, identity in identities.items()}
+    identities = {one: _endpoint_at(one) for one in sorted(named - {service})}
+    found = {one: await fhir.find(identity) for one, identity in identities.items() if identity is not None}
     endpoints = {one: reference(endpoint) for one, endpoint in found.items() if endpoint is not None}
     return {one: endpoint for one, endpoint in endpoints.items() if endpoint in referred}
 
@@ -115,11 +115,16 @@ async def _referred(fhir: FhirClient, stored: Resource) -> set[str]:
         return set()
     named = sorted(one for one in referred if ENDPOINT.fullmatch(one))
     found = {str(one.get("address")): one for one in await fhir.read_each(named) if one is not None}
-    return {
-        address
-        for address, one in found.items()
-        if address.startswith(SCHEMES) and endpoint_identity(address).matches(one)
-    }
+    identities = {address: _endpoint_at(address) for address in found}
+    return {address for address, identity in identities.items() if identity and identity.matches(found[address])}
+
+
+def _endpoint_at(address: str) -> EndpointByName | None:
+    """The Endpoint that an app like this one writes for an address, which may be any text; None where it is no URL."""
+    try:
+        return endpoint_identity(address) if address.startswith(SCHEMES) else None
+    except ValueError:
+        return None
 
 
 async def _ledgers_of_others(states: StudyStateStore, study: StudyKey, service: str) -> dict[str, Ledger]:

@@ -85,6 +85,11 @@ class Linked:
     conflicts: Collection[str]
     former_endpoints: frozenset[str]
 
+    @property
+    def findings(self) -> list[Finding]:
+        """What is recorded of conflicts. Codes of a later version of this app are left to it."""
+        return [CONFLICTS[code] for code in self.conflicts if code in CONFLICTS]
+
 
 class Planner:
     """Remembers the Endpoint and the Devices; everything else is read for each plan."""
@@ -156,7 +161,7 @@ class Planner:
         observations = await self._observations(stored, dose, unread, dose_links, shared)
         entries = [*linked.entries, *([study] if study else []), *observations.entries]
         outcome = (Outcome.CREATED if stored.before is None else Outcome.UPDATED) if entries else Outcome.UNCHANGED
-        of_study = [*map(CONFLICTS.__getitem__, linked.conflicts), *([SUBJECT_KEPT] if keeps_subject else [])]
+        of_study = [*linked.findings, *([SUBJECT_KEPT] if keeps_subject else [])]
         findings = findings_in(laid, look, delta, found, observations, zone, of_study)
         keeps_subject |= theirs  # so that it is never remembered as one of this app
         return Plan(outcome, entries, patient, findings, devices, links.endpoint, keeps_subject=keeps_subject)

@@ -12,12 +12,16 @@ from shared.mapping.moved import Addresses
 from shared.mapping.sources import Shared, handed_over, service_of
 from shared.mapping.study_layer import reports_of, without_our_part, without_series
 from shared.mapping.unlisted import lists_not_all
-from shared.model import Outcome
+from shared.model import PARTITION_NAME, Outcome
 from shared.sync.attempt import Left
 from shared.sync.observations import ObservationsOf
 from shared.sync.stored import Stored
 
-URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9:._-]{0,99}", re.ASCII)
+# URNs of others can be made of a patient's number; these are not made of words
+URN = re.compile(r"urn:(oid:[0-9.]{1,64}|uuid:[0-9a-f-]{36})", re.ASCII | re.IGNORECASE)
+# what the path of an archive begins with; further parts, and others, can name a patient in the URL of a record system
+PATH = re.compile(r"/(?:[A-Za-z-]{1,32}[0-9]{0,2}(?:/|\Z))?", re.ASCII)
+MOST_NAMED = 5  # sources in one line
 
 
 class Removal(NamedTuple):
@@ -74,14 +78,18 @@ def _what_is_left(rest: Resource, names: Iterable[str], addresses: Addresses) ->
     """What is left, of which sources, and what to do if these are this archive's."""
     number = len(rest.get("series", []))
     what = f"{number} series of others" if number else "an ImagingStudy without series"
-    why = f"{what}: the source is {', '.join(map(printed, sorted(names)))}"
+    some = sorted(names)
+    more = f" and {len(some) - MOST_NAMED} more" if len(some) > MOST_NAMED else ""
+    why = f"{what}: the source is {', '.join(map(printed, some[:MOST_NAMED]))}{more}"
     if all(service_of(name) == addresses.present for name in names):
         return why
     return f"{why}; if the archive had this address, name it in DicomWeb__FormerEndpoints and retry the study"
 
 
 def printed(source: str) -> str:
-    """A source as a log may hold it: without credentials and query, and nothing but a URL or a URN."""
+    """A source as a log may hold it. Of a URL that is host, port, the beginning of the path, and a data partition; the
+    `meta.source` of a record system can lead to a patient.
+    """
     if URN.fullmatch(source):
         return source
     try:
@@ -91,5 +99,8 @@ def printed(source: str) -> str:
         parts, port = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not parts.hostname or not source.isprintable() or " " in source:
         return "one that is not a URL" if source else "not given"
-    partition = f"#{parts.fragment}" if parts.fragment else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}{partition}"
+    path = PATH.match(parts.path)
+    shown = path[0] if path else ""
+    cut = "…" if shown != parts.path else ""
+    partition = f"#{parts.fragment}" if PARTITION_NAME.fullmatch(parts.fragment) and not cut else ""
+    return f"{parts.scheme}://{parts.hostname}{port}{shown}{cut}{partition}"

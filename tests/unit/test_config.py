@@ -83,6 +83,13 @@ def test_lists_that_are_wrong(load, name, text):
     assert "secret" not in problem
 
 
+@pytest.mark.parametrize("name", ["DicomWeb__FormerEndpoints", "Patient__FormerSystemIds"])
+def test_lists_as_dotnet_has_them(load, name):
+    (problem,) = _problems(load, NEEDED | {f"{name}__0": "secret"})
+    assert problem.startswith(f"{name} must be a JSON list of ")
+    assert "secret" not in problem
+
+
 @pytest.mark.parametrize("text", ['["old.example.org"]', '[""]', '["https://a?b"]', '["https://u:secret@a"]'])
 def test_former_endpoints_that_are_no_urls(load, text):
     (problem,) = _problems(load, NEEDED | {"DicomWeb__FormerEndpoints": text})

@@ -2,8 +2,10 @@
 
 import pytest
 
-from shared.mapping.contradiction import contradictions
+from shared.mapping.contradiction import ISSUER_CONFLICT, contradictions
+from shared.mapping.series_layer import Links
 from shared.sync.conflicts import MOST, conflicts_of
+from shared.sync.plan import Linked
 
 PERSON, ISSUER = "demographics-conflict", "issuer-conflict"
 
@@ -77,3 +79,8 @@ def test_so_many_are_recorded_and_no_more():
     before = {str(number): (PERSON,) for number in range(MOST)}
     assert conflicts_of(before, "a", ANA, BO, BO, []) == (before, frozenset())
     assert conflicts_of(before, "1", ANA, BO, BO, []) == (before, frozenset())
+
+
+def test_codes_of_a_later_version_are_left_to_it():
+    linked = Linked(None, Links(None, "Endpoint/1"), [], ("issuer-conflict", "of-tomorrow"), frozenset())
+    assert linked.findings == [ISSUER_CONFLICT]

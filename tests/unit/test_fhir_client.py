@@ -150,3 +150,10 @@ async def test_a_resource_that_is_nested_too_deeply_is_an_outage():
         deep = {"extension": [deep]}
     with pytest.raises(Unavailable):
         await client_of({**PATIENT, **deep}).find_all(IDENTITY)
+
+
+@pytest.mark.parametrize("odd", [{"meta": 5}, {"name": 5}, {"name": [5]}, {"identifier": [None]}], ids=str)
+async def test_a_version_that_is_not_as_r4_has_it(odd):
+    with pytest.raises(Unavailable) as raised:
+        await client_of({**PATIENT, **odd}).history("Patient/1")
+    assert raised.value.code == "unreadable"

@@ -8,9 +8,13 @@ from shared.dicom.study import SeriesContent, StudyContent
 from shared.dicom.values import Attributes
 from shared.fhir.ownership import same_content, source_of
 from shared.fhir.shapes import odd_element
+from shared.fhir.systems import SOURCE as SOURCE_EXTENSION
+from shared.fhir.systems import UNLISTED
 from shared.mapping.dose.observations import map_reports
+from shared.mapping.moved import addresses_of
 from shared.mapping.observation_layer import DoseLinks, lay_observation, relinked, sorted_out, taken_over
 from shared.mapping.series_layer import Links
+from shared.mapping.sources import holders_of
 from shared.mapping.study_identifiers import study_identity
 from shared.mapping.study_layer import (
     classes_of,
@@ -22,6 +26,7 @@ from shared.mapping.study_layer import (
     without_our_part,
     without_series,
 )
+from shared.mapping.unlisted import lists_not_all
 from tests.unit.datasets import STUDY, instance_dataset, key
 from tests.unit.dose.reports import ct_report
 
@@ -44,7 +49,8 @@ ODD = [
     [{}],
     [{"uid": 5}],
 ]
-SOURCE = "https://dicom.example.org/"
+SOURCE, FORMER = "https://dicom.example.org/", "https://old.example.org/"
+ADDRESSES = addresses_of(SOURCE, [FORMER])
 DATASETS = {
     key(series, number): instance_dataset(
         series,
@@ -77,7 +83,13 @@ DOSE = DoseLinks(SOURCE, "ImagingStudy/1", "Patient/1")
 
 def stored_study():
     laid = lay_study(new_study(study_identity(STUDY), SOURCE), CONTENT, (), LINKS, "").resource
-    return {**laid, "id": "1", "meta": META["meta"], "contained": [{"resourceType": "Basic"}]}
+    source = {"url": SOURCE_EXTENSION, "valueUri": FORMER}
+    parts = [{"url": "source", "valueUri": FORMER}, {"url": "count", "valueUnsignedInt": 2}]
+    laid["series"][0]["extension"] = [source, {"url": UNLISTED, "extension": parts}]
+    laid["series"][0]["instance"][0]["extension"] = [source]
+    beside = {"_started": {"id": "dicom-started"}, "_numberOfSeries": {"id": "dicom-numberOfSeries"}}
+    rest = {"extension": [source, {"url": UNLISTED, "extension": parts}], "contained": [{"resourceType": "Basic"}]}
+    return {**laid, "id": "1", "meta": META["meta"], **beside, **rest}
 
 
 def stored_observation():
@@ -86,9 +98,13 @@ def stored_observation():
 
 def read_study(stored):
     keys_of(stored), classes_of(stored), series_of_sides(stored), reports_of(stored), source_of(stored)
-    laid = lay_study(stored, CONTENT, [key(1, 1)], LINKS, "").resource
-    same_content(laid, stored)
-    without_our_part(stored, "Endpoint/1"), without_series(stored)
+    moved = ADDRESSES.at_present(stored)
+    holders_of(moved), lists_not_all(moved)
+    for is_theirs in (False, True):
+        laid = lay_study(moved, CONTENT, [key(1, 1)], LINKS, "", is_theirs=is_theirs).resource
+        same_content(laid, stored)
+        without_our_part(stored, "Endpoint/1", is_theirs=is_theirs)
+    without_series(stored)
 
 
 def read_observation(stored):

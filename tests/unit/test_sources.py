@@ -1,11 +1,16 @@
 """Which sources an ImagingStudy names for its instances."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dicom.study import SeriesContent, StudyContent
 from shared.fhir.validation import check_valid
+from shared.mapping.moved import Addresses
 from shared.mapping.sources import Shared, Source, holders_of, is_marked, united
+from shared.model import DEFAULT_PARTITION, StudyKey
+from shared.sync.delta import PatientContent, StudyDelta
+from shared.sync.holders import Known, shared_by
 from tests.unit.datasets import instance_dataset, key
 
 SERVICE, OTHER = "https://dicom.example.org/", "https://pacs.example.org/"
@@ -115,3 +120,24 @@ def test_the_first_partition_by_name_provides_the_values():
     assert found.series[mine.series_instance_uid] == content.series[mine.series_instance_uid]
     first = Shared(ONE, {both: names, mine: frozenset([ONE.name])}, {})
     assert first.represented(content) == content
+
+
+class Fhir:
+    """Every Endpoint that a study refers to has this address."""
+
+    def __init__(self, address):
+        self.address = address
+
+    async def find(self, _identity):
+        return None
+
+    async def read_each(self, references):
+        return [{"resourceType": "Endpoint", "id": "1", "address": self.address} for _ in references]
+
+
+@pytest.mark.parametrize("odd", ["https://[", "http://host:port/", "https://host:99999/"])
+async def test_sources_and_addresses_of_others_that_are_no_urls(odd):
+    known = Known(StudyKey(DEFAULT_PARTITION, "1.2"), {}, adopted=True)
+    delta = StudyDelta(StudyContent({}, {}), PatientContent(), frozenset(), {})
+    found = await shared_by(None, Fhir(odd), Addresses(SERVICE), known, study(key(1, 1), source=odd), delta)
+    assert found is None

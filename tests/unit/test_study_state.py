@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.errors import Misconfigured
 from shared.model import StudyKey
-from shared.state import LedgerRow, Provides, StudyState
+from shared.state import LedgerRow, PatientState, Provides, StudyState, Told, Written
+from shared.storage.patient_state import PatientStateStore
 from shared.storage.study_state import StudyStateStore, _pack, _unpack
 from shared.storage.table import integer
 from shared.sync.ledger import digest, is_complete
@@ -69,6 +71,56 @@ async def test_earlier_versions_read_a_study_of_this_one_whole():
     await StudyStateStore(table).save(StudyKey("p", "1.2"), StudyState(ledger=_many(3), full_poll=7))
     assert integer(table.row, "FullPoll") == 0
     assert (await StudyStateStore(table).get(StudyKey("p", "1.2"))).full_poll == 7
+
+
+ODD_LISTS = ["[1]", '"abc"', '{"a": 1}', '[["a", {}]]', "[" * 100_000]
+ODD = {
+    "Writers": ['[["m", "a", "soon", "p"]]', '{"maaap": 1}'],
+    "Written": ['{"Patient": ["now", "later"]}', '{"Patient": "ab"}'],
+    "Reports": ['[["1.2", 5]]', '["ab"]'],
+    "Offered": ODD_LISTS,
+    "Refused": ODD_LISTS,
+    "Provides": [b"x", "x", zlib.compress(b"[5]")],
+    "Rows0": [b"x", "x", zlib.compress(b"x")],
+    "Ledger0": [b"x", "x"],
+    "TooLarge": ["many"],
+}
+ODD_OF_PATIENT = {
+    "Told": ['{"name": ["1", "1.2"]}', '{"name": "ab"}'],
+    "Written": ['["now", "later"]', '"abc"'],
+    "Conflicts": ['{"1.2": "issuer-conflict"}', '{"1.2": [["x"]]}', "[" * 100_000],
+    **dict.fromkeys(("OpenBy", "Ours", "Unprovided"), ODD_LISTS),
+}
+
+
+@pytest.mark.parametrize(("column", "value"), [(name, one) for name, some in ODD.items() for one in some])
+async def test_columns_that_hold_something_else(column, value):
+    table = _Table({})
+    await StudyStateStore(table).save(StudyKey("p", "1.2"), StudyState(ledger=_many(3)))
+    with pytest.raises(Misconfigured) as raised:
+        await StudyStateStore(_Table({**table.row, column: value})).get(StudyKey("p", "1.2"))
+    assert raised.value.code == "unreadable-row"
+
+
+@pytest.mark.parametrize(("column", "value"), [(name, one) for name, some in ODD_OF_PATIENT.items() for one in some])
+async def test_columns_of_a_patient_that_hold_something_else(column, value):
+    with pytest.raises(Misconfigured) as raised:
+        await PatientStateStore(_Table({column: value})).get("key")
+    assert raised.value.code == "unreadable-row"
+
+
+async def test_what_is_saved_of_a_patient_is_read():
+    table = _Table({})
+    written = Written("2021-03-01T00:00:00Z", 1.5)
+    state = PatientState(
+        told={"name": Told(1, "1.2")},
+        ours=("name",),
+        conflicts={"1.2": ("issuer-conflict",)},
+        written=written,
+        etag="etag",
+    )
+    await PatientStateStore(table).save("key", state)
+    assert await PatientStateStore(table).get("key") == state
 
 
 class _Table:
