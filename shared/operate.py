@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from shared.advice import ADVICE
+from shared.advice import ADVICE, NOTED, Advice
 from shared.config import Settings
 from shared.errors import Misconfigured, SyncError
 from shared.model import DEFAULT_PARTITION, PARTITION_NAME, StudyKey, is_uid
@@ -20,12 +20,17 @@ from shared.wiring import App, build
 
 COLUMNS = ("state", "study", "partition", "instance", "code", "at (UTC)", "attempts", "reason")
 ALL = "all"
+CODES: dict[str, Advice] = {**ADVICE, **NOTED}
+# without the table of values that could not be used: it is the largest by far
+USUAL = (State.PARKED, State.DEFERRED, State.RECORDED)
 EPILOG = """\
 what is there:
   parked    studies that wait for their next change, or for you
   deferred  studies that are tried again by themselves, with growing delays
   recorded  instances that are kept out of FHIR, rows of the change feed and
             messages that cannot be read; everything else went on
+  noted     studies that are in FHIR, and in which something contradicts, is
+            missing or was set by somebody else (with list: noted, all, --study)
 
 the usual way:
   python -m shared.operate list                  what is parked, and what to do about it
@@ -62,14 +67,16 @@ async def _with_app(options: argparse.Namespace) -> int:
 
 
 async def _list(app: App, options: argparse.Namespace) -> int:
-    everything = await cases(app.records, tuple(State))
     what = options.what or (ALL if options.code or options.study else State.PARKED)
     states = tuple(State) if what == ALL else (State(what),)
+    is_noted = State.NOTED in states and (options.code is None or options.code in NOTED)
+    read = (*USUAL, State.NOTED) if is_noted else USUAL
+    everything = await cases(app.records, read, NOTED)
     found = [one for one in everything if one.state in states and _is_meant(one, options)]
     if found:
         _print_table([COLUMNS, *map(_cells, found)])
     counts = Counter(one.state for one in everything)
-    told = ", ".join(f"{counts[state]} {state}" for state in State)
+    told = ", ".join(f"{counts[state]} {state}" for state in read)
     _say("", f"all in all: {told}; {await _waiting(app)}")
     for code, count in sorted(Counter(one.code for one in found).items()):
         _say("", f"{code} ({count}): {_text_of(code)}")
@@ -86,7 +93,7 @@ async def _waiting(app: App) -> str:
 
 
 async def _release(app: App, options: argparse.Namespace) -> int:
-    everything = await cases(app.records, tuple(State))
+    everything = await cases(app.records, (State.NOTED,) if options.code in NOTED else USUAL, NOTED)
     chosen = [one for one in everything if _is_meant(one, options) and (not options.all or one.state is State.PARKED)]
     named = await _named(app, options, chosen) if options.study else []
     if not chosen and not named:
@@ -116,11 +123,11 @@ def _counted(number: int, one: str, several: str = "") -> str:
 
 
 def _explain(code: str | None) -> int:
-    if code is not None and code not in ADVICE:
-        _say(f"there is no code {code!r}; these there are: {', '.join(ADVICE)}")
+    if code is not None and code not in CODES:
+        _say(f"there is no code {code!r}; these there are: {', '.join(CODES)}")
         return 1
-    for name in [code] if code else ADVICE:
-        print(f"{name} ({ADVICE[name].outcome}): {_text_of(name)}")
+    for name in [code] if code else CODES:
+        print(f"{name} ({CODES[name].outcome}): {_text_of(name)}")
     return 0
 
 
@@ -134,7 +141,7 @@ def _is_meant(one: Case, options: argparse.Namespace) -> bool:
 
 def _text_of(code: str) -> str:
     return (
-        ADVICE[code].text if code in ADVICE else "A row that this app did not write like that. Look at it in the table."
+        CODES[code].text if code in CODES else "A row that this app did not write like that. Look at it in the table."
     )
 
 

@@ -17,7 +17,7 @@ from dev import mapping_page
 from dev.identity.directory import Client, Directory, Identity
 from dev.identity.guard import Access
 from dev.vault.contents import Contents, Secret
-from shared.advice import ADVICE
+from shared.advice import ADVICE, NOTED
 from shared.config import Settings
 from shared.mapping.optional import REFUSED_ELEMENT
 from shared.settings.hosting import StorageAccount
@@ -132,6 +132,7 @@ def test_every_finding_is_documented():
     documented = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE))
     of_studies = set(constants({"Finding"}, keyword="code"))
     assert documented == set(constants({"find"}, position=1)) | of_studies | {REFUSED_ELEMENT}
+    assert documented > NOTED.keys()
 
 
 def test_every_event_is_documented():

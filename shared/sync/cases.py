@@ -25,6 +25,7 @@ class State(StrEnum):
     PARKED = "parked"  # the study waits for its next change, or for somebody
     DEFERRED = "deferred"  # it is tried again by itself
     RECORDED = "recorded"  # the rest went on
+    NOTED = "noted"  # all is in FHIR, and somebody should see it
 
 
 TABLES = {
@@ -32,6 +33,7 @@ TABLES = {
     ErrorTable.TRANSIENT_FAILURE: State.PARKED,
     ErrorTable.TRANSIENT_RETRY: State.DEFERRED,
     ErrorTable.DICOM: State.RECORDED,
+    ErrorTable.INVALID_TAG: State.NOTED,
 }
 
 
@@ -52,14 +54,14 @@ class Case:
     is_seen: bool = False
 
 
-async def cases(records: ErrorRecords, states: Collection[State]) -> list[Case]:
-    """Every case in one of these states, by state and study."""
+async def cases(records: ErrorRecords, states: Collection[State], noted: Collection[str] = ()) -> list[Case]:
+    """Every case in one of these states, by state and study. noted: codes of values that somebody should see."""
     found = [
         _case(table, row)
         for table, state in TABLES.items()
         if state in states or table is ErrorTable.FHIR  # which holds messages that are none, too
         async for row in records.all(table)
-        if _is_case(table, row)
+        if _is_case(table, row, noted)
     ]
     order = list(State)
     found.sort(key=lambda one: (order.index(one.state), one.study, one.instance, one.code))
@@ -83,8 +85,12 @@ async def release(
     return len(studies), len(seen)
 
 
-def _is_case(table: ErrorTable, row: Entity) -> bool:
-    """DICOM Cast wrote a row for each time it tried again; nothing tries those any more."""
+def _is_case(table: ErrorTable, row: Entity, noted: Collection[str]) -> bool:
+    """DICOM Cast wrote a row for each time it tried again; nothing tries those any more. Most values that cannot be
+    used ask for nothing.
+    """
+    if table is ErrorTable.INVALID_TAG:
+        return "PartitionName" in row and _text(row, "Exception").partition(": ")[0] in noted
     return table is not ErrorTable.TRANSIENT_RETRY or "PartitionName" in row
 
 

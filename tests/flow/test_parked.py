@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared import operate
-from shared.advice import ADVICE
+from shared.advice import ADVICE, NOTED
 from shared.model import DEFAULT_PARTITION, StudyChange, StudyKey
 from shared.sync.others import look_again
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
@@ -60,7 +60,7 @@ async def test_explain(capsys):
     code, lines, _ = await operated(capsys, "explain", "rejected")
     assert (code, lines[0][:18]) == (0, "rejected (parked):")
     code, lines, _ = await operated(capsys, "explain")
-    assert (code, len(lines)) == (0, len(ADVICE))
+    assert (code, len(lines)) == (0, len(ADVICE) + len(NOTED))
     code, lines, told = await operated(capsys, "explain", "nonsense")
     assert (code, lines) == (1, [])
     assert "rejected" in told
@@ -79,9 +79,30 @@ async def test_what_waits_and_what_is_kept_out_can_be_seen(stack, capsys):
         ("deferred", study_uid(2), "", "server-error", "1"),
         ("recorded", study_uid(1), sop_uid(1, 1, 2), "missing", ""),
     ]
-    assert "0 parked, 1 deferred, 1 recorded; 1 message in the queue" in told
+    assert "0 parked, 1 deferred, 1 recorded, 0 noted; 1 message in the queue" in told
     assert len(cells((await operated(capsys, "list", "deferred"))[1])) == 1
     assert (await operated(capsys, "list"))[1] == []
+
+
+async def test_what_contradicts_in_a_study_can_be_seen(stack, capsys):
+    """It is in the table of values that could not be used, most of which ask for nothing."""
+    stray = make_instance(1, 2, 1, PatientID="OTHER", PatientSex="X")
+    await stack.store(make_instance(1, 1, 1), make_instance(1, 1, 2), stray, make_instance(2))
+    await stack.drain()
+    code, lines, told = await operated(capsys, "list", "noted")
+    assert (code, [(row["state"], row["study"], row["instance"], row["code"]) for row in cells(lines)]) == (
+        0,
+        [("noted", study_uid(1), sop_uid(1, 2, 1), "patient-conflict")],
+    )
+    assert "1 noted" in told
+    assert "patient-conflict (1): The PatientID of this instance" in told
+    for arguments in (["all"], ["--study", study_uid(1)], ["--code", "patient-conflict"]):
+        assert len(cells((await operated(capsys, "list", *arguments))[1])) == 1
+    assert (await operated(capsys, "list", "--study", study_uid(2)))[1] == []
+    assert (await operated(capsys, "explain", "patient-conflict"))[0] == 0
+    code, _, told = await operated(capsys, "release", "--code", "patient-conflict")
+    assert (code, "1 study" in told) == (0, True)
+    assert await stack.drain() == {"unchanged": 1}
 
 
 async def test_a_deferred_study_can_be_tried_now(stack, capsys):
