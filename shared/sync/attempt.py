@@ -31,7 +31,8 @@ class Result(NamedTuple):
     """What the study was, how many of its instances were kept out, and how many values could not be used.
 
     code: of the error for which it was set aside. kept_out: some of those instances, each with its codes.
-    strays: how many of the instances that were read are of another patient than the study. left: what of a removed
+    strays: how many of the instances that were read are of another patient than the study; has_new_strays: whether one
+    was not known as such before. left: what of a removed
     study is still in FHIR, and why.
     """
 
@@ -41,6 +42,7 @@ class Result(NamedTuple):
     code: str = ""
     kept_out: str = ""
     strays: int = 0
+    has_new_strays: bool = False
     left: Left | None = None
 
 

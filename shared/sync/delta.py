@@ -38,7 +38,7 @@ class StudyDelta:
     """content: what to merge into the ImagingStudy. gone: what to take out of it. ledger: what to remember.
 
     representatives: the instance with the newest change of the study, and of each series, as far as they were read.
-    strays: instances read that are of another patient.
+    strays: instances read that are of another patient. has_new_strays: whether one was not known as such before.
     """
 
     content: StudyContent
@@ -47,6 +47,7 @@ class StudyDelta:
     ledger: Mapping[bytes, LedgerRow]
     representatives: Sequence[InstanceKey] = ()
     strays: frozenset[InstanceKey] = frozenset()
+    has_new_strays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ def study_delta(
     # the study's own first
     newest = list(dict.fromkeys(names[name] for _, name in sorted(now.newest.items()) if name in names))
     strays = frozenset(names[name] for name in now.strays if name in names)
-    return StudyDelta(content, patient, gone, after, newest, strays)
+    has_new = not set(now.strays) <= set(before.strays)
+    return StudyDelta(content, patient, gone, after, newest, strays, has_new_strays=has_new)
 
 
 def unreadable(truth: Truth) -> dict[InstanceKey, list[Finding]]:

@@ -139,9 +139,14 @@ class Reconciler:
             await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
             attempt.asked_again.update(look.truth.unknown)
         await self._confirm(attempt, state, earlier, look, plan)
-        values, strays = sum(map(len, plan.findings.values())), len(look.delta.strays)
+        values, strays, is_new = (
+            sum(map(len, plan.findings.values())),
+            len(look.delta.strays),
+            look.delta.has_new_strays,
+        )
         outcome = outcomes[0] if outcomes else plan.outcome
-        return Result(outcome, len(look.failed), values, kept_out=look.kept_out, strays=strays, left=plan.left)
+        result = Result(outcome, len(look.failed), values, kept_out=look.kept_out, left=plan.left)
+        return result._replace(strays=strays, has_new_strays=is_new)
 
     async def _whole(self, change: StudyChange, state: StudyState, confirm: Confirm, *, repeats: bool) -> Answer | None:
         """The whole study, where it is sure to be read, while FHIR is searched."""

@@ -144,7 +144,7 @@ class Runner:
         event(
             "study_synced",
             logging.WARNING
-            if result.failed or result.strays or (result.left and result.left.is_doubtful)
+            if result.failed or result.has_new_strays or (result.left and result.left.is_doubtful)
             else logging.INFO,
             **_fields_of(change),
             outcome=result.outcome,

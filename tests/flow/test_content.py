@@ -222,6 +222,20 @@ async def test_a_stray_object_is_warned_of(stack, caplog):
     assert "MRN" not in line.getMessage()
 
 
+async def test_a_stray_object_is_warned_of_once(stack, caplog):
+    """A study that arrives in many bursts is read whole with each of them."""
+    caplog.set_level(logging.INFO, logger="dicom_fhir_sync")
+    await stack.store(*make_series(1, 1, 12), make_instance(1, 9, 1, PatientID="MRN-0009"))
+    await stack.drain()
+    await stack.store(*make_series(1, 2, 12))
+    await stack.drain()
+    await stack.store(make_instance(1, 9, 2, PatientID="MRN-0009"))
+    await stack.drain()
+    lines = [one for one in caplog.records if "study_synced" in one.getMessage()]
+    assert [line.levelname for line in lines] == ["WARNING", "INFO", "WARNING"]
+    assert "of_another_patient=1" in lines[1].getMessage()
+
+
 async def test_a_study_moves_when_its_instances_are_corrected(stack):
     await stack.store(*make_series(1, 1, 3), make_instance(1, 2, 1, PatientID="MRN-0009"))
     await stack.drain()
