@@ -72,7 +72,8 @@ ADVICE = {
     "settings": Advice("deferred", "Settings are wrong or missing; the line names each."),
     "access-refused": Advice(
         "deferred",
-        "401 or 403. Check the app's identity, its role on that service and the audience.",
+        "401 or 403. Check the app's identity, its role on that service and the audience. If only large studies meet "
+        "it, a gateway may refuse their size so: raise its limit, or set `ImagingStudy__MostInstances`.",
     ),
     "wrong-endpoint": Advice("deferred", "404 or a web page where the service should be. Check the endpoint."),
     "certificate": Advice(
@@ -99,7 +100,8 @@ ADVICE = {
     "refused-request": Advice(
         "deferred",
         "A server refuses a request that says nothing about the study (400 on a search or a read), often a "
-        "gateway before it.",
+        "gateway before it. If only large studies meet it, a gateway may refuse their size so: raise its limit, or set "
+        "`ImagingStudy__MostInstances`.",
     ),
     "no-transactions": Advice(
         "deferred",
