@@ -40,6 +40,7 @@ class PatientStateStore:
                 ours=tuple(json.loads(entity.get("Ours") or "[]")),
                 unprovided=tuple(json.loads(entity.get("Unprovided") or "[]")),
                 conflicts={uid: tuple(codes) for uid, codes in json.loads(entity.get("Conflicts") or "{}").items()},
+                resource=str(entity.get("Resource") or ""),
                 written=Written(*written) if written else None,
                 creating_at=integer(entity, "CreatingAt"),
                 etag=etag,
@@ -57,6 +58,7 @@ class PatientStateStore:
             "Ours": json.dumps(state.ours),
             "Unprovided": json.dumps(state.unprovided),
             "Conflicts": json.dumps(dict(state.conflicts)),
+            "Resource": state.resource,
             "Written": json.dumps(state.written),
             "CreatingAt": int64(state.creating_at),
         }
