@@ -109,6 +109,7 @@ class PatientState:
     is_known: every study that is linked to the Patient has a row of what it offers.
     ours: elements that this app wrote, and did not find as they are. unprovided: those that no study provides any more,
     and that may still be in FHIR. conflicts: studies whose values contradict those of the Patient, with the codes.
+    resource: reference to the Patient that `ours`, `written` and the birth date are about, empty where it is not known.
     written: the Patient as it was last written. creating_at: when a study was about to create it (seconds since 1970),
     as long as none has said that it is there.
     """
@@ -120,6 +121,7 @@ class PatientState:
     ours: tuple[str, ...] = ()
     unprovided: tuple[str, ...] = ()
     conflicts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    resource: str = ""
     written: Written | None = None
     creating_at: int = 0
     etag: str | None = None

@@ -42,6 +42,7 @@ class PatientStateStore:
                 conflicts={
                     uid: texts(json.dumps(some)) for uid, some in json.loads(entity.get("Conflicts") or "{}").items()
                 },
+                resource=str(entity.get("Resource") or ""),
                 written=made_of(Written, written) if written else None,
                 creating_at=integer(entity, "CreatingAt"),
                 etag=etag,
@@ -59,6 +60,7 @@ class PatientStateStore:
             "Ours": json.dumps(state.ours),
             "Unprovided": json.dumps(state.unprovided),
             "Conflicts": json.dumps(dict(state.conflicts)),
+            "Resource": state.resource,
             "Written": json.dumps(state.written),
             "CreatingAt": int64(state.creating_at),
         }

@@ -29,7 +29,7 @@ from shared.sync.others import OtherStudies
 from shared.sync.person import Person
 from shared.sync.providers import reassign
 from shared.sync.replica import check_shown
-from shared.sync.unprovided import TakeBack
+from shared.sync.unprovided import TakeBack, of_resource
 from shared.sync.writers import LAST_S
 
 
@@ -130,12 +130,9 @@ def plan_patient(
     stored, ours = person.resource, dict(offer.values)
     if stored is None:
         return _creation(identity, state, offer)
-    if person.is_survivor:
-        return PatientPlan(identity.key, reference(stored), None, state, state_changes=False, replaced=person.replaced)
-    if not rules.demographics_follow:
-        laid = lay_patient(stored, identity, {})
-        entry = None if same_content(laid, stored) else Entry.update(laid, stored)
-        return PatientPlan(identity.key, reference(stored), entry, state, state_changes=False, replaced=person.replaced)
+    if person.is_survivor or not rules.demographics_follow:
+        return _only_linked(identity, state, person, stored, offer, rules)
+    state = of_resource(state, reference(stored))
     # a creator may have died before it could say that the birth date is ours
     has_creator = searched_at - state.creating_at < LAST_S
     is_equal = state.etag is None and stored.get("birthDate") == ours.get("birthDate")
@@ -159,15 +156,32 @@ def plan_patient(
             birth_date_is_ours=birth_date_is_ours and "birthDate" in laid,
             creating_at=0,
             ours=tuple(sorted({*state.ours, *_written(identity, stored, laid, said, unsure)})),
-            unprovided=_unprovided(state, told, study.study_instance_uid, offer.refused),
+            unprovided=(unprovided := _unprovided(state, told, study.study_instance_uid, offer.refused)),
         ),
         state_changes=True,
         offers={name: change.sequence for name, change in changes.items()},
-        withdraws=opens or study.study_instance_uid in state.open_by,
+        # what nobody provides stayed as long as the Patient was replaced by another
+        withdraws=opens or study.study_instance_uid in state.open_by or bool(unprovided and not state.open_by),
     )
     was, now = demographics_of(stored, identity), demographics_of(laid, identity)
     plan = _with_conflicts(plan, study.study_instance_uid, offer, state, was, now)
     return replace(plan, state_changes=entry is not None or plan.withdraws or plan.state != state)
+
+
+def _only_linked(
+    identity: ByIdentifier, state: PatientState, person: Person, stored: Resource, offer: Offer, rules: PatientRules
+) -> PatientPlan:
+    """For a Patient whose demographics are not written. While it stands for another one, the study goes on to offer to
+    that one what it did: the merge can be undone.
+    """
+    laid = stored if person.is_survivor else lay_patient(stored, identity, {})
+    entry = None if same_content(laid, stored) else Entry.update(laid, stored)
+    offers = offer.sequences if rules.demographics_follow else {}
+    if not state.birth_date_is_ours:
+        offers.pop("birthDate", None)
+    return PatientPlan(
+        identity.key, reference(stored), entry, state, state_changes=False, offers=offers, replaced=person.replaced
+    )
 
 
 def _creation(identity: ByIdentifier, state: PatientState, offer: Offer) -> PatientPlan:
@@ -220,9 +234,15 @@ async def announce_creation(states: PatientStateStore, plan: PatientPlan | None)
 
 
 async def save_state(
-    states: PatientStateStore, take_back: TakeBack, plan: PatientPlan, written: Written | None, others: OtherStudies
+    states: PatientStateStore,
+    take_back: TakeBack,
+    plan: PatientPlan,
+    target: str,
+    written: Written | None,
+    others: OtherStudies,
 ) -> None:
     """Remember the change that was written. A study that provided what it no longer offers asks the next provider.
+    target: reference to the Patient.
 
     A study that left the Patient alone, because of a newer change, looks whether that change still counts: whoever took
     it back may have asked the next provider before this study offered anything.
@@ -231,9 +251,10 @@ async def save_state(
         if (await states.get(plan.key)).etag != plan.state.etag:
             raise VersionConflict("the Patient's demographics come from another change meanwhile")
         return
-    state = replace(plan.state, written=written) if written and plan.entry else plan.state
+    state = replace(plan.state, resource=target)
+    state = replace(state, written=written) if written and plan.entry else state
     if plan.withdraws:
-        await reassign(states, take_back, plan.key, state, [plan.target], others)
+        await reassign(states, take_back, plan.key, state, [target], others)
     else:
         await states.save(plan.key, state)
     for study_instance_uid in plan.asked:

@@ -61,10 +61,12 @@ async def shared_by(
         return None if is_default else _after({}, source, delta)
     if is_marked(stored):
         holders = holders_of(stored)
-        return _after(holders, source, delta, await _others(fhir, service, stored, services(union(holders.values()))))
-    others = await _others(
-        fhir, service, stored, {source_of(stored), *map(addresses.current, await _referred(fhir, stored))}
-    )
+        named = services(union(holders.values()))
+        others = await _others(fhir, service, stored, named)
+        others |= await _moved(fhir, stored, addresses, named - {service, *others}, others)
+        return _after(holders, source, delta, others)
+    referred = map(addresses.current, await _referred(fhir, stored))
+    others = await _others(fhir, service, stored, {source_of(stored), *referred})
     remembered = {source.name: known.ledger}
     if not known.adopted and (not is_default or _is_leaving(delta)):
         remembered |= await _ledgers_of_others(states, known.study, service)
@@ -108,15 +110,35 @@ async def _others(fhir: FhirClient, service: str, stored: Resource, named: set[s
     return {one: endpoint for one, endpoint in endpoints.items() if endpoint in referred}
 
 
-async def _referred(fhir: FhirClient, stored: Resource) -> set[str]:
-    """The services whose Endpoints, as apps like this one write them, a study of several refers to."""
+async def _moved(
+    fhir: FhirClient, stored: Resource, addresses: Addresses, unknown: set[str], others: Mapping[str, str]
+) -> dict[str, str]:
+    """The services that a study names by an address that no Endpoint has: those that moved and did not look since.
+    Only apps like this one name sources, and each refers to its Endpoint, which has another address by now.
+    """
+    if not unknown:
+        return {}
+    moved = [
+        endpoint
+        for address, endpoint in (await _referred(fhir, stored)).items()
+        if addresses.current(address) != addresses.present and endpoint not in others.values()
+    ]
+    return dict.fromkeys(unknown, moved[0]) if moved else {}
+
+
+async def _referred(fhir: FhirClient, stored: Resource) -> dict[str, str]:
+    """The services whose Endpoints, as apps like this one write them, a study of several refers to, each with it."""
     referred = {str(row.get("reference")) for row in stored.get("endpoint", [])}
     if len(referred) < 2:
-        return set()
+        return {}
     named = sorted(one for one in referred if ENDPOINT.fullmatch(one))
     found = {str(one.get("address")): one for one in await fhir.read_each(named) if one is not None}
     identities = {address: _endpoint_at(address) for address in found}
-    return {address for address, identity in identities.items() if identity and identity.matches(found[address])}
+    return {
+        address: reference(found[address])
+        for address, identity in identities.items()
+        if identity and identity.matches(found[address])
+    }
 
 
 def _endpoint_at(address: str) -> EndpointByName | None:

@@ -8,7 +8,7 @@ from shared.dicom.values import Dataset
 from shared.fhir.bundle import Entry
 from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
-from shared.fhir.ownership import source_of
+from shared.fhir.ownership import as_text, source_of
 from shared.fhir.refusal import path_of
 from shared.mapping.contradiction import CONFLICTS
 from shared.mapping.device import Equipment, device_identity
@@ -148,7 +148,7 @@ class Planner:
         base = self._base(stored)
         laid = lay_study(base, delta.content, delta.gone, links, zone, listing, in_dicom=series, is_theirs=theirs)
         if laid.resource is None or not any_there(delta.ledger):
-            return await self._removal(stored, laid.resource, links, shared, is_theirs=theirs)
+            return await self._removal(stored, laid.resource, linked, shared, is_theirs=theirs)
         if shared is not None:
             laid = replace(laid, resource=shared.listing(listing).marked(laid.resource, links.endpoint))
         assert laid.resource is not None  # noqa: S101 - what is there is listed
@@ -212,12 +212,14 @@ class Planner:
         return mend_dicom_cast(stored.resource) if stored.known.adopted else stored.resource
 
     async def _removal(
-        self, stored: Stored, rest: Resource | None, links: Links, shared: Shared | None, *, is_theirs: bool
+        self, stored: Stored, rest: Resource | None, linked: Linked, shared: Shared | None, *, is_theirs: bool
     ) -> Plan:
         observations = self._observations_of(stored, shared) if stored.may_have_observations else None
-        addresses = self._rules.addresses
-        removal = await plan_removal(stored, rest, links.endpoint, shared, addresses, observations, is_theirs=is_theirs)
-        return Plan(removal.outcome, removal.entries, left=removal.left)
+        addresses, endpoint = self._rules.addresses, linked.links.endpoint
+        removal = await plan_removal(stored, rest, endpoint, shared, addresses, observations, is_theirs=is_theirs)
+        # what another partition has refers to it, too
+        created = [one for one in linked.entries if one.full_url == endpoint and _refers_to(removal.entries, endpoint)]
+        return Plan(removal.outcome, [*created, *removal.entries], left=removal.left)
 
     async def _state_of(self, patient: str) -> PatientState:
         return await self._patients.get(patient) if patient else PatientState()
@@ -249,3 +251,7 @@ class Planner:
         identity, written = study_identity(stored.study.study_instance_uid), stored.written.get(OBSERVATION)
         others = shared.others if shared else ()
         return ObservationsOf(self._fhir, identity, stored.resource, self._rules.addresses, written, others)
+
+
+def _refers_to(entries: Collection[Entry], target: str) -> bool:
+    return any(f'"{target}"' in as_text(entry.resource) for entry in entries if entry.resource is not None)

@@ -74,13 +74,15 @@ async def reassign(
 async def _without_unprovided(
     take_back: TakeBack, patient: str, state: PatientState, subjects: Collection[str]
 ) -> PatientState:
-    written = await take_back(patient, state, subjects)
+    taken = await take_back(patient, state, subjects)
+    if not taken.is_done:
+        return state
     return replace(
         state,
         unprovided=(),
         ours=tuple(name for name in state.ours if name not in state.unprovided),
         birth_date_is_ours=state.birth_date_is_ours and "birthDate" not in state.unprovided,
-        written=written or state.written,
+        written=taken.written or state.written,
     )
 
 

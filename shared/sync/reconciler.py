@@ -245,11 +245,10 @@ class Reconciler:
             await self._others(change).this_one_later()
         if plan.patient is not None:
             patient, offers = plan.patient.key, plan.patient.offers
-            subject = (
-                subject if plan.keeps_subject else attempt.references.get(plan.patient.target, plan.patient.target)
-            )
-            written = attempt.written.get("Patient")
-            await save_state(self._stores.patients, self._take_back, plan.patient, written, self._others(change))
+            target = attempt.references.get(plan.patient.target, plan.patient.target)
+            subject = subject if plan.keeps_subject else target
+            written, others = attempt.written.get("Patient"), self._others(change)
+            await save_state(self._stores.patients, self._take_back, plan.patient, target, written, others)
         elif plan.outcome.is_removal or plan.yields:
             patient, subject, offers = "", "", {}
         left = await self._record(change, state, look, plan)

@@ -201,3 +201,71 @@ async def test_links_cost_requests_only_where_there_are_any(stack):
         await stack.drain()
         counts.append(await stack.fhir_requests() - before)
     assert counts[1] <= counts[0]
+
+
+@pytest.mark.parametrize("is_linked", [False, True], ids=["the other is inactive", "the number moved to the survivor"])
+async def test_what_others_wrote_into_the_patient_that_is_meant_now_stays(stack, is_linked):
+    """What this app wrote into the Patient that had the number before says nothing of this one."""
+    dated = {"PatientSex": "M", "PatientBirthDate": "19600101"}
+    await stack.store(make_instance(1, **dated))
+    await stack.drain()
+    before = await stack.one("Patient")
+    now = await patient(stack, identifiers=[NUMBER])
+    theirs = {"gender": "male", "birthDate": "1955-05-05"}
+    await stack.put({**await stack.read(now), **theirs})
+    links = {"identifier": [OTHER_NUMBER], "link": [link(now)]} if is_linked else {}
+    await stack.put({**before, "active": False, **links})
+    await stack.store(make_instance(1, 1, 2, **dated))
+    await stack.drain()
+    assert await subject(stack) == now["id"]
+    found = await stack.read(now)
+    assert {name: found.get(name) for name in theirs} == theirs
+    await stack.bulk_update(study_uid(1), **{"00100020": {"vr": "LO", "Value": ["MRN-0009"]}})
+    await stack.drain()
+    found = await stack.read(now)
+    assert {name: found.get(name) for name in theirs} == theirs
+
+
+async def look_at(stack, *studies):
+    for number in studies:
+        await stack.app.queue.send(StudyChange(StudyKey("Microsoft.Default", study_uid(number)), 0))
+    await stack.drain()
+
+
+async def merged(stack):
+    """Of two studies only the second has a sex and a birth date; both were looked at since their Patient was merged."""
+    for number, dated in ((1, {}), (2, {"PatientSex": "M", "PatientBirthDate": "19600101"})):
+        empty = {"PatientSex": "", "PatientBirthDate": ""}
+        await stack.store(make_instance(number, PatientID="MRN-0001", **{**empty, **dated}))
+        await stack.drain()
+    before = await stack.one("Patient")
+    assert before["birthDate"] == "1960-01-01"
+    await merge(stack, "old")
+    await look_at(stack, 1, 2)
+    return before
+
+
+async def unmerge(stack, before):
+    now = await stack.read(before)
+    await stack.put({name: value for name, value in now.items() if name not in ("link", "active")})
+
+
+async def test_a_value_of_a_study_that_left_while_merged_goes_once_the_merge_is_undone(stack):
+    before = await merged(stack)
+    await stack.bulk_update(study_uid(2), **{"00100020": {"vr": "LO", "Value": ["MRN-0009"]}})
+    await stack.drain()
+    await unmerge(stack, before)
+    await look_at(stack, 1)
+    assert not {"gender", "birthDate"} & (await stack.read(before)).keys()
+
+
+async def test_a_study_that_was_looked_at_while_merged_still_provides_its_values(stack):
+    await stack.store(make_instance(3, PatientID="MRN-0001", PatientSex="", PatientBirthDate=""))
+    await stack.drain()
+    before = await merged(stack)
+    await unmerge(stack, before)
+    await stack.store(make_instance(1, 1, 2, PatientID="MRN-0001", PatientSex="", PatientBirthDate=""))
+    await stack.drain()
+    await stack.bulk_update(study_uid(1), **{"00100020": {"vr": "LO", "Value": ["MRN-0009"]}})
+    await stack.drain()
+    assert (await stack.read(before))["birthDate"] == "1960-01-01"

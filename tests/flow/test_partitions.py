@@ -340,6 +340,24 @@ async def test_a_study_of_two_partitions_moves_with_the_archive(stack):
     await assert_nothing_left(stack)
 
 
+@pytest.mark.parametrize("first", [ONE, TWO])
+async def test_a_partition_that_lets_go_writes_no_reference_that_leads_nowhere(stack, first):
+    """The Endpoint is gone: somebody deleted it, or the archive has another address."""
+    for partition in (ONE, TWO):
+        await stack.store(instance(1, 1), partition=partition)
+        await stack.drain()
+    endpoint = await stack.one("Endpoint")
+    await stack.http.delete(f"{stack.fhir}/Endpoint/{endpoint['id']}")
+    now = stack.new_app()
+    await stack.delete(STUDY, partition=first)
+    await stack.poll(now)
+    await stack.run(*await stack.messages(), app=now)
+    study = await stack.one("ImagingStudy")
+    references = {row["reference"] for one in (study, *study["series"]) for row in one["endpoint"]}
+    assert {one.partition("/")[0] for one in references} == {"Endpoint"}
+    assert {f"Endpoint/{one['id']}" for one in await stack.resources("Endpoint")} <= references
+
+
 async def test_studies_of_before_lose_nothing(stack, in_step):
     """Versions of this app before named no sources: the marks of each partition tell."""
     await stack.store(instance(1, 1), instance(1, 2), instance(2, 1), partition=ONE)

@@ -1,5 +1,7 @@
 """One study in two DICOM services, each with an app of its own, on one FHIR server."""
 
+import json
+
 import httpx
 import pytest
 
@@ -189,3 +191,36 @@ async def test_a_service_takes_away_nothing_that_the_other_says(services):
         "axial",
     )
     assert [row["value"] for row in study["identifier"][1:]] == ["ACC1", "ACC2"]
+
+
+@pytest.mark.parametrize("creator", [0, 1])
+@pytest.mark.parametrize("lists_none", [False, True])
+async def test_a_service_that_moved_keeps_a_study_that_it_did_not_look_at_since(services, creator, lists_none):
+    """Its Endpoint has the new address, the study still names it by the old one."""
+    leaving, staying = services
+    unlisted = {"ImagingStudy__Instances": "None"} if lists_none else {}
+    addresses = ["https://old.example.org/", "https://new.example.org/"]
+
+    def app_at(address, *former):
+        return staying.new_app(
+            DicomWeb__Endpoint=address,
+            DicomWeb__PrivateEndpoint=staying.dicom,
+            DicomWeb__FormerEndpoints=json.dumps(former),
+            **unlisted,
+        )
+
+    apps = [leaving.new_app(**unlisted), app_at(addresses[0])]
+    for place in (creator, 1 - creator):
+        await services[place].store(make_instance(1, 1, 1, StudyDescription="both"))
+        await services[place].drain(apps[place])
+    moved = app_at(addresses[1], addresses[0])
+    await staying.store(make_instance(2, 1, 1))
+    await staying.drain(moved)
+    await leaving.delete(STUDY)
+    await leaving.drain(apps[0])
+    (study,) = [one for one in await staying.resources("ImagingStudy") if STUDY in one["identifier"][0]["value"]]
+    assert (study["description"], study["numberOfInstances"]) == ("both", 1)
+    assert study["meta"]["source"].split("#")[0] == addresses[0]
+    await staying.delete(STUDY)
+    await staying.drain(moved)
+    assert len(await staying.resources("ImagingStudy")) == 1
