@@ -63,7 +63,7 @@ async def shared_by(
         holders = holders_of(stored)
         return _after(holders, source, delta, await _others(fhir, service, stored, services(union(holders.values()))))
     others = await _others(
-        fhir, service, stored, {source_of(stored), *map(addresses.current, await _referred(fhir, stored))}
+        fhir, service, stored, {source_of(stored), *map(addresses.current, await _referred(fhir, service, stored))}
     )
     remembered = {source.name: known.ledger}
     if not known.adopted and (not is_default or _is_leaving(delta)):
@@ -108,10 +108,12 @@ async def _others(fhir: FhirClient, service: str, stored: Resource, named: set[s
     return {one: endpoint for one, endpoint in endpoints.items() if endpoint in referred}
 
 
-async def _referred(fhir: FhirClient, stored: Resource) -> set[str]:
-    """The services whose Endpoints, as apps like this one write them, a study of several refers to."""
+async def _referred(fhir: FhirClient, service: str, stored: Resource) -> set[str]:
+    """The services whose Endpoints, as apps like this one write them, a study refers to that others may have, too: one
+    that refers to several, or one of somebody else.
+    """
     referred = {str(row.get("reference")) for row in stored.get("endpoint", [])}
-    if len(referred) < 2:
+    if len(referred) < 2 and source_of(stored) == service:
         return set()
     named = sorted(one for one in referred if ENDPOINT.fullmatch(one))
     found = {str(one.get("address")): one for one in await fhir.read_each(named) if one is not None}
