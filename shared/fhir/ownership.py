@@ -90,9 +90,13 @@ def has_marked(element: Any, owner: str) -> bool:
 
 
 def put(element: Element, name: str, value: Any) -> None:
-    """Set a value, or drop the name where there is none: FHIR has no empty elements (R4, json.html)."""
+    """Set a value, or drop the name where there is none: FHIR has no empty elements (R4, json.html), and an id beside
+    a primitive value is none by itself (R4, element.html, ele-1).
+    """
     if value in (None, "", [], {}):
         element.pop(name, None)
+        if element.get(f"_{name}", {}).keys() <= {"id"}:
+            element.pop(f"_{name}", None)
     else:
         element[name] = value
 

@@ -10,7 +10,7 @@ from typing import Any
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import Element, lay_shared, put, put_shared, take_back
 from shared.mapping.element_layer import is_ours, unmarked
-from shared.mapping.series_layer import MARK, order_of, without_instances
+from shared.mapping.series_layer import MARK, by_uid, order_of, without_instances
 from shared.mapping.unlisted import Listing, number_in, put_count
 from shared.model import InstanceKey
 
@@ -28,8 +28,10 @@ def series_left(
     in_dicom: the series that DICOM has something of.
     """
     theirs, ours = [], []
-    for row in rows:
-        if not is_ours(row, MARK):
+    for uid, row in by_uid(rows).items():
+        if uid != row["uid"]:
+            theirs.append(row)  # a second one of the same series
+        elif not is_ours(row, MARK):
             theirs.append(_released(row, gone, listing) if row["uid"] in in_dicom else take_back(row, MARK))
         elif row["uid"] in in_dicom and (left := without_instances(row, gone, listing)) is not None:
             ours.append(left)
@@ -39,8 +41,8 @@ def series_left(
 def count(result: Resource) -> None:
     """Numbers and modalities, as far as somebody else did not write them."""
     rows = result.get("series", [])
-    for series in rows:
-        if number := number_in(series):
+    for uid, series in by_uid(rows).items():
+        if uid == series["uid"] and (number := number_in(series)):
             _put_number(series, "numberOfInstances", number, MARK, is_theirs=not is_ours(series, MARK))
     _put_number(result, "numberOfSeries", len(rows), MARK)
     _put_number(result, "numberOfInstances", sum(row.get("numberOfInstances", 0) for row in rows), MARK)

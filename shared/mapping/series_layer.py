@@ -1,6 +1,6 @@
 """Pure: lay what DICOM says of a series and its instances over a stored series."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,8 @@ def lay_series(
         result["laterality"]["id"] = mark + OF_IMAGES
     endpoint_mark = f"{mark}endpoint" if is_theirs else ""
     put(result, "endpoint", with_endpoint(result.get("endpoint", []), links.endpoint, endpoint_mark))
-    instances = {row["uid"]: row for row in result.get("instance", [])}
+    rows = result.get("instance", [])
+    instances = by_uid(rows) if is_theirs else {row["uid"]: row for row in rows}
     for uid, dataset in content.instances.items():
         if not lists and uid not in instances:
             continue
@@ -106,11 +107,23 @@ def new_row(uid: str, *, is_marked: bool) -> Element:
     return {"id": f"{MARK}{uid}", "uid": uid} if is_marked else {"uid": uid}
 
 
+def by_uid(rows: Iterable[Element]) -> dict[str, Element]:
+    """Series or instances of somebody else by UID. R4 forbids no second one of a UID: it is kept, under a key that is
+    none.
+    """
+    found: dict[str, Element] = {}
+    for place, row in enumerate(rows):
+        found[f"{row['uid']} {place}" if row["uid"] in found else row["uid"]] = row
+    return found
+
+
 def with_endpoint(stored: list[Element], ours: str, mark: str = "") -> list[Element]:
     """References to Endpoints, `ours` among them; marked where the list is somebody else's."""
     if any(row.get("reference") == ours for row in stored):
         return stored
-    return [*stored, {"id": mark, "reference": ours} if mark else {"reference": ours}]
+    there = {row.get("id") for row in stored}  # an id is unique in its resource; another service may have put it there
+    free = (one for one in (mark, *(f"{mark}-{place}" for place in range(2, len(stored) + 3))) if one not in there)
+    return [*stored, {"id": next(free), "reference": ours} if mark else {"reference": ours}]
 
 
 def order_of(row: Element) -> tuple[int, str]:

@@ -13,6 +13,8 @@ from shared.dicom.study import Provided, SeriesContent, StudyContent
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import Element, put, source_of
 from shared.fhir.systems import SOURCE
+from shared.mapping.element_layer import is_ours
+from shared.mapping.series_layer import MARK
 from shared.mapping.unlisted import Listing, unlisted_in
 from shared.model import DEFAULT_PARTITION, InstanceKey
 
@@ -143,24 +145,29 @@ class Shared:
         """Whether `source` provides the values of an instance."""
         return self._is_first(self.holders.get(key, frozenset()))
 
-    def marked(self, study: Resource, endpoint: str) -> Resource:
-        """The ImagingStudy with its sources named; without the reference `endpoint` where its service has nothing."""
+    def marked(self, study: Resource, endpoint: str, *, is_theirs: bool = False) -> Resource:
+        """The ImagingStudy with its sources named; without the reference `endpoint` where its service has nothing.
+
+        is_theirs: somebody else wrote the study, and perhaps such a reference: then only one with the mark goes.
+        """
         result = deepcopy(study)
         everything = union(self.holders.get(key, frozenset()) for key in _keys(result))
         _name_sources(result, everything, frozenset([_default(result)]))
         for series in result.get("series", []):
             names = union(self.holders.get(key, frozenset()) for key in _keys_in(series))
             _name_sources(series, names, everything)
-            self._without_endpoint(series, endpoint, names)
+            of_others = is_theirs and not is_ours(series, MARK)
+            self._without_endpoint(series, endpoint, names, is_theirs=of_others)
             for instance in series.get("instance", []):
                 _name_sources(instance, self.holders.get(InstanceKey(series["uid"], instance["uid"]), names), names)
-        self._without_endpoint(result, endpoint, everything)
+        self._without_endpoint(result, endpoint, everything, is_theirs=is_theirs)
         return result
 
-    def _without_endpoint(self, element: Element, endpoint: str, names: Names) -> None:
+    def _without_endpoint(self, element: Element, endpoint: str, names: Names, *, is_theirs: bool) -> None:
         if self.source.service not in services(names):
             rows = element.get("endpoint", [])
-            put(element, "endpoint", [row for row in rows if row.get("reference") != endpoint])
+            kept = [row for row in rows if row.get("reference") != endpoint or (is_theirs and not is_ours(row, MARK))]
+            put(element, "endpoint", kept)
 
     def _is_first(self, names: Names) -> bool:
         return min((name for name in names if service_of(name) == self.source.service), default="") == self.source.name

@@ -25,6 +25,7 @@ from shared.mapping.series_layer import (
     MARK,
     OF_IMAGES,
     Links,
+    by_uid,
     lay_series,
     new_row,
     order_of,
@@ -90,7 +91,8 @@ def lay_study(
         put_shared(result, "subject", {"reference": links.subject}, f"{MARK}subject")
     elif links.subject is not None:
         result["subject"] = _reference(result.get("subject"), links.subject)
-    series = {row["uid"]: row for row in result.get("series", [])}
+    stored_rows = result.get("series", [])
+    series = by_uid(stored_rows) if is_theirs else {row["uid"]: row for row in stored_rows}
     for uid, one in content.series.items():
         row = series[uid] if uid in series else new_row(uid, is_marked=is_theirs)
         of_others = is_theirs and not is_ours(row, MARK)

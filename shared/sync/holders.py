@@ -65,7 +65,7 @@ async def shared_by(
         others = await _others(fhir, service, stored, named)
         others |= await _moved(fhir, stored, addresses, named - {service, *others}, others)
         return _after(holders, source, delta, others)
-    referred = map(addresses.current, await _referred(fhir, stored))
+    referred = map(addresses.current, await _referred(fhir, service, stored))
     others = await _others(fhir, service, stored, {source_of(stored), *referred})
     remembered = {source.name: known.ledger}
     if not known.adopted and (not is_default or _is_leaving(delta)):
@@ -120,16 +120,18 @@ async def _moved(
         return {}
     moved = [
         endpoint
-        for address, endpoint in (await _referred(fhir, stored)).items()
+        for address, endpoint in (await _referred(fhir, addresses.present, stored)).items()
         if addresses.current(address) != addresses.present and endpoint not in others.values()
     ]
     return dict.fromkeys(unknown, moved[0]) if moved else {}
 
 
-async def _referred(fhir: FhirClient, stored: Resource) -> dict[str, str]:
-    """The services whose Endpoints, as apps like this one write them, a study of several refers to, each with it."""
+async def _referred(fhir: FhirClient, service: str, stored: Resource) -> dict[str, str]:
+    """The services whose Endpoints, as apps like this one write them, a study refers to that others may have, too: one
+    that refers to several, or one of somebody else. Each with its Endpoint.
+    """
     referred = {str(row.get("reference")) for row in stored.get("endpoint", [])}
-    if len(referred) < 2:
+    if len(referred) < 2 and source_of(stored) == service:
         return {}
     named = sorted(one for one in referred if ENDPOINT.fullmatch(one))
     found = {str(one.get("address")): one for one in await fhir.read_each(named) if one is not None}

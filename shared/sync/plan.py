@@ -150,7 +150,9 @@ class Planner:
         if laid.resource is None or not any_there(delta.ledger):
             return await self._removal(stored, laid.resource, linked, shared, is_theirs=theirs)
         if shared is not None:
-            laid = replace(laid, resource=shared.listing(listing).marked(laid.resource, links.endpoint))
+            laid = replace(
+                laid, resource=shared.listing(listing).marked(laid.resource, links.endpoint, is_theirs=theirs)
+            )
         assert laid.resource is not None  # noqa: S101 - what is there is listed
         study = entry_of(stored.before, laid.resource, study_identity(stored.study.study_instance_uid))
         target = study.target if study else f"ImagingStudy/{laid.resource['id']}"

@@ -65,7 +65,7 @@ async def plan_removal(
         rest = without_our_part(rest or without_series(resource), endpoint)
     elif heir and source_of(rest) == service:
         rest = handed_over(rest, heir)
-    rest = left.marked(rest, endpoint) if left else rest
+    rest = left.marked(rest, endpoint, is_theirs=is_theirs) if left else rest
     entries += [] if same_content(rest, before) else [Entry.update(rest, before)]
     names = left.names if left and left.names else {source_of(rest)}
     outcome = Outcome.REDUCED if rest.get("series") else Outcome.EMPTIED

@@ -224,3 +224,20 @@ async def test_a_study_that_somebody_made_theirs_follows_dicom_and_stays_at_the_
     left = await stack.one("ImagingStudy")
     assert left["encounter"] == {"display": "ward"}
     assert {"series", "description", "started", "endpoint", "basedOn", "note"} & left.keys() == set()
+
+
+async def test_a_series_and_an_instance_that_they_list_twice_stay_so(stack):
+    row = {"uid": series_uid(1, 1), "modality": {"system": DCM, "code": "CT"}}
+    sop_class = {"system": "urn:ietf:rfc:3986", "code": "urn:oid:1.2.840.10008.5.1.4.1.1.2"}
+    one = {"uid": sop_uid(1, 1, 1), "sopClass": sop_class}
+    rows = [{**row, "instance": [{**one, "title": title} for title in "ab"]}, {**row, "description": "again"}]
+    theirs = await record(stack, series=rows, numberOfInstances=None)
+    await stack.store(*make_series(1, 1, 2, **EQUIPMENT), make_instance(1, 2, 1))
+    await stack.drain()
+    series = (await stack.one("ImagingStudy"))["series"]
+    assert [len(row.get("instance", [])) for row in series] == [3, 0, 1]
+    assert [row["title"] for row in series[0]["instance"][:2]] == ["a", "b"]
+    assert series[1] == rows[1]
+    await stack.delete(study_uid(1))
+    await stack.drain()
+    assert bare(await stack.one("ImagingStudy")) == bare(theirs)

@@ -224,3 +224,34 @@ async def test_a_service_that_moved_keeps_a_study_that_it_did_not_look_at_since(
     await staying.delete(STUDY)
     await staying.drain(moved)
     assert len(await staying.resources("ImagingStudy")) == 1
+
+
+@pytest.mark.parametrize("said", [{}, {"endpoint": [{"display": "theirs"}]}], ids=["no endpoint", "one of theirs"])
+async def test_both_take_back_their_own_of_a_study_of_somebody_else(services, said):
+    """The second finds in it what the first wrote, whose service its `meta.source` does not name."""
+    leaving, staying = services
+    theirs = await leaving.post(
+        {
+            "resourceType": "ImagingStudy",
+            "meta": {"source": "https://records.example.org/"},
+            "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{STUDY}"}],
+            "status": "available",
+            "subject": {"display": "somebody"},
+            **said,
+        }
+    )
+    await leaving.store(make_instance(1, 1, 1), make_instance(1, 1, 2), make_instance(1, 2, 1))
+    await leaving.drain()
+    await staying.store(make_instance(1, 1, 1), make_instance(1, 1, 3), make_instance(1, 3, 1))
+    await staying.drain()
+    study = await staying.one("ImagingStudy")
+    assert listed(study) == uids((1, 1), (1, 2), (1, 3), (2, 1), (3, 1))
+    ids = [row["id"] for row in study["endpoint"] if "reference" in row]
+    assert len(set(ids)) == len(ids) == 2  # an id is unique in its resource
+    await leaving.delete(STUDY)
+    await leaving.drain()
+    assert listed(await staying.one("ImagingStudy")) == uids((1, 1), (1, 3), (3, 1))
+    await staying.delete(STUDY)
+    await staying.drain()
+    left = await staying.one("ImagingStudy")
+    assert left | {"meta": ""} == theirs | {"meta": ""}

@@ -180,3 +180,14 @@ def test_what_is_marked_is_taken_back_at_any_depth():
 def test_a_source_of_another_service_is_a_difference(one, other, same):
     pair = [STORED | {"meta": {"source": source}} for source in (one, other)]
     assert (same_content(*pair), same_content(*pair[::-1])) == (same, same)
+
+
+@pytest.mark.parametrize(
+    ("beside", "left"),
+    [({"id": "x"}, None), ({"id": "x", "extension": [{}]}, {"id": "x", "extension": [{}]}), (None, None)],
+)
+def test_no_id_is_left_alone_where_a_value_goes(beside, left):
+    """It would be an element with neither a value nor children (ele-1)."""
+    element = {"a": "b"} | ({"_a": beside} if beside else {})
+    put(element, "a", None)
+    assert element == ({"_a": left} if left else {})

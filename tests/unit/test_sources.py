@@ -141,3 +141,14 @@ async def test_sources_and_addresses_of_others_that_are_no_urls(odd):
     delta = StudyDelta(StudyContent({}, {}), PatientContent(), frozenset(), {})
     found = await shared_by(None, Fhir(odd), Addresses(SERVICE), known, study(key(1, 1), source=odd), delta)
     assert found is None
+
+
+def test_of_a_study_of_somebody_else_only_our_reference_to_the_endpoint_goes():
+    theirs, ours = {"reference": ENDPOINT}, {"id": "dicom-endpoint", "reference": ENDPOINT}
+    stored = study(key(1, 1), key(2, 1), source="https://records.example.org/")
+    stored["series"][1]["id"] = "dicom-1.2.3"  # within a series that was added nothing else is marked
+    for rows, left in (([theirs], [theirs]), ([ours], None)):
+        for element in (stored, *stored["series"]):
+            element["endpoint"] = rows
+        found = Shared(ONE, {}, {}).marked(stored, ENDPOINT, is_theirs=True)
+        assert [one.get("endpoint") for one in (found, *found["series"])] == [left, left, None]
