@@ -36,7 +36,8 @@ KINDS = {
 }
 FHIR_ROUTES: dict[str, Rule] = {
     "*": {},
-    "transaction": {"methods": ["POST"], "path": r"^/(\?|$)"},
+    # reads that are sent together come to the same path
+    "transaction": {"methods": ["POST"], "path": r"^/(\?|$)", "holds": '"type":"transaction"'},
     "search": {"path": r"^/\w+/_search|^/\w+\?"},
 }
 WITH_METADATA = r"/changefeed(?!.*includeMetadata=false)"

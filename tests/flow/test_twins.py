@@ -146,6 +146,8 @@ async def test_clocks_that_differ_by_minutes(stack, monkeypatch):
     assert await counted(stack) == {"Patient": 1, "Endpoint": 1, "ImagingStudy": 2}
 
 
+@pytest.mark.not_on("fhir-server", "it always lets clients choose ids")
+@pytest.mark.not_on("hapi", "it is started once, with what it lets clients do")
 async def test_a_server_that_no_longer_lets_clients_choose_ids(stack):
     """It was set up otherwise while the worker went on: what it offers is asked again, not only by the next process."""
     await stack.store(make_instance(1))
