@@ -60,6 +60,7 @@ class StudyState:
 
     ledger: digest of each instance ever written for this study -> what is remembered of it (see `sync.ledger`).
     full_poll: a whole read has covered every message of polls up to this one.
+    done: the last messages that were brought to an end, oldest first.
     writers: writes that were announced and not confirmed; their messages must not be skipped as overtaken.
     patient: key of the Patient the study is linked to. subject: the reference to it that this app wrote.
     has_records: error rows may exist for this study.
@@ -77,6 +78,7 @@ class StudyState:
 
     ledger: Mapping[bytes, LedgerRow] = field(default_factory=dict)
     full_poll: int = 0
+    done: tuple[str, ...] = ()
     writers: tuple[Writer, ...] = ()
     patient: str = ""
     subject: str = ""

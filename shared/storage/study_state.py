@@ -47,6 +47,7 @@ class StudyStateStore:
             return StudyState(
                 ledger=_unpack(entity),
                 full_poll=integer(entity, "WholePoll") or integer(entity, "FullPoll"),
+                done=texts(entity.get("Done")),
                 writers=tuple(made_of(Writer, one) for one in json.loads(entity.get("Writers") or "[]")),
                 patient=str(entity.get("Patient") or ""),
                 subject=str(entity.get("Subject") or ""),
@@ -78,6 +79,7 @@ class StudyStateStore:
             "RowKey": study.partition_name,
             "FullPoll": int64(0),
             "WholePoll": int64(state.full_poll),
+            "Done": json.dumps(state.done),
             "Writers": json.dumps(state.writers),
             "Patient": state.patient,
             "Subject": state.subject,

@@ -47,6 +47,7 @@ from shared.sync.unprovided import take_back
 
 RERUNS = 3
 RERUN_WAIT_S = 0.3
+MOST_DONE = 16  # messages that come twice do so within minutes, as a rule
 
 
 class Reconciler:
@@ -154,9 +155,11 @@ class Reconciler:
         return await ask_whole(self._dicom, change.study, confirm) if is_sure else None
 
     async def _is_overtaken(self, change: StudyChange, state: StudyState) -> bool:
-        """Whether a later read of the whole study covers this message. Its sequences are remembered all the same: they
-        decide which instance provides an element once another one is deleted.
+        """Whether this message was done, or a later read of the whole study covers it. Its sequences are remembered all
+        the same: they decide which instance provides an element once another one is deleted.
         """
+        if change.message_id in state.done and not state.parked:
+            return True
         if not change.instances or change.part < 0 or state.parked or change.poll > state.full_poll:
             return False
         learnt = ledger.learn(state.ledger, change.instances)
@@ -255,6 +258,7 @@ class Reconciler:
         is_whole = look.truth.is_whole
         if state.parked and is_whole:
             await findings.clear_parked(self._stores.records, change.study)
+        done = state.done if change.part < 0 else dict.fromkeys((*state.done, change.message_id))
         confirmed = replace(
             state,
             ledger=look.delta.ledger,
@@ -269,6 +273,7 @@ class Reconciler:
             has_records=left,
             parked=state.parked and not is_whole,
             fatal_poll=0,
+            done=tuple(done)[-MOST_DONE:],
         )
         confirmed = refusals.remember(confirmed, change, attempt.refused)
         reports = () if look.lists else look.known_reports - look.delta.gone

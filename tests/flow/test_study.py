@@ -125,3 +125,17 @@ async def test_a_second_replay_of_the_feed_writes_nothing(stack):
     outcomes = await stack.drain()
     assert set(outcomes) <= {"overtaken", "unchanged"}
     assert await stack.versions() == before
+
+
+async def test_a_message_that_comes_twice_asks_dicom_and_fhir_nothing(stack):
+    """A host that ended leaves up to twelve of them, of which most were done."""
+    await stack.store(*make_series(1, 1, 40))
+    await stack.drain()
+    await stack.store(make_instance(1, 1, 41))
+    await stack.poll()
+    texts = await stack.messages()
+    assert await stack.run(*texts) == ["updated"]
+    asked, versions = await stack.dicom_requests(), await stack.versions()
+    assert await stack.run(*texts) == ["overtaken"]
+    assert (await stack.dicom_requests())["requests"] == asked["requests"]
+    assert await stack.versions() == versions
