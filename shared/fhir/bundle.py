@@ -14,9 +14,7 @@ STATUS = re.compile(r"\d{3}")
 CREATED = 201
 ENTRY_STATUSES = range(200, 300)
 GONE = (404, 410)
-# Medplum takes no more where one of them is a conditional create, and no more updates than that in one bundle. It has
-# no creations by update, so these count as entries only
-MOST_WITH_CONDITION = 8
+# Medplum takes no more updates in one bundle. It has no creations by update, so these count as entries only
 MOST_UPDATES = 50
 MOST_ENTRIES = 200
 # of a lost conditional create, Microsoft's server leaves references to an id that was never used; in these elements
@@ -151,11 +149,14 @@ def version_in(entry: Mapping[str, Any]) -> Resource | None:
     return resource if isinstance(resource, dict) and not is_deletion else None
 
 
-def bundles(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """The entries in their order, in as few bundles as servers take."""
+def bundles(entries: Iterable[Entry], most_with_condition: int = MOST_ENTRIES) -> list[list[Entry]]:
+    """The entries in their order, in as few bundles as servers take.
+
+    most_with_condition: entries of a bundle in which one is a conditional create.
+    """
     result: list[list[Entry]] = []
     for entry in entries:
-        if not result or not _fits([*result[-1], entry]):
+        if not result or not _fits([*result[-1], entry], most_with_condition):
             result.append([])
         result[-1].append(entry)
     return result
@@ -192,10 +193,10 @@ def _version_of(resource: Mapping[str, Any]) -> str | None:
     return meta.get("versionId") if isinstance(meta, Mapping) else None
 
 
-def _fits(entries: Sequence[Entry]) -> bool:
+def _fits(entries: Sequence[Entry], most_with_condition: int) -> bool:
     if any(entry.url == CREATED_ALONE for entry in entries[:-1]):
         return False
-    most = MOST_WITH_CONDITION if any(entry.if_none_exist for entry in entries) else MOST_ENTRIES
+    most = most_with_condition if any(entry.if_none_exist for entry in entries) else MOST_ENTRIES
     return len(entries) <= most and sum(entry.if_match is not None for entry in entries) <= MOST_UPDATES
 
 

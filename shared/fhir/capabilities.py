@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.fhir.bundle import MOST_ENTRIES
+
+# it refuses a bundle with more where one of them is a conditional create
+MOST_OF_MEDPLUM = 8
 WRITTEN = frozenset({"Patient", "Endpoint", "Device", "ImagingStudy", "Observation"})
 
 
@@ -17,6 +21,11 @@ class Capabilities:
     transactions: bool
     update_create: frozenset[str]
     software: str
+
+    @property
+    def most_with_condition(self) -> int:
+        """Entries of a bundle in which one is a conditional create."""
+        return MOST_OF_MEDPLUM if self.software.casefold() == "medplum" else MOST_ENTRIES
 
 
 def capabilities_of(statement: Mapping[str, Any]) -> Capabilities:

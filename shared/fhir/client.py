@@ -117,7 +117,10 @@ class FhirClient:
         """
         answers: list[Answer] = []
         created: dict[str, str] = {}
-        for bundle in bundles(await self._creation.prepared(entries)):
+        prepared = await self._creation.prepared(entries)
+        has_condition = any(entry.if_none_exist for entry in prepared)
+        most = (await self.capabilities()).most_with_condition if has_condition else MOST_ENTRIES
+        for bundle in bundles(prepared, most):
             some = [resolved(entry, created) for entry in bundle]
             await self._check_deletes(some)
             answer = await self.write(some)

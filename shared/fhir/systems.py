@@ -14,8 +14,9 @@ ACCESSION_ID = "ACSN"
 # https://hl7.org/fhir/R4/codesystem-endpoint-connection-type.html
 CONNECTION_TYPE = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
 DICOM_WADO_RS = "dicom-wado-rs"
+# https://profiles.ihe.net/RAD/MADO/
+NUMBER_OF_FRAMES = "https://profiles.ihe.net/RAD/MADO/StructureDefinition/MadoNumberOfFrames"
 # https://hl7.org/fhir/R4/extension-iso21090-en-representation.html
-NUMBER_OF_FRAMES = "http://hl7.org/fhir/6.0/StructureDefinition/extension-ImagingStudy.series.instance.numberOfFrames"
 NAME_REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
 # https://hl7.org/fhir/R4/snomedct.html, loinc.html, ucum.html
 SNOMED_CT = "http://snomed.info/sct"

@@ -60,9 +60,9 @@ def _unsigned(attributes: Attributes, keyword: str) -> int | None:
 
 
 def _frames(attributes: Attributes, _zone: str) -> list[Element]:
-    """R6 has an element for it, which R4 takes as an extension (https://hl7.org/fhir/versions.html#extensions)."""
+    """R6 has an element for it. R4's form of that is refused by validators, which know no R6; IHE has published one."""
     frames = _unsigned(attributes, "NumberOfFrames")
-    return [{"url": NUMBER_OF_FRAMES, "valueUnsignedInt": frames}] if frames else []
+    return [{"url": NUMBER_OF_FRAMES, "valueInteger": frames}] if frames else []
 
 
 def _sop_class(attributes: Attributes, _zone: str) -> Element:
@@ -199,7 +199,7 @@ INSTANCE_ROWS = (
         "NumberOfFrames",
         "PS3.3 C.7.6.6",
         _frames,
-        "as R6's element `numberOfFrames`",
+        "by the extension of IHE MADO; R6 has an element for it",
         is_shared=True,
     ),
 )

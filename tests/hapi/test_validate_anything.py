@@ -25,7 +25,7 @@ def assert_valid(fhir, *resources):
 @SOME
 @given(properties.STUDIES, properties.ZONES)
 def test_studies_and_devices(fhir_server, rows, zone):
-    devices = map(new_device, set(equipment_by_series(properties._content(rows)).values()))
+    devices = map(new_device, set(equipment_by_series(properties._content(rows, zone)).values()))
     assert_valid(fhir_server, properties._laid(rows, zone).resource, *devices)
 
 

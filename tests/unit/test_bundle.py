@@ -5,7 +5,8 @@ import re
 import pytest
 
 from shared.errors import Unavailable, VersionConflict
-from shared.fhir.bundle import Entry, check_answer, check_unchanged, reference, transaction
+from shared.fhir.bundle import Entry, bundles, check_answer, check_unchanged, reference, transaction
+from shared.fhir.capabilities import capabilities_of
 from shared.fhir.identifiers import by_identifier
 
 IDENTITY = by_identifier("Patient", "urn:x", "MRN1")
@@ -203,3 +204,20 @@ def test_a_delete_is_of_the_version_that_was_read():
     for found in ([], [STORED | {"meta": {"versionId": "8"}}]):
         with pytest.raises(VersionConflict):
             check_unchanged([Entry.delete(STORED)], found)
+
+
+@pytest.mark.parametrize(
+    ("software", "sizes"),
+    [
+        pytest.param("medplum", [8, 8, 4], id="Medplum takes few where one is a conditional create"),
+        pytest.param("HAPI FHIR Server", [20], id="others take them all"),
+        pytest.param("", [20], id="not said"),
+    ],
+)
+def test_creations_by_condition_in_one_bundle(software, sizes):
+    most = capabilities_of({"software": {"name": software}}).most_with_condition
+    entries = [
+        Entry.create(by_identifier("Observation", "urn:x", str(number)), {"resourceType": "Observation"})
+        for number in range(20)
+    ]
+    assert [len(one) for one in bundles(entries, most)] == sizes

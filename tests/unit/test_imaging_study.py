@@ -144,7 +144,7 @@ def test_series(attributes, expected, found):
     assert _mapped(series_elements, attributes, "") == (expected, found)
 
 
-NUMBER_OF_FRAMES = "http://hl7.org/fhir/6.0/StructureDefinition/extension-ImagingStudy.series.instance.numberOfFrames"
+NUMBER_OF_FRAMES = "https://profiles.ihe.net/RAD/MADO/StructureDefinition/MadoNumberOfFrames"
 SOP_CLASS = {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{CT}"}
 
 
@@ -157,7 +157,7 @@ SOP_CLASS = {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{CT}"}
             {
                 "title": "CT Image",
                 "sopClass": SOP_CLASS,
-                "extension": [{"url": NUMBER_OF_FRAMES, "valueUnsignedInt": 300}],
+                "extension": [{"url": NUMBER_OF_FRAMES, "valueInteger": 300}],
             },
             [],
             id="NumberOfFrames",

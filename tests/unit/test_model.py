@@ -65,7 +65,7 @@ def test_message_needs_no_more_than_study_and_poll():
 
 
 def test_nothing_is_remembered_at_first():
-    assert StudyState() == StudyState({}, 0, (), "", has_records=False, parked=False, etag=None)
+    assert StudyState() == StudyState({}, 0, (), (), "", has_records=False, parked=False, etag=None)
     assert PatientState() == PatientState({}, birth_date_is_ours=False, etag=None)
     assert Checkpoint() == Checkpoint(0, 0, (), None)
 
