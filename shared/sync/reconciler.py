@@ -158,10 +158,10 @@ class Reconciler:
         """Whether this message was done, or a later read of the whole study covers it. Its sequences are remembered all
         the same: they decide which instance provides an element once another one is deleted.
         """
-        if change.message_id in state.done and not state.parked:
-            return True
-        if not change.instances or change.part < 0 or state.parked or change.poll > state.full_poll:
+        if not change.instances or change.part < 0 or state.parked:
             return False
+        if change.message_id in state.done or change.poll > state.full_poll:
+            return change.message_id in state.done
         learnt = ledger.learn(state.ledger, change.instances)
         if learnt is None or not ledger.provides_the_same(state.ledger, learnt):
             return False
