@@ -46,7 +46,7 @@ class SharedResources:
         self._since = time.monotonic()
         # one search for each set of them, however many passes of a new worker begin at once
         self._searches: WeakValueDictionary[frozenset[Identity], SingleFlight[Found]] = WeakValueDictionary()
-        self._endpoints: SingleFlight[list[Resource]] = SingleFlight()
+        self._endpoints: SingleFlight[EndpointLink] = SingleFlight()
 
     def forget(self) -> None:
         """Look for them again: a write was refused, one may be gone."""
@@ -58,10 +58,11 @@ class SharedResources:
         """Where it is missing, or stands under a former address, with the entry that changes that."""
         if time.monotonic() - self._since > REMEMBERED_S:
             self.forget()
-        if self._endpoint is not None:
-            return self._endpoint
+        return self._endpoint or await self._endpoints.run(self._look_for_endpoint)
+
+    async def _look_for_endpoint(self) -> EndpointLink:
         identity, present = self._addresses.endpoint_identity, self._addresses.present
-        hits = await self._endpoints.run(lambda: self._fhir.find_all(identity))
+        hits = await self._fhir.find_all(identity)
         if not hits:
             entry = Entry.create(identity, new_endpoint(present))
             return EndpointLink(entry.target, (entry,))

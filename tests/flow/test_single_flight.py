@@ -12,8 +12,9 @@ ASKED_ONCE = ("GET metadata", "POST Endpoint/_search", "POST Device/_search")
 
 
 @pytest.fixture
-async def begun(stack):
+async def begun(stack, monkeypatch):
     """A new worker, on servers that know the Endpoint and the Device, and a message for each of many studies."""
+    monkeypatch.setattr("shared.sync.circuit.FIRST_WAIT_S", 0.1)  # messages that wait come back at once, for ever
     await stack.store(make_instance(99, **EQUIPMENT))
     await stack.drain()
     for number in range(1, MESSAGES + 1):
