@@ -35,12 +35,16 @@ ZONE_OFFSET = re.compile(r"[+-]((0\d|1[0-3]):?[0-5]\d|14:?00)", re.ASCII)
 Named = TypeVar("Named", bound=StrEnum)
 
 
-def _named(kinds: type[Named], text: str) -> Named:
-    """The one with this name, case-insensitive; ValueError for another."""
-    found = [one for one in kinds if one.lower() == text.strip().lower()]
-    if not found:
-        raise ValueError(f"must be {' or '.join(kinds)}")
-    return found[0]
+def _named(kinds: type[Named]) -> BeforeValidator:
+    """Reads one of them by its name, case-insensitive; ValueError for another."""
+
+    def read(value: object) -> Named:
+        found = [one for one in kinds if one.lower() == str(value).strip().lower()]
+        if not found:
+            raise ValueError(f"must be {' or '.join(kinds)}")
+        return found[0]
+
+    return BeforeValidator(read)
 
 
 def _number(value: object) -> object:
@@ -138,11 +142,6 @@ class Demographics(StrEnum):
     SYNC = "Sync"
     CREATE_ONLY = "CreateOnly"
 
-    @classmethod
-    def of(cls, text: str) -> Self:
-        """By its name in any case; ValueError for another."""
-        return _named(cls, text)
-
 
 class PatientSettings(Section):
     """How a Patient is identified and whether its demographics follow DICOM."""
@@ -151,9 +150,7 @@ class PatientSettings(Section):
     former_system_ids: Systems = ()
     is_issuer_id_used: Boolean = False
     partition_system_ids: PartitionSystems = Field(default_factory=dict)
-    demographics: Annotated[Demographics, BeforeValidator(lambda value: Demographics.of(str(value)))] = (
-        Demographics.SYNC
-    )
+    demographics: Annotated[Demographics, _named(Demographics)] = Demographics.SYNC
 
 
 class Instances(StrEnum):
@@ -162,16 +159,11 @@ class Instances(StrEnum):
     ALL = "All"
     NONE = "None"
 
-    @classmethod
-    def of(cls, text: str) -> Self:
-        """By its name, case-insensitive; ValueError for another."""
-        return _named(cls, text)
-
 
 class ImagingStudySettings(Section):
     """How much of a study an ImagingStudy lists."""
 
-    instances: Annotated[Instances, BeforeValidator(lambda value: Instances.of(str(value)))] = Instances.ALL
+    instances: Annotated[Instances, _named(Instances)] = Instances.ALL
     most_instances: Annotated[int | None, BeforeValidator(_number)] = None
 
     @property

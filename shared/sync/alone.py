@@ -70,7 +70,7 @@ Ending = Done | Failed | Died | Overran | NotStarted
 
 
 class Alone:
-    """One study at a time in a process apart. work: run the text of a message there. clock: seconds."""
+    """One study at a time, in another process. work: run the text of a message there. clock: seconds."""
 
     def __init__(self, work: Callable[[str], Awaitable[Ending]], aside: Aside, clock: Callable[[], float]) -> None:
         self._work = work

@@ -32,8 +32,7 @@ class Result(NamedTuple):
 
     code: of the error for which it was set aside. kept_out: some of those instances, each with its codes.
     strays: how many of the instances that were read are of another patient than the study; has_new_strays: whether one
-    was not known as such before. left: what of a removed
-    study is still in FHIR, and why.
+    was not known as such before. left: what of a removed study is still in FHIR, and why.
     """
 
     outcome: Outcome

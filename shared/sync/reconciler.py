@@ -160,9 +160,9 @@ class Reconciler:
         """
         if not change.instances or change.part < 0 or state.parked:
             return False
-        if change.message_id in state.done or change.poll > state.full_poll:
-            return change.message_id in state.done
-        learnt = ledger.learn(state.ledger, change.instances)
+        if change.message_id in state.done:
+            return True
+        learnt = ledger.learn(state.ledger, change.instances) if change.poll <= state.full_poll else None
         if learnt is None or not ledger.provides_the_same(state.ledger, learnt):
             return False
         if learnt != state.ledger:

@@ -74,11 +74,8 @@ def _empty_fhir(url):
     httpx.post(url.split("/fhir")[0] + "/_dev/reset", trust_env=False, timeout=120).raise_for_status()
 
 
-@pytest.mark.parametrize("first", [ONE, TWO])
-@pytest.mark.parametrize("are_noticed", ["each by itself", "together", "the delete first"])
-async def test_a_study_that_moves_stays(stack, in_step, first, are_noticed):
-    """Stored in another partition, then deleted in the one before."""
-    second = TWO if first == ONE else ONE
+async def moved(stack, first, second, are_noticed):
+    """The ImagingStudy of two instances that were stored in another partition, then deleted in the one before."""
     both = [instance(1, number) for number in (1, 2)]
     await stack.store(*both, partition=first)
     await stack.drain()
@@ -91,7 +88,14 @@ async def test_a_study_that_moves_stays(stack, in_step, first, are_noticed):
         texts = await stack.messages()
         await stack.run(*sorted(texts, key=lambda text: first not in text))
     await stack.drain()
-    study = await stack.one("ImagingStudy")
+    return await stack.one("ImagingStudy")
+
+
+@pytest.mark.parametrize("first", [ONE, TWO])
+@pytest.mark.parametrize("are_noticed", ["each by itself", "together", "the delete first"])
+async def test_a_study_that_moves_stays(stack, in_step, first, are_noticed):
+    second = TWO if first == ONE else ONE
+    study = await moved(stack, first, second, are_noticed)
     assert listed(study) == uids((1, 1), (1, 2))
     assert study["description"] == "CT head"
     await in_step()
@@ -412,19 +416,7 @@ def counts(study):
 @pytest.mark.parametrize("are_noticed", ["each by itself", "together", "the delete first"])
 async def test_a_study_that_moves_stays_where_nothing_is_listed(stack, in_step, first, are_noticed):
     second = TWO if first == ONE else ONE
-    both = [instance(1, number) for number in (1, 2)]
-    await stack.store(*both, partition=first)
-    await stack.drain()
-    await stack.store(*both, partition=second)
-    if are_noticed == "each by itself":
-        await stack.drain()
-    await stack.delete(STUDY, partition=first)
-    if are_noticed == "the delete first":
-        await stack.poll()
-        texts = await stack.messages()
-        await stack.run(*sorted(texts, key=lambda text: first not in text))
-    await stack.drain()
-    study = await stack.one("ImagingStudy")
+    study = await moved(stack, first, second, are_noticed)
     assert (counts(study), study["description"]) == ({series_uid(1, 1): 2}, "CT head")
     await in_step()
     await stack.delete(STUDY, partition=second)

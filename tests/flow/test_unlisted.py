@@ -157,20 +157,25 @@ async def test_instances_that_somebody_else_lists_stay(stack):
     assert not any(map(unlisted_in, study["series"]))
 
 
+def of_somebody_else(**of_series):
+    """An ImagingStudy of a record system with one series."""
+    return {
+        "resourceType": "ImagingStudy",
+        "meta": {"source": "urn:record-system"},
+        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"}],
+        "status": "available",
+        "subject": {"display": "somebody"},
+        "series": [{"uid": series_uid(1, 1), "modality": {"code": "CT"}, **of_series}],
+    }
+
+
 async def test_a_study_of_somebody_else(stack):
     app = stack.new_app(**NONE)
     instance = {
         "uid": sop_uid(1, 1, 1),
         "sopClass": {"system": "urn:ietf:rfc:3986", "code": "urn:oid:1.2.840.10008.5.1.4.1.1.2"},
     }
-    written = {
-        "resourceType": "ImagingStudy",
-        "meta": {"source": "urn:record-system"},
-        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"}],
-        "status": "available",
-        "subject": {"display": "somebody"},
-        "series": [{"uid": series_uid(1, 1), "modality": {"code": "CT"}, "instance": [instance]}],
-    }
+    written = of_somebody_else(instance=[instance])
     await stack.post(written)
     await stack.store(*make_series(1, 1, 3), *make_series(1, 2, 2))
     await stack.drain(app)
@@ -187,14 +192,7 @@ async def test_a_study_of_somebody_else(stack):
 
 
 async def test_what_this_app_added_to_a_study_of_somebody_else_is_taken_out_of_the_list(stack):
-    written = {
-        "resourceType": "ImagingStudy",
-        "meta": {"source": "urn:record-system"},
-        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid(1)}"}],
-        "status": "available",
-        "subject": {"display": "somebody"},
-        "series": [{"uid": series_uid(1, 1), "modality": {"code": "CT"}}],
-    }
+    written = of_somebody_else()
     await stack.post(written)
     await stack.store(*make_series(1, 1, 2), *make_series(1, 2, 2))
     await stack.drain()
