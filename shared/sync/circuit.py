@@ -47,6 +47,18 @@ class Circuit:
         self._running += is_free
         return is_free
 
+    @property
+    def trial_in_s(self) -> float:
+        """Seconds until the next study may be tried while it is open; 0 when only a study that runs is waited for."""
+        return max(0.0, self._try_at - self._clock()) if self.is_open else 0.0
+
+    @property
+    def is_worth_waiting(self) -> bool:
+        """Whether there may be room within seconds: it is open or was a moment ago. A server that asks for less gets
+        less for minutes.
+        """
+        return self.is_open or self._room < self._threshold
+
     def leave(self) -> None:
         """A study that entered is done, however it went."""
         self._running -= 1

@@ -28,6 +28,9 @@ MALFORMED_MESSAGE = "malformed-message"
 DEADLINE = "deadline"
 # half of host.json's functionTimeout of ten minutes; see `shared.settings.hosting.Limits`
 LIMIT_S = 300.0
+# how long a message waits here until its study may be tried, before it goes back to the queue: as many as wait here are
+# not fetched from it. Less than the ten seconds that a host gives its functions when it is told to end
+TURN_S = 8.0
 
 Work = Callable[[str], Awaitable[Ending]]
 
@@ -55,7 +58,9 @@ class Runner:
         self._reconciler = reconciler
         self._records = records
         self._limit_s = limit_s
+        self._clock = clock
         self._circuit = Circuit(clock)
+        self._left = asyncio.Event()
         self._aside = Aside(states, queue, records, total_retry_duration, now)
         self._alone = Alone(work_alone or _no_process, self._aside, clock)
         self._has_process = work_alone is not None
@@ -70,7 +75,7 @@ class Runner:
         has_raised = deliveries > 1 and await self._raised_at(change) == deliveries - 1
         if deliveries > 1 and not has_raised:
             return await self._delivered_again(change)
-        if not self._circuit.enter():
+        if not await self._enter():
             code = self._circuit.error.code if self._circuit.error else ""
             return Result(await self._wait(change), code=code)
         try:
@@ -84,7 +89,24 @@ class Runner:
             study = change.study.study_instance_uid
             raise Raised(f"study {study}, sequence {change.sequence}: {place_of(error)}") from None
         finally:
-            self._circuit.leave()
+            self._leave()
+
+    async def _enter(self) -> bool:
+        """Whether the study may be tried; waits a few seconds for that where it helps."""
+        until_s = self._clock() + TURN_S
+        while not self._circuit.enter():
+            left_s = until_s - self._clock()
+            if left_s <= 0 or not self._circuit.is_worth_waiting:
+                return False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, self._circuit.trial_in_s or left_s)):
+                    await self._left.wait()
+        return True
+
+    def _leave(self) -> None:
+        self._circuit.leave()
+        self._left.set()
+        self._left = asyncio.Event()
 
     async def _delivered_again(self, change: StudyChange) -> Result:
         """The process ended that had the message before, and with it all that was under way there."""

@@ -20,6 +20,7 @@ def events(caplog):
 )
 async def test_a_fhir_server_that_refuses_everyone(stack, monkeypatch, caplog, rule):
     monkeypatch.setattr("shared.sync.aside.delay_s", lambda *_: 0)
+    monkeypatch.setattr("shared.sync.runner.TURN_S", 0.0)
     monkeypatch.setattr("shared.sync.circuit.FIRST_WAIT_S", 1.0)
     monkeypatch.setattr("shared.sync.circuit.LONGEST_WAIT_S", 1.0)
     caplog.set_level(logging.INFO)
@@ -49,6 +50,7 @@ async def test_a_fhir_server_that_refuses_everyone(stack, monkeypatch, caplog, r
 async def test_messages_that_wait_keep_their_age(stack, monkeypatch):
     """An outage that lasts longer than studies are retried for must park them, tried or not."""
     monkeypatch.setattr("shared.sync.aside.delay_s", lambda *_: 0)
+    monkeypatch.setattr("shared.sync.runner.TURN_S", 0.0)
     app = stack.new_app()
     await stack.store(*(make_instance(number) for number in range(1, 11)))
     await stack.fhir_dev("faults", [{"route": "*", "status": 503}])

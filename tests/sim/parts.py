@@ -58,11 +58,13 @@ class SimQueue:
         self._numbers = itertools.count()
         self.poison = []
         self.under_way = 0
+        self.sent = 0
 
     def __len__(self):
         return len(self._waiting) + self.under_way
 
     async def send(self, change, delay_s=0):
+        self.sent += 1
         self.put(change.to_json(), int(delay_s))
 
     def put(self, text, delay_s=0.0, deliveries=0):

@@ -106,6 +106,15 @@ def test_a_server_that_can_do_little_is_not_kept_from_it():
     assert max(world.asked_after.values()) < 3 * plan.capacity
 
 
+def test_few_messages_are_sent_again_in_an_outage_of_minutes():
+    """What a worker holds while it waits stays with it, and the rest stays in the queue."""
+    world = lived(Plan(studies=800, arrive_within_h=0.03, outage=((answers_503, 0.03),), capacity=300))
+    assert len(world.done) == 800
+    assert world.queue.sent < 2 * 800
+    assert sum(world.asked_after.values()) < 1.05 * 800 * REQUESTS_OF_A_STUDY
+    assert max(at_s - world.plan.back_at_s for at_s in world.done.values()) < 2 * 60
+
+
 def test_longer_than_studies_are_tried_for_parks_them_and_not_a_moment_earlier():
     limit = timedelta(hours=2)
     world = lived(Plan(studies=100, arrive_within_h=1, outage=((answers_503, 4.0),), total_retry_duration=limit))
