@@ -133,28 +133,38 @@ def providers_of(ledger: Ledger) -> Providers:
 
     A study has the patient of most of its instances (of as many, that of the newest); only these provide demographics.
     """
-    rows = sorted(((row.sequence, name, row) for name, row in ledger.items() if row.is_there), reverse=True)
-    counts = Counter(row.provides.patient for _, _, row in rows if row.provides and row.provides.patient)
+    # instances of a series that provide the same thing: the newest of them, and how many they are
+    groups: dict[tuple[bytes, int], tuple[tuple[int, bytes, LedgerRow], int]] = {}
+    for name, row in ledger.items():
+        if row.is_there:
+            kind, one = (row.series, id(row.provides)), (row.sequence, name, row)
+            newest_of_kind, count = groups.get(kind, (one, 0))
+            groups[kind] = max(newest_of_kind, one), count + 1
+    newest_first = sorted(groups.values(), reverse=True)
+    counts: Counter[str] = Counter()
+    for (_, _, row), count in newest_first:
+        if row.provides and row.provides.patient:
+            counts[row.provides.patient] += count
     patient = max(counts, key=counts.__getitem__, default="")  # of as many, the first counted: that of the newest
     elements: dict[bytes, dict[str, bytes]] = {}
-    newest: dict[bytes, bytes] = {STUDY: rows[0][1]} if rows else {}
-    done: set[tuple[bytes, int]] = set()
-    for _, name, row in rows:
+    newest: dict[bytes, bytes] = {}
+    requests: set[str] = set()
+    for (_, name, row), _ in newest_first:
         provides = row.provides or NOTHING
+        newest.setdefault(STUDY, name)
         newest.setdefault(row.series, name)
-        if (row.series, id(provides)) in done:  # an older instance of the series that has no more than a newer one
-            continue
-        done.add((row.series, id(provides)))
+        requests |= provides.requests
         scopes = [(STUDY, provides.study), (row.series, provides.series)]
         if provides.patient == patient:
             scopes.append((PATIENT, provides.demographics))
         for scope, names in scopes:
             found = elements.setdefault(scope, {})
             found.update((one, name) for one in names if one not in found)
-    all_provided = {row.provides for _, _, row in rows if row.provides}
-    strays = frozenset(name for _, name, row in rows if row.provides and row.provides.patient not in ("", patient))
-    requests = frozenset().union(*(one.requests for one in all_provided))
-    return Providers(elements, patient, strays, requests, newest)
+    own = ("", patient)
+    strays = frozenset(
+        name for name, row in ledger.items() if row.is_there and row.provides and row.provides.patient not in own
+    )
+    return Providers(elements, patient, strays, frozenset(requests), newest)
 
 
 def provides_the_same(before: Ledger, after: Ledger) -> bool:
