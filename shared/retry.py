@@ -20,8 +20,14 @@ TOO_LARGE = "answer-too-large"
 LONGEST_WAIT_S = 15 * 60.0
 
 # of every client of Microsoft's libraries. By themselves they repeat a request for minutes, wait as long as any header
-# says, and a redirect they follow with the body, which holds rows, messages or the proof of who the app is
-SDK_OPTIONS: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
+# says, and a redirect they follow with the body, which holds rows, messages or the proof of who the app is. For a
+# connection, and for each part of an answer, they wait 300 s
+SDK_OPTIONS: dict[str, Any] = {
+    "retry_total": 0,
+    "permit_redirects": False,
+    "connection_timeout": 10,
+    "read_timeout": 30,
+}
 
 T = TypeVar("T")
 

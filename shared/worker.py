@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from shared.config import Settings
-from shared.errors import Misconfigured, SyncError, VersionConflict, place_of
+from shared.errors import Misconfigured, SyncError, Unavailable, VersionConflict, place_of
 from shared.health import Checks, Health
 from shared.model import StudyChange
 from shared.settings.hosting import StorageAccount, Triggers
@@ -23,6 +23,9 @@ REFUSED = "access-refused"
 BUG = "bug"
 # a vault is asked again no sooner, however many are refused
 READ_AGAIN_AFTER_S = 60.0
+# for all that a vault and the identity before it are asked, however slowly they answer: messages and polls wait for it,
+# and the host would end the process after functionTimeout
+READ_LIMIT_S = 60.0
 
 quiet_libraries()
 
@@ -168,7 +171,11 @@ async def _read_settings() -> Settings:
     """Not on the event loop: a vault may be asked, and answer slowly."""
     from shared.retry import repeated  # noqa: PLC0415 - as above
 
-    return await repeated(lambda: asyncio.to_thread(Settings.load))
+    try:
+        async with asyncio.timeout(READ_LIMIT_S):
+            return await repeated(lambda: asyncio.to_thread(Settings.load))
+    except TimeoutError:
+        raise Unavailable(f"the settings were not read within {READ_LIMIT_S:.0f} s: the vault is slow") from None
 
 
 WORKER = Worker()

@@ -24,8 +24,6 @@ N = TypeVar("N", bound=NamedTuple)
 
 CLIENT_OPTIONS: dict[str, Any] = {
     **SDK_OPTIONS,
-    "connection_timeout": 10,
-    "read_timeout": 30,
     "use_env_settings": False,  # looked up anew for each request, in a thread; the other clients use none either
 }
 REFUSED, MISSING, CONFLICTS, THROTTLED = (401, 403), 404, (409, 412), 429
