@@ -38,7 +38,8 @@ class Answer(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One request of a transaction; `before` is the resource as it was read, of an update or a delete; `identity` is
-    that of a resource that is created: by a condition, or by an update under an id that was made of it.
+    that of a resource that is created: by a condition, or by an update under an id that was made of it. by_search: the
+    update finds its resource by a search, so that one that was deleted does not come back.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Entry:
     identity: Identity | None = None
     if_match: str | None = None
     before: Resource | None = None
+    by_search: bool = False
 
     @classmethod
     def create(cls, identity: Identity, resource: Resource) -> Self:
@@ -77,6 +79,11 @@ class Entry:
         return self.identity.if_none_exist if self.identity and self.method == "POST" else None
 
     @property
+    def has_condition(self) -> bool:
+        """Whether the server has to search before it carries the entry out."""
+        return self.by_search or self.if_none_exist is not None
+
+    @property
     def target(self) -> str:
         """What other resources of the bundle refer to."""
         return self.full_url or self.url
@@ -88,7 +95,8 @@ class Entry:
 
     def to_json(self) -> Resource:
         """BundleEntryComponent (R4, bundle.html)."""
-        request = {"method": self.method, "url": self.url}
+        url = self.url.replace("/", "?_id=") if self.by_search else self.url
+        request = {"method": self.method, "url": url}
         if self.if_none_exist:
             request["ifNoneExist"] = self.if_none_exist
         if self.if_match:
@@ -152,7 +160,7 @@ def version_in(entry: Mapping[str, Any]) -> Resource | None:
 def bundles(entries: Iterable[Entry], most_with_condition: int = MOST_ENTRIES) -> list[list[Entry]]:
     """The entries in their order, in as few bundles as servers take.
 
-    most_with_condition: entries of a bundle in which one is a conditional create.
+    most_with_condition: entries of a bundle in which one has a condition.
     """
     result: list[list[Entry]] = []
     for entry in entries:
@@ -196,7 +204,7 @@ def _version_of(resource: Mapping[str, Any]) -> str | None:
 def _fits(entries: Sequence[Entry], most_with_condition: int) -> bool:
     if any(entry.url == CREATED_ALONE for entry in entries[:-1]):
         return False
-    most = most_with_condition if any(entry.if_none_exist for entry in entries) else MOST_ENTRIES
+    most = most_with_condition if any(entry.has_condition for entry in entries) else MOST_ENTRIES
     return len(entries) <= most and sum(entry.if_match is not None for entry in entries) <= MOST_UPDATES
 
 

@@ -117,10 +117,9 @@ class FhirClient:
         """
         answers: list[Answer] = []
         created: dict[str, str] = {}
-        prepared = await self._creation.prepared(entries)
-        has_condition = any(entry.if_none_exist for entry in prepared)
-        most = (await self.capabilities()).most_with_condition if has_condition else MOST_ENTRIES
-        for bundle in bundles(prepared, most):
+        offers = await self.capabilities()
+        prepared = map(offers.safe, await self._creation.prepared(entries))
+        for bundle in bundles(prepared, offers.most_with_condition):
             some = [resolved(entry, created) for entry in bundle]
             await self._check_deletes(some)
             answer = await self.write(some)

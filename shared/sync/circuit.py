@@ -53,9 +53,9 @@ class Circuit:
         return max(0.0, self._try_at - self._clock()) if self.is_open else 0.0
 
     @property
-    def is_worth_waiting(self) -> bool:
-        """Whether there may be room within seconds: it is open or was a moment ago. A server that asks for less gets
-        less for minutes.
+    def opens_soon(self) -> bool:
+        """Whether there may be room within seconds: the services refuse everyone, or did so a moment ago. A server that
+        asks for less gets less for minutes.
         """
         return self.is_open or self._room < self._threshold
 

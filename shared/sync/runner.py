@@ -92,12 +92,17 @@ class Runner:
             self._leave()
 
     async def _enter(self) -> bool:
-        """Whether the study may be tried; waits a few seconds for that where it helps."""
+        """Whether the study may be tried; waits a few seconds for that. A server that asks for less is not given the
+        next one at once: it has a rest while messages sleep here.
+        """
         until_s = self._clock() + TURN_S
         while not self._circuit.enter():
             left_s = until_s - self._clock()
-            if left_s <= 0 or not self._circuit.is_worth_waiting:
+            if left_s <= 0:
                 return False
+            if not self._circuit.opens_soon:
+                await asyncio.sleep(left_s)
+                continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left_s, self._circuit.trial_in_s or left_s)):
                     await self._left.wait()

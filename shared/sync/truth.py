@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from shared.dicom.answering import check_answers
 from shared.dicom.client import Confirm, DicomClient, is_about_the_question
 from shared.dicom.study import Truth, by_instance, joined
-from shared.errors import SyncError
+from shared.errors import SyncError, Unavailable
 from shared.model import InstanceKey, StudyKey
 
 AT_ONCE = 8  # requests
@@ -83,15 +83,26 @@ async def complete(
     """What an answer for a whole study or, where one is named, series holds; what of `known` is missing in it is gone.
 
     Where it holds datasets of others, or of which nobody can say whose they are, the missing are asked for by
-    themselves.
+    themselves. Otherwise the newest of those that a message lists is: raises Unavailable where it is there, for then
+    the answer is an old one, of a cache, say.
     """
     instances, unreadable = by_instance(study.study_instance_uid, datasets, series_instance_uid)
     missing = [key for key in known if key not in instances]
     if not unreadable:
+        if instances and (listed := [key for key in missing if key in wanted.listed]):
+            await _check_missing(dicom, study, max(listed, key=wanted.listed.__getitem__), wanted.confirm)
         return Truth(instances, gone=frozenset(missing), is_whole=True)
     alone = await read_each(dicom, study, missing, wanted.confirm)
     hidden = max(0, unreadable - len(alone.unknown) - len(alone.instances))
     return joined(Truth(instances, hidden=hidden), alone, is_whole=True)
+
+
+async def _check_missing(dicom: DicomClient, study: StudyKey, key: InstanceKey, confirm: Confirm) -> None:
+    if (await read_each(dicom, study, [key], confirm)).instances:
+        raise Unavailable(
+            "the DICOM service answered for all of the study without an instance that it has; does something before it "
+            "keep old answers?"
+        )
 
 
 async def read_some(dicom: DicomClient, study: StudyKey, keys: Collection[InstanceKey], confirm: Confirm) -> Truth:

@@ -124,6 +124,32 @@ async def test_a_worker_stopped_anywhere(clock, stack, fresh_projection, scene):
     await assert_nothing_left(stack)
 
 
+@pytest.mark.parametrize("update_creates", [True, False], ids=["own ids", "ids of the server"])
+async def test_what_was_deleted_and_stored_again_is_not_brought_back(clock, stack, fresh_projection, update_creates):
+    """A worker is stopped in the moment before it updates a study."""
+    await stack.fhir_dev("settings", {"update_creates": update_creates})
+    stopped, place = stack.new_app(), Place(stack, 1)
+    await stack.store(place.image(), place.image(study=place.study + 1))
+    await stack.drain()
+    await place.update(StudyDescription="corrected")
+    await stack.poll()
+    (text,) = await stack.messages()
+
+    async def go_on():
+        await stack.delete(place.uid)
+        await stack.drain()
+        await stack.store(place.image(2))
+        await stack.drain()
+
+    pause = Pause(clock, "_transact")
+    await pause.around(stack.run(text, app=stopped), go_on)
+    assert pause.place
+    await stack.drain()
+    assert await twins(stack) == []
+    assert differences(linked(await stack.content()), linked(await fresh_projection())) == []
+    await assert_nothing_left(stack)
+
+
 async def at_the_same_moment(stack, clock, before, *, is_same):
     """A worker is stopped in the moment before it sends. It goes on while another one, at the same study or at another
     one of the patient, is between its search and its insertion.

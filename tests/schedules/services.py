@@ -185,7 +185,11 @@ class MemoryFhir(FhirClient, Rows):
         Rows.__init__(self)
         self._world = world
         self._offers = Capabilities(
-            "4.0.1", transactions=True, update_create=WRITTEN if client_ids else frozenset(), software=""
+            "4.0.1",
+            transactions=True,
+            update_create=WRITTEN if client_ids else frozenset(),
+            conditional_update=frozenset(),
+            software="",
         )
         self.resources = {}
         self.versions = {}

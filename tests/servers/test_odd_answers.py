@@ -57,7 +57,9 @@ def service_calls(url):
     client = new_client(url, None)
     dicom, fhir = DicomClient(client), FhirClient(client)
     knowing = FhirClient(client)
-    knowing._capabilities = Capabilities("4.0.1", transactions=True, update_create=frozenset(), software="")
+    knowing._capabilities = Capabilities(
+        "4.0.1", transactions=True, update_create=frozenset(), conditional_update=frozenset(), software=""
+    )
     return (client,), {
         "latest": dicom.latest_sequence,
         "feed": lambda: dicom.feed_page(0),

@@ -123,6 +123,11 @@ class Pass:
         return False
 
     async def _write(self, request):
+        if request.url.path == "/metadata":
+            offers = {"mode": "server", "interaction": [{"code": "transaction"}]}
+            return httpx.Response(
+                200, json={"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [offers]}
+            )
         [entry] = json.loads(request.content)["entry"]
         if entry["request"]["url"].partition("/")[2] in self._world.archive.refused:
             return httpx.Response(500)
