@@ -59,7 +59,12 @@ def update_with_if_match_of_a_deleted_resource(fhir):
     return said(update(fhir, {**gone, "gender": "male"}, If_Match=etag(gone)))
 
 
-@differs("400 invalid", "400 processing", "200 with 200", "where the server chooses ids, an ImagingStudy is updated by such a search")
+@differs(
+    "400 invalid",
+    "400 processing",
+    "200 with 200",
+    "where the server chooses ids, an ImagingStudy is updated by such a search",
+)
 def update_by_a_search_of_a_deleted_resource(fhir):
     gone = _gone(fhir)
     entry = {"request": {"method": "PUT", "url": f"Patient?_id={gone['id']}", "ifMatch": etag(gone)}, "resource": gone}
