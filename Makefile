@@ -25,7 +25,7 @@ setup: $(VENV)/.done dev/fhir/node_modules/.done ## virtual environment, Python 
 
 $(VENV)/.done: requirements-dev.txt
 	@echo "setup, once, 1 of 2: Python packages into $(VENV); this takes minutes on a slow machine"
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { echo "Python 3.11 or 3.12 is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { echo "Python 3.11 to 3.14 is needed: make PYTHON=python3.13 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -66,8 +66,8 @@ param logRetentionDays int = 30
 @description('Gigabytes of logs a day; what comes after is dropped, and alerts are blind until the next day. -1 is no limit.')
 param dailyQuotaGb int = 1
 
-@allowed(['3.11', '3.12'])
-param pythonVersion string = '3.11'
+@allowed(['3.11', '3.12', '3.13', '3.14'])
+param pythonVersion string = '3.13'
 
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
