@@ -65,4 +65,4 @@ def test_pages_and_workflow_deploy_the_package_that_was_tested(ask, tmp_path):
     found = [[*one[: one.index("--src") + 1], str(package), *one[one.index("--src") + 2 :]] for _, one in DEPLOYMENTS]
     (plain,) = commands(f"az functionapp deployment source config-zip -g g -n n --src {package}")
     url = "https://app.scm.example/api/publish?RemoteBuild={}&Deployer=az_cli"
-    assert ask("deploy", [*found, plain]) == [[url.format("false")]] * len(found) + [[url.format(True)]]
+    assert ask("deploy", [*found, plain]) == [[url.format("false")]] * len(found) + [[url.format("True")]]
