@@ -13,10 +13,12 @@ REAL ?=
 ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py parked.py dose.py laws.py twins.py)
 ON_MICROSOFT := --host func --dicom microsoft --fhir microsoft
 REMOTE ?=
+# the interpreter of an Azure CLI that is there, or of one that is installed for the tests
+AZURE_CLI ?= .stack/azure-cli/bin/python
 FUNCTION_PYTHON_VERSION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-hapi test-microsoft chaos schedules lint type fmt bench package audit clean pins docs
+.PHONY: help setup demo up test test-hapi test-microsoft test-azure-cli chaos schedules lint type fmt bench package audit clean pins docs
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -25,7 +27,7 @@ setup: $(VENV)/.done dev/fhir/node_modules/.done ## virtual environment, Python 
 
 $(VENV)/.done: requirements-dev.txt
 	@echo "setup, once, 1 of 2: Python packages into $(VENV); this takes minutes on a slow machine"
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { echo "Python 3.11 or 3.12 is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { echo "Python 3.11 to 3.14 is needed: make PYTHON=python3.13 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
@@ -51,6 +53,13 @@ test-hapi: setup ## what another FHIR server can show, on HAPI FHIR (Java 17, Ma
 test-microsoft: setup ## contracts and flow tests on Microsoft's own programs (on PATH, or ../shared/dotnet)
 	@$(PY) -m pytest --dicom microsoft --fhir microsoft --timeout 600 -n 2 --dist loadfile $(ON_BOTH)
 	@$(PY) -m pytest --host func --timeout 600 -n 2 --dist loadfile -m real tests/hosts tests/servers tests/flow
+
+test-azure-cli: setup $(AZURE_CLI) ## the commands of the docs and workflows, by the Azure CLI's own parser
+	@$(PY) -m pytest --azure-cli $(AZURE_CLI) tests/azure_cli
+
+.stack/azure-cli/bin/python:
+	@$(PYTHON) -m venv .stack/azure-cli
+	@$@ -m pip install --quiet --disable-pip-version-check azure-cli==2.91.0
 
 chaos: setup ## a day under fire, minutes long, and whether FHIR still says what DICOM says; CHAOS="--seconds 600 --seed 1 --add all"
 	@$(PY) -m tests.chaos $(if $(REAL),$(ON_MICROSOFT)) $(CHAOS)

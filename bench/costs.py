@@ -26,6 +26,8 @@ PER_EXECUTION, FREE_EXECUTIONS = 0.40 / 1e6, 250_000
 PER_QUEUE_CALL, PER_TABLE_CALL = 0.004 / 1e4, 0.0004 / 1e4
 PER_LOG_GB, FREE_LOG_GB = 3.0, 5
 LEVELS = (1_000, 10_000, 100_000, 1_000_000)
+USUAL_LEVEL = 10_000
+SCHEDULES = {"0 */5 * * * *": 300, "0 * * * * *": 60, "*/10 * * * * *": 10, "*/2 * * * * *": 2}
 SCALE = (1_000_000, 100_000_000)
 PEAK = 4
 SECONDS_A_DAY = 86_400
@@ -36,6 +38,7 @@ class Month:
     """Operations of a month at so many instances a day."""
 
     instances_a_day: int
+    polls_a_day: int = POLLS_A_DAY
 
     @property
     def messages(self) -> float:
@@ -43,7 +46,7 @@ class Month:
 
     @property
     def executions(self) -> float:
-        return self.messages + POLLS_A_DAY * DAYS
+        return self.messages + self.polls_a_day * DAYS
 
     @property
     def queue_calls(self) -> float:
@@ -51,11 +54,11 @@ class Month:
 
     @property
     def table_calls(self) -> float:
-        return self.messages * TABLE_PER_MESSAGE + POLLS_A_DAY * DAYS * TABLE_PER_POLL
+        return self.messages * TABLE_PER_MESSAGE + self.polls_a_day * DAYS * TABLE_PER_POLL
 
     def dollars(self) -> dict[str, float]:
         """By part of the bill; every execution alone on its instance, which is the most that it can cost."""
-        log_gb = log_gb_of(self.messages)
+        log_gb = log_gb_of(self.messages, self.polls_a_day)
         return {
             "compute": max(0.0, self.executions * LEAST_S * MEMORY_GB - FREE_GB_S) * PER_GB_S,
             "executions": max(0.0, self.executions - FREE_EXECUTIONS) * PER_EXECUTION,
@@ -65,9 +68,9 @@ class Month:
         }
 
 
-def log_gb_of(messages: float) -> float:
+def log_gb_of(messages: float, polls_a_day: int = POLLS_A_DAY) -> float:
     """Gigabytes of logs in a month with so many messages, none of which fails."""
-    return (messages * MESSAGE_LOG_KB + POLLS_A_DAY * DAYS * POLL_LOG_KB) / 1e6
+    return (messages * MESSAGE_LOG_KB + polls_a_day * DAYS * POLL_LOG_KB) / 1e6
 
 
 def logs() -> Rows:
@@ -100,6 +103,17 @@ def dollars() -> Rows:
     return rows
 
 
+def schedules() -> Rows:
+    """How long a change waits for a poll, and what a month costs at most, by schedule."""
+    rows: Rows = [("`SYNC_SCHEDULE`", "a change waits", "polls a month", "compute", "logs", "together")]
+    for schedule, every_s in SCHEDULES.items():
+        month = Month(USUAL_LEVEL, SECONDS_A_DAY // every_s)
+        found = month.dollars()
+        paid = (f"${found['compute']:,.2f}", f"${found['logs']:,.2f}", f"${sum(found.values()):,.2f}")
+        rows.append((f"`{schedule}`", f"up to {every_s} s", f"{month.polls_a_day * DAYS:,.0f}", *paid))
+    return rows
+
+
 def scale() -> Rows:
     """What peak hours ask for in a second: four times the average."""
     heads = ("feed entries/s", "messages/s", "queue calls/s", "table calls/s", "FHIR requests/s")
@@ -113,4 +127,4 @@ def scale() -> Rows:
     return rows
 
 
-TABLES = {"operations": operations, "dollars": dollars, "logs": logs, "scale": scale}
+TABLES = {"operations": operations, "dollars": dollars, "logs": logs, "schedules": schedules, "scale": scale}

@@ -38,6 +38,9 @@ param fhirAudience string = ''
 @allowed(['ManagedIdentity', 'OAuth2ClientCredential', 'OAuth2UserPasswordCredential', 'KeyVault', 'None'])
 param fhirAuthentication string = 'ManagedIdentity'
 
+@description('Id of the role that the app gets on the FHIR service, without its path, such as that of infra/fhir-role.bicep; empty: FHIR Data Writer.')
+param fhirRoleId string = ''
+
 @description('Create a workspace with a DICOM and a FHIR service, to try the app with. Takes the place of the two ids.')
 param deployHealthServices bool = false
 
@@ -59,6 +62,7 @@ param vnetEnabled bool = false
 @description('Who is told when something is wrong; empty: no alerts.')
 param alertEmail string = ''
 
+@description('Days that logs are kept, of the workspace and of each table of the app.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30
@@ -66,13 +70,13 @@ param logRetentionDays int = 30
 @description('Gigabytes of logs a day; what comes after is dropped, and alerts are blind until the next day. -1 is no limit.')
 param dailyQuotaGb int = 1
 
-@allowed(['3.11', '3.12'])
-param pythonVersion string = '3.11'
+@allowed(['3.11', '3.12', '3.13', '3.14'])
+param pythonVersion string = '3.13'
 
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('Of each function. Times batchSize + newBatchThreshold of host.json, this is how many studies are worked on at once.')
+@description('Of each function; not every region takes less than 40. Times batchSize + newBatchThreshold of host.json, this is how many studies are worked on at once.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 5
@@ -213,6 +217,7 @@ module fhir 'modules/connection.bicep' = {
     audience: fhirAudience
     authentication: fhirAuthentication
     roleName: 'fhir-role-${suffix}'
+    fhirRoleId: fhirRoleId
     principalId: identity.outputs.principalId
     clientId: identity.outputs.clientId
   }

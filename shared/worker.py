@@ -13,6 +13,7 @@ from shared.model import StudyChange
 from shared.settings.hosting import StorageAccount, Triggers
 from shared.single_flight import SingleFlight
 from shared.telemetry import event, quiet_libraries
+from shared.version import version
 
 if TYPE_CHECKING:
     from shared.sync.poller import PollResult
@@ -146,8 +147,8 @@ class Worker:
         return (await self.app()).checks
 
     async def health(self) -> dict[str, Any]:
-        """Whether settings and services are as they should be, and how much is waiting."""
-        return await self._health.answer()
+        """Whether settings and services are as they should be, how much is waiting, and the version that says so."""
+        return {**await self._health.answer(), "version": version()}
 
 
 async def _set_aside(change: StudyChange, error: Exception) -> None:

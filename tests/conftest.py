@@ -17,6 +17,7 @@ from tests.stack import Stack
 
 REAL = ("func", "dicom-server", "fhir-server")
 HAPI_ONLY = Path(__file__).parent / "hapi"
+AZURE_CLI_ONLY = Path(__file__).parent / "azure_cli"
 FIRST_START_S = 600.0  # HAPI is built and fetched then, Microsoft's programs are unpacked
 
 
@@ -29,6 +30,7 @@ def pytest_addoption(parser):
     ):
         choices = [each.value for each in kind]
         parser.addoption(f"--{name}", choices=choices, default=getattr(defaults, name).value, help=f"{what} under test")
+    parser.addoption("--azure-cli", help="the interpreter of an Azure CLI, for the commands of the pages")
     parser.addoption("--rounds", type=int, default=5, help="how often workers race for the same new resources")
 
 
@@ -47,8 +49,9 @@ def pytest_configure(config):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """The tests that only HAPI answers are left out elsewhere, and said to be at the end."""
-    return True if collection_path == HAPI_ONLY and not _is_hapi(config) else None
+    """The tests that only HAPI or the Azure CLI answers are left out elsewhere, and said to be at the end."""
+    left_out = {HAPI_ONLY: not _is_hapi(config), AZURE_CLI_ONLY: not config.getoption("--azure-cli")}
+    return left_out.get(collection_path) or None
 
 
 def pytest_collection_modifyitems(config, items):
@@ -79,6 +82,8 @@ def _side(item):
 def pytest_terminal_summary(terminalreporter, config):
     if not _is_hapi(config):
         terminalreporter.write_line("left out: HAPI FHIR as the server, see `make test-hapi` (Java 17, Maven)")
+    if not config.getoption("--azure-cli"):
+        terminalreporter.write_line("left out: the pages' commands by the Azure CLI, see `make test-azure-cli`")
     stand_ins = [name for name in _parts(config).commands if name in ("host", "dicom", "fhir")]
     if stand_ins:
         names = ", ".join(stand_ins)

@@ -7,6 +7,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from dev.package import pins_for
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
@@ -67,6 +70,17 @@ def test_a_line_that_is_not_pinned_is_found(wrong):
     assert unpinned([*PINNED, *wrong, *PINNED]) != []
 
 
+@pytest.mark.parametrize(
+    ("python", "version"), [("3.11", "1.26.0"), ("3.12", "1.26.0"), ("3.13", "2."), ("3.14", "2.")]
+)
+def test_each_python_of_the_platform_has_its_library_of_functions(python, version):
+    """Version 1 does not install on 3.13, where Azure runs another worker."""
+    found = re.findall(
+        r"^azure-functions==(\S+)", pins_for((ROOT / "requirements.txt").read_text(), python), re.MULTILINE
+    )
+    assert [one.startswith(version) for one in found] == [True]
+
+
 def test_development_runs_what_is_deployed():
     assert set(pins("requirements.txt")) - set(pins("requirements-dev.txt")) == set()
 
@@ -87,8 +101,8 @@ def imports():
 
 def listed():
     """Modules that each package of requirements.in brings."""
-    names = [line.split("==")[0] for line in lines("requirements.in")]
-    return {name: _modules(metadata.files(name)) for name in names}
+    wanted = [Requirement(line) for line in lines("requirements.in")]
+    return {one.name: _modules(metadata.files(one.name)) for one in wanted if not one.marker or one.marker.evaluate()}
 
 
 def _modules(files):

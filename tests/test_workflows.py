@@ -1,17 +1,24 @@
 """The workflows on GitHub: make verbs, pinned actions, no secrets, least permissions. Each rule is shown to fail."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dev.package import PYTHON
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".github" / "workflows"
 TEXTS = {path.stem: path.read_text() for path in sorted(FOLDER.iterdir())}
 VERBS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TEMPLATE = (ROOT / "infra" / "resources.bicep").read_text()
 PINNED = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 READS = {"contents": "read"}
+# what the templates allow, which is what Azure Functions runs
+PYTHONS = re.findall(r"'(3\.\d+)'", re.findall(r"@allowed\((.*)\)\nparam pythonVersion", TEMPLATE)[0])
 AZURE = {f"{name}-id": f"${{{{ vars.AZURE_{name.upper()}_ID }}}}" for name in ("client", "tenant", "subscription")}
 
 
@@ -136,8 +143,8 @@ def test_an_action_has_one_version():
 
 
 def test_ci_runs_every_check():
-    assert verbs(TEXTS["ci"]) == {"lint", "type", "test", "test-hapi", "package"}
-    assert jobs(TEXTS["ci"])["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12"]
+    assert verbs(TEXTS["ci"]) == {"lint", "type", "test", "test-azure-cli", "test-hapi", "package"}
+    assert jobs(TEXTS["ci"])["test"]["strategy"]["matrix"]["python"] == PYTHONS
     assert {"pull_request", "workflow_call"} <= set(triggers(TEXTS["ci"]))
 
 
@@ -148,8 +155,47 @@ def test_only_what_passed_is_deployed():
     (built,) = steps(TEXTS["ci"], "actions/upload-artifact@")
     (taken,) = steps(TEXTS["deploy"], "actions/download-artifact@")
     assert built["with"]["name"] == taken["with"]["name"]
-    assert built["with"]["path"] == "dist/app.zip"
-    assert "--src app.zip" in TEXTS["deploy"]
+    assert built["with"]["path"].split() == ["dist/app.zip", "dist/app.version"]
+    assert "--src app.zip --build-remote false" in TEXTS["deploy"]
+
+
+def test_the_package_is_built_by_the_python_that_it_is_for():
+    """The bytecode of another version would be of no use."""
+    (job,) = [job for job in jobs(TEXTS["ci"]).values() if "make package" in str(job)]
+    (python,) = _using(job, "actions/setup-python@")
+    (make,) = [step for step in job["steps"] if step.get("run") == "make package"]
+    assert python["with"]["python-version"] == make["env"]["FUNCTION_PYTHON_VERSION"]
+    assert python["with"]["python-version"].endswith(f"'{PYTHON}' }}}}")
+
+
+HEALTHY = '{{"status": "{}", "problems": [], "version": "{}"}}'
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "asked"),
+    [
+        ([HEALTHY.format("healthy", "0.1.0+11111111")], 0, 1),
+        (["", HEALTHY.format("healthy", "0.1.0+22222222"), HEALTHY.format("healthy", "0.1.0+11111111")], 0, 3),
+        ([HEALTHY.format("unhealthy", "0.1.0+11111111")], 1, 40),
+        ([HEALTHY.format("healthy", "0.1.0+22222222")], 1, 40),
+        ([HEALTHY.format("healthy", "0.1.0+111111112")], 1, 40),
+        ([""], 1, 40),
+    ],
+    ids=["at once", "the former version first", "unhealthy", "another version", "a longer version", "no answer"],
+)
+def test_a_deployment_ends_when_its_own_version_is_healthy(tmp_path, answers, status, asked):
+    """The step itself runs; `curl` gives the answers in turn, the last one again and again."""
+    (step,) = [step for step in steps(TEXTS["deploy"]) if "app.version" in step.get("run", "")]
+    (tmp_path / "app.version").write_text("0.1.0+11111111\n")
+    for number, answer in enumerate(answers):
+        (tmp_path / f"answer-{number}").write_text(answer)
+    curl = f'echo >> asked; n=$(wc -l < asked); n=$((n > {len(answers)} ? {len(answers)} : n)); cat "answer-$((n - 1))"'
+    for name, script in {"curl": curl, "sleep": "exit 0"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HEALTH_URL": "https://app.example/api/health"}
+    done = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert (done.returncode, (tmp_path / "asked").read_text().count("\n")) == (status, asked)
 
 
 def test_every_pinned_file_is_audited():

@@ -4,8 +4,12 @@
 param serviceId string
 param principalId string
 
+@description('Id of the role on a FHIR service, without its path; empty: FHIR Data Writer.')
+param fhirRoleId string
+
 var roles = loadJsonContent('../roles.json')
 var parts = split(serviceId, '/')
+var fhirRole = empty(fhirRoleId) ? roles.fhirDataWriter : fhirRoleId
 var isDicom = toLower(parts[9]) == 'dicomservices'
 
 resource workspace 'Microsoft.HealthcareApis/workspaces@2024-03-31' existing = {
@@ -33,11 +37,11 @@ resource readDicom 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (is
 }
 
 resource writeFhir 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!isDicom) {
-  name: guid(fhir.id, principalId, roles.fhirDataWriter)
+  name: guid(fhir.id, principalId, fhirRole)
   scope: fhir
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.fhirDataWriter)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', fhirRole)
   }
 }

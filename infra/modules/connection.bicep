@@ -9,6 +9,9 @@ param endpoint string
 param audience string
 param authentication string
 param roleName string
+
+@description('Id of the role on a FHIR service, without its path; empty: FHIR Data Writer.')
+param fhirRoleId string = ''
 param principalId string
 param clientId string
 
@@ -29,6 +32,7 @@ module role 'ahds-role.bicep' = if (!empty(serviceId)) {
   params: {
     serviceId: serviceId
     principalId: principalId
+    fhirRoleId: fhirRoleId
   }
 }
 

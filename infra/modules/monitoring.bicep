@@ -27,6 +27,33 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   }
 }
 
+// without a number of their own, the tables of Application Insights keep 90 days however few the workspace keeps
+var insightsTables = [
+  'AppAvailabilityResults'
+  'AppBrowserTimings'
+  'AppDependencies'
+  'AppEvents'
+  'AppExceptions'
+  'AppMetrics'
+  'AppPageViews'
+  'AppPerformanceCounters'
+  'AppRequests'
+  'AppSystemEvents'
+  'AppTraces'
+]
+
+@batchSize(1)
+resource tables 'Microsoft.OperationalInsights/workspaces/tables@2025-07-01' = [
+  for tableName in insightsTables: {
+    parent: workspace
+    name: tableName
+    properties: {
+      retentionInDays: retentionDays
+      totalRetentionInDays: retentionDays
+    }
+  }
+]
+
 resource insights 'Microsoft.Insights/components@2020-02-02' = {
   name: insightsName
   location: location

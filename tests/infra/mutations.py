@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.infra import compiler, rules
+from tests.infra import access, compiler, rules
 from tests.infra.rules import APP, MAIN, RESOURCES
 from tests.infra.tables import HARDENING, REQUIRED
 from tests.infra.template import Infra
@@ -12,6 +12,7 @@ from tests.infra.template import Infra
 MODULES = "infra/modules/"
 STORAGE, RBAC, NETWORK = MODULES + "storage.bicep", MODULES + "rbac.bicep", MODULES + "network.bicep"
 PARAMETERS = "infra/main.parameters.json"
+FHIR_ROLE, MONITORING = "infra/fhir-role.bicep", MODULES + "monitoring.bicep"
 CONNECTION, ALERTS, AHDS_ROLE = MODULES + "connection.bicep", MODULES + "alerts.bicep", MODULES + "ahds-role.bicep"
 
 
@@ -59,42 +60,56 @@ WRITTEN = [
     Mutation(
         compiler.resource_types_and_versions_are_known, STORAGE, "account 'Microsoft.Storage/", "account 'X/", "X/"
     ),
-    Mutation(rules.roles_are_those_of_the_table, RBAC, "scope: storage\n", "scope: insights\n", "gives"),
-    Mutation(rules.roles_are_those_of_the_table, RBAC, "  scope: storage\n", "", "farther"),
-    Mutation(rules.roles_are_those_of_the_table, RBAC, ": 'ServicePrincipal'", ": 'User'", "principalType"),
-    Mutation(rules.roles_are_those_of_the_table, RBAC, "    principalType: 'ServicePrincipal'\n", "", "principalType"),
-    Mutation(rules.roles_are_those_of_the_table, RBAC, "= if (!empty(operatorPrincipalId)) {", "= {", "nobody"),
+    Mutation(access.roles_are_those_of_the_table, RBAC, "scope: storage\n", "scope: insights\n", "gives"),
+    Mutation(access.roles_are_those_of_the_table, RBAC, "  scope: storage\n", "", "farther"),
+    Mutation(access.roles_are_those_of_the_table, RBAC, ": 'ServicePrincipal'", ": 'User'", "principalType"),
+    Mutation(access.roles_are_those_of_the_table, RBAC, "    principalType: 'ServicePrincipal'\n", "", "principalType"),
+    Mutation(access.roles_are_those_of_the_table, RBAC, "= if (!empty(operatorPrincipalId)) {", "= {", "nobody"),
     Mutation(
-        rules.roles_are_those_of_the_table,
+        access.roles_are_those_of_the_table,
         RBAC,
         "'Microsoft.Authorization/roleDefinitions', roles.storageBlob",
         "'Microsoft.Authorization/policyDefinitions', roles.storageBlob",
         "lacks",
     ),
     Mutation(
-        rules.roles_are_those_of_the_table,
+        access.roles_are_those_of_the_table,
         RBAC,
         "principalId: operatorPrincipalId",
         "principalId: principalId",
         "must have the principalType",
     ),
-    Mutation(rules.roles_are_those_of_the_table, AHDS_ROLE, "scope: dicom\n", "scope: workspace\n", "gives"),
+    Mutation(access.roles_are_those_of_the_table, AHDS_ROLE, "scope: dicom\n", "scope: workspace\n", "gives"),
     Mutation(
-        rules.role_assignments_have_names_of_their_own,
+        access.roles_are_those_of_the_table, AHDS_ROLE, "? roles.fhirDataWriter", "? roles.dicomDataReader", "lacks"
+    ),
+    Mutation(access.the_role_for_fhir_allows_what_the_app_does, FHIR_ROLE, ", '${service}/delete'", "", "allows"),
+    Mutation(access.the_role_for_fhir_allows_what_the_app_does, FHIR_ROLE, "/delete'", "/export/action'", "allows"),
+    Mutation(access.the_role_for_fhir_allows_what_the_app_does, FHIR_ROLE, "actions: []", "actions: ['*']", "allows"),
+    Mutation(rules.logs_are_kept_as_long_as_is_said, MONITORING, "  'AppTraces'\n", "", "AppTraces keeps 90 days"),
+    Mutation(
+        rules.logs_are_kept_as_long_as_is_said,
+        MONITORING,
+        "totalRetentionInDays: retentionDays",
+        "plan: 'Analytics'",
+        "is",
+    ),
+    Mutation(
+        access.role_assignments_have_names_of_their_own,
         RBAC,
         "guid(storage.id, principalId, ",
         "guid(storage.id, ",
         "guid",
     ),
     Mutation(
-        rules.roles_and_settings_are_of_the_one_identity,
+        access.roles_and_settings_are_of_the_one_identity,
         RESOURCES,
         "principalId: identity.outputs.principalId",
         "principalId: identity.outputs.clientId",
         "gets identity.outputs.clientId",
     ),
     Mutation(
-        rules.roles_and_settings_are_of_the_one_identity,
+        access.roles_and_settings_are_of_the_one_identity,
         RESOURCES,
         "identityClientId: identity.outputs.clientId",
         "identityClientId: identity.outputs.principalId",
@@ -240,9 +255,9 @@ def made(infra: Infra) -> Iterator[Mutation]:
             yield left_out(infra, one.file, one.symbol, path)
     for role, guid in infra.json("infra/roles.json").items():
         other = guid[:-1] + ("0" if guid[-1] != "0" else "1")
-        yield Mutation(rules.roles_are_those_of_the_table, "infra/roles.json", guid, other, guid)
+        yield Mutation(access.roles_are_those_of_the_table, "infra/roles.json", guid, other, guid)
         if role.startswith("storage"):
-            yield Mutation(rules.roles_are_those_of_the_table, "infra/roles.json", guid, "b24988ac", "gives")
+            yield Mutation(access.roles_are_those_of_the_table, "infra/roles.json", guid, "b24988ac", "gives")
     for one in infra.resources():
         old = f"resource {one.symbol} '{one.kind}@"
         yield Mutation(compiler.resource_types_and_versions_are_known, one.file, old, old + "2019-", "2019-")

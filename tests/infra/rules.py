@@ -2,12 +2,19 @@
 
 import json
 import re
-from typing import Any
 
 from tests.infra.compiler import rule
 from tests.infra.settings import app_settings, documented_settings, queue_triggers
-from tests.infra.tables import ENDPOINTS, HARDENING, HOST_SETTINGS, NAMES, ROLES, WAITS, WINDOWS
-from tests.infra.template import ROOT, Declared, call, dotted, objects
+from tests.infra.tables import (
+    ENDPOINTS,
+    HARDENING,
+    HOST_SETTINGS,
+    INSIGHTS_TABLES,
+    NAMES,
+    WAITS,
+    WINDOWS,
+)
+from tests.infra.template import ROOT, call, dotted, objects
 
 MAIN, RESOURCES, APP = "infra/main.bicep", "infra/resources.bicep", "infra/modules/function-app.bicep"
 KEYS = re.compile(r"listKeys|listAccountSas|listServiceSas|AccountKey|SharedAccessKey|InstrumentationKey|\bSAS\b")
@@ -17,51 +24,16 @@ EVENT = re.compile(r'"([a-z]+(?:_[a-z]+)+) ?"')
 
 
 @rule
-def roles_are_those_of_the_table(infra):
-    found = []
-    for one in infra.made("Microsoft.Authorization/roleAssignments"):
-        who = "operator" if dotted(one.value("properties.principalId")) == "operatorPrincipalId" else "app"
-        kind = "operatorPrincipalType" if who == "operator" else "ServicePrincipal"
-        if one.value("properties.principalType") != kind:
-            yield f"{one.file}: {one.symbol} must have the principalType {kind}"
-        role = infra.resolved(one.file, _role(one))
-        if who == "operator" and not one.condition:
-            yield f"{one.file}: {one.symbol} is given though nobody is named"
-        if (scope := infra.templates[one.file].resources.get(one.body.get("scope", ""))) is None:
-            yield f"{one.file}: {one.symbol} reaches farther than one resource"
-            continue
-        found.append((who, role, scope.kind))
-    wanted = [(who, role, kind) for who, _, role, kind in ROLES]
-    yield from (f"lacks {one}" for one in sorted(set(wanted) - set(found)))
-    yield from (f"gives {one}" for one in sorted(set(found) - set(wanted), key=str))
-    yield from (f"gives {one} twice" for one in set(found) if found.count(one) > 1)
-
-
-def _role(one: Declared) -> Any:
-    kind, role, *_ = call(one.value("properties.roleDefinitionId"), "subscription_resource_id") or ["", ""]
-    return role if kind == "Microsoft.Authorization/roleDefinitions" else ""
-
-
-@rule
-def role_assignments_have_names_of_their_own(infra):
-    """Made from the resource, the principal and the role: the same at every deployment, and never those of another."""
-    for one in infra.made("Microsoft.Authorization/roleAssignments"):
-        wanted = [f"{one.body.get('scope')}.id", dotted(one.value("properties.principalId")), dotted(_role(one))]
-        if [dotted(part) for part in call(one.body["name"], "guid")] != wanted:
-            yield f"{one.file}: the name of {one.symbol} is not guid({', '.join(wanted)})"
-
-
-@rule
-def roles_and_settings_are_of_the_one_identity(infra):
-    for module in infra.modules():
-        for name, output in [
-            ("principalId", "principalId"),
-            ("clientId", "clientId"),
-            ("identityClientId", "clientId"),
-        ]:
-            value = dotted(module.value(f"params.{name}"))
-            if value not in {"", output, f"identity.outputs.{output}"}:
-                yield f"{module.file}: {module.symbol} gets {value} for {name}"
+def logs_are_kept_as_long_as_is_said(infra):
+    workspaces, tables = (infra.made(f"Microsoft.OperationalInsights/workspaces{kind}") for kind in ("", "/tables"))
+    for one, name in [
+        *((one, "retentionInDays") for one in (*workspaces, *tables)),
+        *((one, "totalRetentionInDays") for one in tables),
+    ]:
+        if dotted(one.value(f"properties.{name}")) != "retentionDays":
+            yield f"{one.file}: {name} of {one.symbol} is {one.value(f'properties.{name}')}"
+    set_here = {name for one in tables for name in infra.templates[one.file].variables["insightsTables"]}
+    yield from (f"{name} keeps 90 days" for name in sorted(INSIGHTS_TABLES - set_here))
 
 
 @rule

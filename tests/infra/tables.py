@@ -3,6 +3,7 @@
 # resource types and the one version of each; all are in the Bicep compiler's own list of types
 VERSIONS = {
     "Microsoft.Authorization/roleAssignments": "2022-04-01",
+    "Microsoft.Authorization/roleDefinitions": "2022-04-01",
     "Microsoft.HealthcareApis/workspaces": "2024-03-31",
     "Microsoft.HealthcareApis/workspaces/dicomservices": "2024-03-31",
     "Microsoft.HealthcareApis/workspaces/fhirservices": "2024-03-31",
@@ -19,6 +20,7 @@ VERSIONS = {
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "2025-05-01",
     "Microsoft.Network/virtualNetworks": "2025-05-01",
     "Microsoft.OperationalInsights/workspaces": "2025-07-01",
+    "Microsoft.OperationalInsights/workspaces/tables": "2025-07-01",
     "Microsoft.Resources/resourceGroups": "2024-11-01",
     "Microsoft.Storage/storageAccounts": "2025-06-01",
     "Microsoft.Storage/storageAccounts/blobServices": "2025-06-01",
@@ -53,6 +55,7 @@ ROLES = {
         "Microsoft.HealthcareApis/workspaces/fhirservices",
     ),
     ("operator", "Storage Queue Data Message Sender", "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a", STORAGE),
+    ("operator", "Storage Queue Data Reader", "19e7f393-937e-4f77-808e-94535e297925", STORAGE),
     ("operator", "Storage Table Data Contributor", "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", STORAGE),
     ("operator", "Key Vault Secrets Officer", "b86a8fe4-44ce-4948-aee5-eccb2c155cd7", VAULT),
 }
@@ -95,6 +98,7 @@ SITE, DEPLOYMENT = "Microsoft.Web/sites", "properties.functionAppConfig.deployme
 CONDITION, LINK = "properties.criteria.allOf.0", "properties.privateLinkServiceConnections.0"
 # what a resource of each type cannot be without: `name` for all, `parent` for children, and these
 REQUIRED = {
+    "Microsoft.Authorization/roleDefinitions": "properties.roleName properties.assignableScopes properties.type",
     "Microsoft.HealthcareApis/workspaces": "location",
     "Microsoft.HealthcareApis/workspaces/dicomservices": "location",
     "Microsoft.HealthcareApis/workspaces/fhirservices": (
@@ -133,6 +137,7 @@ REQUIRED = {
         " properties.subnets.1.properties.addressPrefix"
     ),
     "Microsoft.OperationalInsights/workspaces": "location properties.sku.name properties.retentionInDays",
+    "Microsoft.OperationalInsights/workspaces/tables": "properties.retentionInDays properties.totalRetentionInDays",
     "Microsoft.Resources/resourceGroups": "location tags",
     STORAGE: "location kind sku.name",
     "Microsoft.Web/serverfarms": "location",
@@ -178,6 +183,15 @@ ENDPOINTS = {
         "privatelink.fhir.azurehealthcareapis.com",
     },
 }
+
+# tables of a workspace that Application Insights writes to: each keeps 90 days unless its own retention is set
+INSIGHTS_TABLES = {
+    *("AppAvailabilityResults", "AppBrowserTimings", "AppDependencies", "AppEvents", "AppExceptions", "AppMetrics"),
+    *("AppPageViews", "AppPerformanceCounters", "AppRequests", "AppSystemEvents", "AppTraces"),
+}
+
+# what the app does on a FHIR service, of the data actions of Microsoft.HealthcareApis/workspaces/fhirservices/resources
+FHIR_ACTIONS = ["read", "write", "delete"]
 
 # settings that the Functions host or a library reads; those of the app are in docs/settings.md
 HOST_SETTINGS = {

@@ -28,4 +28,5 @@ def test_every_rule_is_shown_to_fail():
 
 
 def test_every_file_is_looked_at():
-    assert {module.kind for module in INFRA.modules()} == set(INFRA.templates) - {"infra/main.bicep"}
+    by_themselves = {"infra/main.bicep", "infra/fhir-role.bicep"}
+    assert {module.kind for module in INFRA.modules()} == set(INFRA.templates) - by_themselves
