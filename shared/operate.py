@@ -22,7 +22,7 @@ COLUMNS = ("state", "study", "partition", "instance", "code", "at (UTC)", "attem
 ALL = "all"
 CODES: dict[str, Advice] = {**ADVICE, **NOTED}
 # without the table of values that could not be used: it is the largest by far
-USUAL = (State.PARKED, State.DEFERRED, State.RECORDED)
+USUAL = (State.FAILED, State.RETRYING, State.SKIPPED)
 EPILOG = """\
 what is there:
   parked    studies that wait for their next change, or for you
@@ -67,7 +67,7 @@ async def _with_app(options: argparse.Namespace) -> int:
 
 
 async def _list(app: App, options: argparse.Namespace) -> int:
-    what = options.what or (ALL if options.code or options.study else State.PARKED)
+    what = options.what or (ALL if options.code or options.study else State.FAILED)
     states = tuple(State) if what == ALL else (State(what),)
     is_noted = State.NOTED in states and (options.code is None or options.code in NOTED)
     read = (*USUAL, State.NOTED) if is_noted else USUAL
@@ -94,7 +94,7 @@ async def _waiting(app: App) -> str:
 
 async def _release(app: App, options: argparse.Namespace) -> int:
     everything = await cases(app.records, (State.NOTED,) if options.code in NOTED else USUAL, NOTED)
-    chosen = [one for one in everything if _is_meant(one, options) and (not options.all or one.state is State.PARKED)]
+    chosen = [one for one in everything if _is_meant(one, options) and (not options.all or one.state is State.FAILED)]
     named = await _named(app, options, chosen) if options.study else []
     if not chosen and not named:
         _say("nothing is there that was meant: see `python -m shared.operate list all`")

@@ -50,7 +50,7 @@ class Aside:
         asked = error.retry_after_s if isinstance(error, TransientError) else None
         # what is set up wrongly is not the study's fault, and no reason to give it up
         later = await self.send_later(change, asked, keeps_age=isinstance(error, Misconfigured))
-        if is_tried and not isinstance(error, Misconfigured):
+        if is_tried:
             await self._note(_retry_of(later, error.code, str(error)))
         return Outcome.DEFERRED
 
@@ -127,4 +127,5 @@ def _retry_of(change: StudyChange, code: str = "", detail: str = "") -> ErrorRec
         detail=detail,
         attempts=change.attempts,
         key=change.message_id,
+        first_failed_at=change.first_failed_at,
     )

@@ -192,7 +192,7 @@ async def test_the_same_content_at_another_address_is_no_reset(stack):
     now = app_at(stack, NEW, OLD)
     assert await stack.drain(now) == {}
     assert {name: await stack.rows(name) for name in tables} == tables
-    assert await now.behind() == 0
+    assert await now.lag() == 0
     await stack.delete(STUDY)
     assert await stack.drain(now) == {"removed": 1}
     assert len(await stack.resources("ImagingStudy")) == 1
