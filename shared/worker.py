@@ -92,7 +92,7 @@ class Worker:
         try:
             result = await self._poll()
         except VersionConflict:
-            event("poll_overtaken", reason="another poller is at work")
+            event("poll_superseded", reason="another poller is running")
         except SyncError as failure:
             error = failure
             await self._poll_failed(failure)
@@ -169,7 +169,7 @@ class Worker:
 async def _set_aside(change: StudyChange, error: Exception) -> None:
     code, reason = (error.code, str(error)) if isinstance(error, SyncError) else (BUG, place_of(error))
     study = change.study.study_instance_uid
-    event("study_set_aside", logging.ERROR, study=study, sequence=change.sequence, code=code, reason=reason)
+    event("study_not_synced", logging.ERROR, study=study, sequence=change.sequence, code=code, reason=reason)
     await _wait_for_settings(change)
 
 

@@ -30,8 +30,8 @@ class State(StrEnum):
 
     FAILED = "failed"  # the study waits for its next change, or for somebody
     RETRYING = "retrying"  # it is tried again by itself
-    SKIPPED = "skipped"  # the rest went on
-    NOTED = "noted"  # all is in FHIR, and somebody should see it
+    SKIPPED = "skipped"  # an instance, a row of the feed or a message; the rest is in sync
+    NOTED = "noted"  # all is in sync, and somebody should see it
 
 
 TABLES = {
@@ -45,9 +45,7 @@ TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row. `study` is empty where it names none. `is_seen`: releasing it takes the row away, because nothing else
-    would.
-    """
+    """One row. `study` is empty where it names none. `is_seen`: a retry removes the row, because nothing else would."""
 
     state: State
     study: StudyKey
@@ -128,12 +126,12 @@ def _counts(codes: Counter[str]) -> str:
     return ",".join(f"{code}:{count}" for code, count in found)
 
 
-async def release(
+async def retry(
     records: ErrorRecords, queue: StudyQueue, chosen: Iterable[Case], named: Iterable[StudyKey] = ()
 ) -> tuple[int, int]:
-    """Have all of each study looked at, and take away the rows that nothing else would; how many of each.
+    """Resync each study, and remove the rows that nothing else removes; return how many of each.
 
-    named: studies that are looked at whether they have a row or not. Rows of this app go when the study succeeds. DICOM
+    named: studies to resync, with a row or without. Rows of this app go when the study succeeds. DICOM
     Cast's go at once, since nothing would find them again, and so do those that are about no study.
     """
     seen = [one for one in chosen if one.is_seen]

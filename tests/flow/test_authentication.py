@@ -164,7 +164,7 @@ async def test_a_refusal_says_what_to_do(stack, gated, identity, dicom_gate, kin
     for private in (identity["client_secret"], identity["password"], "eyJ"):
         assert private not in str(raised.value)
     (text,) = await stack.messages()
-    assert await stack.run(text, app=app) == ["deferred"]
+    assert await stack.run(text, app=app) == ["retrying"]
     assert await stack.rows("TransientFailureExceptionTable") == []
 
 

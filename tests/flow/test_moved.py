@@ -243,7 +243,7 @@ async def test_two_patients_under_the_two_systems_are_ambiguous(stack):
     assert len(await stack.resources("Patient")) == 2
     now = stack.new_app(Patient__PatientSystemId=SYSTEMS[1], Patient__FormerSystemIds=json.dumps([SYSTEMS[0]]))
     await stack.store(make_instance(1, 1, 2, PatientID="P1"))
-    assert await stack.drain(now) == {"parked": 1}
+    assert await stack.drain(now) == {"failed": 1}
     (row,) = await stack.rows("FhirFailToStoreExceptionTable")
     assert "ambiguous-match" in json.dumps(row, default=str)
 

@@ -18,7 +18,13 @@ TOKEN = re.compile(
     |(?P<sign>==|!=|<=|>=|[-+*<>=(),]))""",
     re.VERBOSE,
 )
+CONSTANTS = {"true": True, "false": False}
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LITERALS: dict[str, Callable[[str], Any]] = {
+    "span": lambda text: timedelta(**{UNITS[text[-1]]: int(text[:-1])}),
+    "number": int,
+    "text": str,
+}
 COMPARED: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -173,28 +179,28 @@ class _Parser:
 
     def _one(self) -> Value:
         kind, text = self._tokens.pop(0)
-        if kind == "span":
-            span = timedelta(**{UNITS[text[-1]]: int(text[:-1])})
-            return lambda _: span
-        if kind == "number":
-            return lambda _: int(text)
-        if kind == "text":
-            return lambda _: text
         if (kind, text) == ("sign", "("):
             value = self._any_of()
             self._take("sign", ")")
             return value
+        if kind in LITERALS:
+            literal = LITERALS[kind](text)
+            return lambda _: literal
         if kind != "name":
             raise ValueError(f"cannot read {text!r}")
-        if text in ("true", "false"):
-            return lambda _: text == "true"
-        if self._tokens and self._tokens[0] == ("sign", "("):
-            arguments = self._arguments()
-            if text == "ago":
-                return lambda row: self._now - arguments[0](row)
-            function = FUNCTIONS[text]
-            return lambda row: function(*(argument(row) for argument in arguments))
-        return lambda row: row[text]
+        return self._named(text)
+
+    def _named(self, name: str) -> Value:
+        """A constant, a function with its arguments, or a column."""
+        if name in CONSTANTS:
+            return lambda _: CONSTANTS[name]
+        if not self._tokens or self._tokens[0] != ("sign", "("):
+            return lambda row: row[name]
+        arguments = self._arguments()
+        if name == "ago":
+            return lambda row: self._now - arguments[0](row)
+        function = FUNCTIONS[name]
+        return lambda row: function(*(argument(row) for argument in arguments))
 
     def _arguments(self) -> list[Value]:
         self._take("sign", "(")

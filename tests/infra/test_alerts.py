@@ -4,6 +4,7 @@ import logging
 from bisect import bisect_left
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -181,23 +182,23 @@ async def test_what_is_set_up_wrongly_is_on_until_it_is_right(scene, caplog, how
 )
 async def test_failed_and_skipped_are_on_until_somebody_has_acted(scene, caplog, state, code, alerts):
     scene.codes[state][code] = 1
-    await scene.pass_by(caplog, hours=10)
+    await scene.pass_by(caplog, hours=3)
     scene.recycle()
     scene.errors["tables"] = NO_ANSWER  # nothing is known of the tables for a moment
     await scene.pass_by(caplog, minutes=5)
     scene.errors = {}
-    await scene.pass_by(caplog, hours=10)
+    await scene.pass_by(caplog, hours=3)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
-    assert scene.was_on == {name: [(30, 30 + 20 * 60 + 15)] for name in alerts}
+    assert scene.was_on == {name: [(30, 30 + 6 * 60 + 15)] for name in alerts}
 
 
 async def test_a_study_that_does_not_come_through_is_on_after_an_hour(scene, caplog):
     scene.codes[State.RETRYING]["write-failed"], scene.retried_since = 1, scene.now
-    await scene.pass_by(caplog, hours=30)
+    await scene.pass_by(caplog, hours=9)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
-    assert scene.was_on == {"waiting": [(105, 30 + 30 * 60)]}
+    assert scene.was_on == {"waiting": [(105, 30 + 9 * 60)]}
 
 
 async def test_studies_that_waited_for_an_outage_are_no_alert_of_their_own(scene, caplog):
@@ -265,5 +266,5 @@ async def test_runs_that_fail_are_on_as_long_as_they_do(scene, caplog):
 
 def test_every_alert_is_driven():
     """By its name, in the tests above."""
-    text = __import__("pathlib").Path(__file__).read_text()
+    text = Path(__file__).read_text()
     assert [name for name in RULES if f'"{name}"' not in text] == []
