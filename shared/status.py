@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from shared.checks import OK, Checks, ask, state_of
 from shared.errors import SyncError
 from shared.telemetry import event
-from shared.version import VERSION
+from shared.version import version
 
 MINUTE_S = 60
 
@@ -43,7 +43,7 @@ class StatusLine:
     async def _fields(
         self, checks: Callable[[], Awaitable[Checks]], lag: int | None, poll_error: SyncError | None
     ) -> dict[str, object]:
-        head = {"version": VERSION, "poll": state_of(poll_error), "due_s": self._due_s()}
+        head = {"version": version(), "poll": state_of(poll_error), "due_s": self._due_s()}
         try:
             asked = await checks()
         except SyncError as error:

@@ -66,6 +66,7 @@ MAY_IMPORT = {
     "shared.state": (),
     "shared.model": (),
     "shared.telemetry": (),
+    "shared.version": (),
     "shared.config": ("shared.settings", "shared.errors", "shared.text_forms"),
     "shared.settings": ("shared.settings", "shared.retry", "shared.errors", "shared.text_forms"),
     "shared.credentials": (
