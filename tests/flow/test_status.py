@@ -4,7 +4,10 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.core.pipeline.transport import AioHttpTransport
 
+from bench.costs import FHIR_PER_STATUS, QUEUE_PER_STATUS, TABLE_PER_STATUS
+from bench.usage import StorageCalls
 from shared.advice import SET_UP
 from shared.errors import Misconfigured
 from shared.http import STATUSES
@@ -131,6 +134,19 @@ async def test_each_service_has_its_state(stack, watch):
         "queues": "ok",
     }
     assert "lag" not in line
+
+
+async def test_a_line_takes_the_requests_that_docs_costs_counts(stack, watch, monkeypatch):
+    await stack.store(make_instance())
+    await stack.drain()
+    await watch.line(lag=0)  # a new process asks once what the server offers
+    fhir, dicom = await stack.fhir_requests(), await stack.dicom_requests()
+    monkeypatch.setattr(AioHttpTransport, "send", AioHttpTransport.send)  # put back afterwards
+    calls = StorageCalls(stack.queue.url)
+    await watch.line(lag=0)
+    assert calls.counts == {"table GET": TABLE_PER_STATUS, "queue GET": QUEUE_PER_STATUS}
+    assert await stack.fhir_requests() - fhir == FHIR_PER_STATUS
+    assert await stack.dicom_requests() == dicom
 
 
 @pytest.mark.usefixtures("stack")
