@@ -220,6 +220,14 @@ async def test_app_settings_win_over_the_vault(stack, worker, vaulted, monkeypat
     assert patient["identifier"][0]["system"] == "urn:app"
 
 
+async def test_a_misspelt_secret_is_named(worker, vaulted):
+    vaulted.put({"Fhir--Endpont": "x", "Somebody--Endpoint": "x"})
+    named = [text for text in (await worker.health())["problems"] if "nothing reads it" in text]
+    assert named == [
+        "settings: fhir--endpont is not a setting of this app, and nothing reads it: is Fhir__Endpoint meant?"
+    ]
+
+
 async def test_a_rotated_secret_is_taken_up_without_a_restart(stack, worker, vaulted, identity, monkeypatch):
     monkeypatch.setattr("shared.credentials.tokens.NEW_S", 0)
     monkeypatch.setattr("shared.worker.READ_AGAIN_AFTER_S", 0)

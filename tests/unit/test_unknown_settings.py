@@ -1,5 +1,6 @@
 """Settings that nobody reads, and schedules that no timer can read: each is named, with what was probably meant."""
 
+import contextlib
 import os
 
 import pytest
@@ -8,6 +9,7 @@ from shared.config import Settings
 from shared.errors import Misconfigured
 from shared.settings.hosting import Triggers
 from shared.text_forms import check_schedule
+from tests.infra.settings import documented_settings
 
 NEEDED = {"DicomWeb__Endpoint": "https://dicom.example.org", "Fhir__Endpoint": "https://fhir.example.org"}
 
@@ -78,6 +80,12 @@ def test_settings_that_somebody_reads_are_not_named(load, name):
     """What a setting's name is like in another program is none of this app's business."""
     value = "UseDevelopmentStorage=true" if "Connection" in name else "x"
     assert load(NEEDED | {name: value}).unknown_settings == ()
+
+
+@pytest.mark.parametrize("name", sorted(documented_settings()))
+def test_no_documented_setting_is_named(load, name):
+    with contextlib.suppress(Misconfigured):  # the value is nonsense for some
+        assert load(NEEDED | {name: "x"}).unknown_settings == ()
 
 
 def test_an_empty_setting_is_not_set(load):
