@@ -12,12 +12,15 @@ DAYS = 30.4
 # counted and rounded up: of a day of 60 studies in ten polls, by message; of a poll, table calls
 TABLE_PER_MESSAGE, QUEUE_PER_MESSAGE, FHIR_PER_MESSAGE, DICOM_PER_MESSAGE = 9, 3, 4, 2
 TABLE_PER_POLL = 3
+# of a status line, beside the poll before it (tests/flow/test_status.py): the checkpoint and four error tables, with
+# less than 1,000 rows each; two lengths and a look at the first message; one read of FHIR
+TABLE_PER_STATUS, QUEUE_PER_STATUS, FHIR_PER_STATUS = 5, 3, 1
 # assumed: as large studies of a CT arrive; a poll a minute; a host that looks at the queue every second all month
 INSTANCES_PER_STUDY, PASSES_PER_STUDY = 100, 2
-POLLS_A_DAY, LOOKS_A_DAY = 24 * 60, 24 * 3600
+POLLS_A_DAY, STATUSES_A_DAY, LOOKS_A_DAY = 24 * 60, 24 * 60, 24 * 3600
 # measured on Microsoft's host, as sent to Application Insights: of a message the request (0.94 kB) and `study_synced`
-# (0.76), of a poll the request (0.97) and, at most, `feed_polled` (0.73)
-MESSAGE_LOG_KB, POLL_LOG_KB = 1.7, 1.7
+# (0.76), of a poll the request (0.97) and, at most, `feed_polled` (0.73); of a minute `status` (0.84)
+MESSAGE_LOG_KB, POLL_LOG_KB, STATUS_LOG_KB = 1.7, 1.7, 0.85
 SMALL_STUDY = 2
 MEMORY_GB, LEAST_S = 2, 1.0
 # dollars, and what a month has for nothing
@@ -50,11 +53,16 @@ class Month:
 
     @property
     def queue_calls(self) -> float:
-        return self.messages * QUEUE_PER_MESSAGE + LOOKS_A_DAY * DAYS
+        return self.messages * QUEUE_PER_MESSAGE + (LOOKS_A_DAY + STATUSES_A_DAY * QUEUE_PER_STATUS) * DAYS
 
     @property
     def table_calls(self) -> float:
-        return self.messages * TABLE_PER_MESSAGE + self.polls_a_day * DAYS * TABLE_PER_POLL
+        of_polls = self.polls_a_day * TABLE_PER_POLL + STATUSES_A_DAY * TABLE_PER_STATUS
+        return self.messages * TABLE_PER_MESSAGE + of_polls * DAYS
+
+    @property
+    def fhir_requests(self) -> float:
+        return self.messages * FHIR_PER_MESSAGE + STATUSES_A_DAY * DAYS * FHIR_PER_STATUS
 
     def dollars(self) -> dict[str, float]:
         """By part of the bill; every execution alone on its instance, which is the most that it can cost."""
@@ -70,7 +78,8 @@ class Month:
 
 def log_gb_of(messages: float, polls_a_day: int = POLLS_A_DAY) -> float:
     """Gigabytes of logs in a month with so many messages, none of which fails."""
-    return (messages * MESSAGE_LOG_KB + polls_a_day * DAYS * POLL_LOG_KB) / 1e6
+    of_polls = polls_a_day * POLL_LOG_KB + STATUSES_A_DAY * STATUS_LOG_KB
+    return (messages * MESSAGE_LOG_KB + of_polls * DAYS) / 1e6
 
 
 def logs() -> Rows:
@@ -88,7 +97,7 @@ def operations() -> Rows:
     for level in LEVELS:
         month = Month(level)
         dicom = month.messages * DICOM_PER_MESSAGE + POLLS_A_DAY * DAYS
-        counts = (month.executions, month.queue_calls, month.table_calls, month.messages * FHIR_PER_MESSAGE, dicom)
+        counts = (month.executions, month.queue_calls, month.table_calls, month.fhir_requests, dicom)
         rows.append((f"{level:,}", *(f"{count:,.0f}" for count in counts)))
     return rows
 

@@ -47,7 +47,7 @@ that carries them would be found, and merged, as somebody else.
 
 Identity is never guessed: an instance whose PatientID has several values, or characters that the DICOM service could not read
 by Specific Character Set, is not in FHIR. So with IssuerOfPatientID where `Patient__IsIssuerIdUsed` makes it the system. A study
-in a data partition whose system `Patient__PartitionSystemIds` does not name is set aside: PatientID 1001 of two partitions can
+in a data partition whose system `Patient__PartitionSystemIds` does not name fails: PatientID 1001 of two partitions can
 be two persons.
 """
 

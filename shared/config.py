@@ -6,18 +6,36 @@ Everything is checked at once; a wrong setting is reported by its name and what 
 import re
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.errors import Misconfigured
 from shared.settings.authentication import Authentication
-from shared.settings.hosting import DEFAULT_QUEUE_NAME, POLL_INTERVAL, SCHEDULE
+from shared.settings.hosting import DEFAULT_QUEUE_NAME, DEFAULT_SCHEDULE, POLL_INTERVAL, SCHEDULE
 from shared.settings.section import Boolean, Section, TimeSpan, Url, matching, problem_of
 from shared.settings.source import AppSettings, app_settings
-from shared.text_forms import check_secure, parse_addresses, parse_partition_systems, parse_systems, schedule_for
+from shared.settings.unknown import known_settings, unknown_settings
+from shared.text_forms import (
+    check_schedule,
+    check_secure,
+    check_system,
+    parse_addresses,
+    parse_partition_systems,
+    parse_systems,
+    schedule_for,
+)
 
 PartitionSystems = Annotated[
     dict[str, str],
@@ -146,7 +164,7 @@ class Demographics(StrEnum):
 class PatientSettings(Section):
     """How a Patient is identified and whether its demographics follow DICOM."""
 
-    patient_system_id: str = ""
+    patient_system_id: Annotated[str, AfterValidator(check_system)] = ""
     former_system_ids: Systems = ()
     is_issuer_id_used: Boolean = False
     partition_system_ids: PartitionSystems = Field(default_factory=dict)
@@ -215,6 +233,14 @@ class Settings(BaseSettings):
     study_queue_name: Annotated[
         str, matching("(?=.{3,56}$)[a-z0-9](-?[a-z0-9])*", "3 to 56 lower-case letters, digits and single hyphens")
     ] = DEFAULT_QUEUE_NAME
+    sync_schedule: Annotated[str, AfterValidator(check_schedule)] = DEFAULT_SCHEDULE
+    unknown_settings: tuple[str, ...] = Field(default=(), exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_unknown(cls, found: dict[str, Any]) -> dict[str, Any]:
+        """Not refused, since another program may read them; named by the log, the status line and `/api/health`."""
+        return {**found, "unknown_settings": unknown_settings(found, known_settings(cls))}
 
     @classmethod
     def settings_customise_sources(

@@ -181,9 +181,9 @@ class Outcome(enum.StrEnum):
     REDUCED = "reduced"  # series of others are left
     EMPTIED = "emptied"  # all its instances were removed; the ImagingStudy is somebody else's
     UNCHANGED = "unchanged"
-    OVERTAKEN = "overtaken"  # a later pass had covered it already
-    DEFERRED = "deferred"
-    PARKED = "parked"
+    SUPERSEDED = "superseded"  # a later pass has done this work
+    RETRYING = "retrying"
+    FAILED = "failed"
 
     @property
     def is_removal(self) -> bool:

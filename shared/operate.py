@@ -1,4 +1,4 @@
-"""`python -m shared.operate`: see what was set aside, waits or was recorded, what it means, and try it again.
+"""`python -m shared.operate`: list what failed, is retried or was skipped, explain it, and retry it.
 
 For operators. Reads the same settings as the app, from the environment.
 """
@@ -14,7 +14,7 @@ from shared.config import Settings
 from shared.errors import Misconfigured, SyncError
 from shared.model import DEFAULT_PARTITION, PARTITION_NAME, StudyKey, is_uid
 from shared.settings.hosting import StorageAccount
-from shared.sync.cases import Case, State, cases, release
+from shared.sync.cases import Case, State, cases, retry
 from shared.telemetry import quiet_libraries
 from shared.wiring import App, build
 
@@ -22,27 +22,27 @@ COLUMNS = ("state", "study", "partition", "instance", "code", "at (UTC)", "attem
 ALL = "all"
 CODES: dict[str, Advice] = {**ADVICE, **NOTED}
 # without the table of values that could not be used: it is the largest by far
-USUAL = (State.PARKED, State.DEFERRED, State.RECORDED)
+USUAL = (State.FAILED, State.RETRYING, State.SKIPPED)
 EPILOG = """\
-what is there:
-  parked    studies that wait for their next change, or for you
-  deferred  studies that are tried again by themselves, with growing delays
-  recorded  instances that are kept out of FHIR, rows of the change feed and
-            messages that cannot be read; everything else went on
-  noted     studies that are in FHIR, and in which something contradicts, is
-            missing or was set by somebody else (with list: noted, all, --study)
+states:
+  failed    studies that wait for their next change, or for you
+  retrying  studies that are tried again by themselves, with growing delays
+  skipped   instances that are not in FHIR, and rows of the change feed and
+            messages that cannot be read; the rest is in sync
+  noted     studies that are in sync, with a contradiction, a missing value or
+            a value that somebody else set (with list: noted, all, --study)
 
 the usual way:
-  python -m shared.operate list                  what is parked, and what to do about it
+  python -m shared.operate list                the failed studies, and what to do
   (do it)
-  python -m shared.operate release --code CODE   or --study UID, or --all
+  python -m shared.operate retry --code CODE   or --study UID, or --all
 
-exit codes: 0 done; 1 it failed, or nothing is there that was meant; 2 wrong arguments
+exit codes: 0 done; 1 an error, or nothing matches; 2 wrong arguments
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 something failed or nothing was meant, 2 wrong arguments."""
+    """Exit code: 0 done, 1 an error or no match, 2 wrong arguments."""
     quiet_libraries()
     options = _parser().parse_args(arguments)
     try:
@@ -61,13 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _with_app(options: argparse.Namespace) -> int:
     app = build(Settings.load(), StorageAccount.load())
     try:
-        return await (_list(app, options) if options.command == "list" else _release(app, options))
+        return await (_list(app, options) if options.command == "list" else _retry(app, options))
     finally:
         await app.close()
 
 
 async def _list(app: App, options: argparse.Namespace) -> int:
-    what = options.what or (ALL if options.code or options.study else State.PARKED)
+    what = options.what or (ALL if options.code or options.study else State.FAILED)
     states = tuple(State) if what == ALL else (State(what),)
     is_noted = State.NOTED in states and (options.code is None or options.code in NOTED)
     read = (*USUAL, State.NOTED) if is_noted else USUAL
@@ -77,40 +77,40 @@ async def _list(app: App, options: argparse.Namespace) -> int:
         _print_table([COLUMNS, *map(_cells, found)])
     counts = Counter(one.state for one in everything)
     told = ", ".join(f"{counts[state]} {state}" for state in read)
-    _say("", f"all in all: {told}; {await _waiting(app)}")
+    _say("", f"in total: {told}; {await _waiting(app)}")
     for code, count in sorted(Counter(one.code for one in found).items()):
         _say("", f"{code} ({count}): {_text_of(code)}")
     return 0
 
 
 async def _waiting(app: App) -> str:
-    """How much is in the queues. Who may send messages need not be allowed to count them."""
+    """How many messages are in the queues. A role that may send messages may lack the right to count them."""
     try:
         waiting, poison = await app.queue.depth(), await app.poison_queue.depth()
     except Misconfigured as error:
-        return f"messages are not counted ({error}): /api/health says how many there are"
+        return f"messages are not counted ({error}): /api/health shows how many there are"
     return f"{_counted(waiting, 'message')} in the queue, {poison} in the poison queue"
 
 
-async def _release(app: App, options: argparse.Namespace) -> int:
+async def _retry(app: App, options: argparse.Namespace) -> int:
     everything = await cases(app.records, (State.NOTED,) if options.code in NOTED else USUAL, NOTED)
-    chosen = [one for one in everything if _is_meant(one, options) and (not options.all or one.state is State.PARKED)]
+    chosen = [one for one in everything if _is_meant(one, options) and (not options.all or one.state is State.FAILED)]
     named = await _named(app, options, chosen) if options.study else []
     if not chosen and not named:
-        _say("nothing is there that was meant: see `python -m shared.operate list all`")
+        _say("nothing matches: see `python -m shared.operate list all`")
         return 1
-    sent, seen = await release(app.records, app.queue, chosen, named)
-    _say(f"sent through the queue once more: {_counted(sent, 'study', 'studies')}")
+    sent, seen = await retry(app.records, app.queue, chosen, named)
+    _say(f"sent through the queue again: {_counted(sent, 'study', 'studies')}")
     if seen:
-        _say(f"taken away, as nothing else removes them: {_counted(seen, 'row')}")
+        _say(f"removed, since nothing else removes them: {_counted(seen, 'row')}")
     if sent:
-        _say("see what becomes of them: `python -m shared.operate list`; a study that succeeds loses its row")
+        _say("see the result: `python -m shared.operate list`; the row of a study goes when the study is in sync")
     return 0
 
 
 async def _named(app: App, options: argparse.Namespace, chosen: Sequence[Case]) -> list[StudyKey]:
-    """A study that has no row is looked at, too: its message was lost, say. Where nothing is known of it, its data
-    partition has to be told.
+    """A study without a row is resynced, too: its message may have been lost. If nothing is known of it, the data
+    partition has to be named.
     """
     if options.partition:
         return [StudyKey(options.partition, options.study)]
@@ -124,7 +124,7 @@ def _counted(number: int, one: str, several: str = "") -> str:
 
 def _explain(code: str | None) -> int:
     if code is not None and code not in CODES:
-        _say(f"there is no code {code!r}; these there are: {', '.join(CODES)}")
+        _say(f"there is no code {code!r}; the codes are: {', '.join(CODES)}")
         return 1
     for name in [code] if code else CODES:
         print(f"{name} ({CODES[name].outcome}): {_text_of(name)}")
@@ -140,9 +140,7 @@ def _is_meant(one: Case, options: argparse.Namespace) -> bool:
 
 
 def _text_of(code: str) -> str:
-    return (
-        CODES[code].text if code in CODES else "A row that this app did not write like that. Look at it in the table."
-    )
+    return CODES[code].text if code in CODES else "This app did not write the row like that. Look at it in the table."
 
 
 def _cells(one: Case) -> tuple[str, ...]:
@@ -151,7 +149,7 @@ def _cells(one: Case) -> tuple[str, ...]:
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Aligned for people; parted by tabs for programs."""
+    """Aligned for people; separated by tabs for programs."""
     if not sys.stdout.isatty():
         for row in rows:
             print(*row, sep="\t")
@@ -168,31 +166,29 @@ def _say(*lines: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m shared.operate",
-        description="See what was set aside, waits or was recorded, what it means, and try it again.",
+        description="List what failed, is retried or was skipped, explain it, and retry it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,explain,release}")
-    listing = commands.add_parser("list", help="what there is, why, and what to do about it")
-    what = "default: parked, and all with --code or --study"
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,explain,retry}")
+    listing = commands.add_parser("list", help="list studies and instances, with the reason and what to do")
+    what = "default: failed, and all with --code or --study"
     listing.add_argument("what", nargs="?", choices=[*State, ALL], help=what)
     listing.add_argument("--code", help="only those with this code")
     listing.add_argument("--study", metavar="UID", help="only this Study Instance UID")
     listing.set_defaults(partition=None)
     explaining = commands.add_parser("explain", help="what a code means and what to do about it")
     explaining.add_argument("code", nargs="?", help="all of them without one")
-    releasing = commands.add_parser("release", help="try studies again now: name which")
-    which = releasing.add_mutually_exclusive_group(required=True)
-    which.add_argument(
-        "--study", metavar="UID", type=_uid, help="this Study Instance UID, whatever its state and without any"
-    )
+    retrying = commands.add_parser("retry", help="retry studies now: name which")
+    which = retrying.add_mutually_exclusive_group(required=True)
+    which.add_argument("--study", metavar="UID", type=_uid, help="this Study Instance UID, also without a row")
     which.add_argument("--code", help="all with this code")
-    which.add_argument("--all", action="store_true", help="all that are parked")
-    releasing.add_argument(
+    which.add_argument("--all", action="store_true", help="all that have failed")
+    retrying.add_argument(
         "--partition",
         metavar="NAME",
         type=_partition,
-        help="only in this data partition; needed for a study that nothing is known of",
+        help="only in this data partition; needed for a study that has no row and was never written",
     )
     return parser
 

@@ -11,6 +11,16 @@ TIME_SPAN = re.compile(
     r"(?:(?P<days>\d{1,8})\.)?(?P<hours>\d{1,2}):(?P<minutes>\d{1,2})(?::(?P<seconds>\d{1,2})(?:\.(?P<ticks>\d{1,7}))?)?",
     re.ASCII,
 )
+# NCRONTAB: `*`, a value, a range, each with a step; names of months and days have three letters
+PART = re.compile(r"(?:(?P<all>\*)|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>[1-9]\d?))?", re.ASCII)
+MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+MONTHS = {name: number for number, name in enumerate(MONTH_NAMES, 1)}
+WEEKDAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
+CRON_FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
+    *((0, 59, {}), (0, 59, {}), (0, 23, {})),
+    *((1, 31, {}), (1, 12, MONTHS), (0, 6, WEEKDAYS)),
+)
+ABSOLUTE_URI = re.compile(r"[a-z][a-z0-9+.-]*:\S+", re.ASCII | re.IGNORECASE)
 DAYS = re.compile(r"\d{1,8}", re.ASCII)
 MOST_DAYS = 10_675_199  # TimeSpan.MaxValue
 
@@ -52,10 +62,22 @@ def parse_partition_systems(text: str) -> dict[str, str]:
     for name, system in pairs:
         if not all(isinstance(part, str) and re.fullmatch(r"\S+", part) for part in (name, system)):
             raise wrong
+        if not ABSOLUTE_URI.fullmatch(system):
+            raise wrong
     found = {name.lower(): system for name, system in pairs}
     if len(found) < len(pairs):
         raise ValueError("must name each data partition once")
     return found
+
+
+def check_system(text: str) -> str:
+    """The system of an identifier: an absolute URI (R4, Identifier.system), or empty for none; ValueError otherwise."""
+    if text and not ABSOLUTE_URI.fullmatch(text):
+        raise ValueError(
+            "must be a URI such as urn:oid:1.2.3 or https://hospital.example.org/patients; if Patients already have "
+            "the present value, name it in Patient__FormerSystemIds"
+        )
+    return text
 
 
 def parse_addresses(text: Any) -> tuple[str, ...]:
@@ -117,6 +139,47 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def check_schedule(text: str) -> str:
+    """A timer schedule that the Functions host can read; ValueError otherwise.
+
+    NCRONTAB of six fields (five: without seconds), a time span, or the name of a setting as `%NAME%`, which only the
+    host resolves. The host takes a range that goes down (22-2) the other way round, so it is refused.
+    """
+    fields = text.split()
+    if "%" in text:
+        return text
+    try:
+        is_right = (
+            bool(parse_time_span(text))
+            if len(fields) == 1
+            else len(fields) in (5, 6) and all(map(_is_cron_field, reversed(fields), reversed(CRON_FIELDS)))
+        )
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise ValueError("must be an NCRONTAB of six fields such as 0 */5 * * * *, or a time span such as 00:10:00")
+    return text
+
+
+def _is_cron_field(text: str, allowed: tuple[int, int, dict[str, int]]) -> bool:
+    lowest, highest, names = allowed
+
+    def number(word: str) -> int:
+        return int(word) if word.isdecimal() else names.get(word.lower(), -1)
+
+    for part in text.split(","):
+        found = PART.fullmatch(part)
+        if found is None:
+            return False
+        if found["all"]:
+            continue
+        first = number(found["first"])
+        last = number(found["last"]) if found["last"] else first
+        if not lowest <= first <= last <= highest:
+            return False
+    return True
 
 
 def schedule_for(interval: timedelta) -> str | None:

@@ -2,17 +2,18 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueClient
 
+from shared.checks import Check, Checks
 from shared.child import Child
 from shared.config import Demographics, Settings
 from shared.credentials.tokens import Tokens
@@ -22,7 +23,7 @@ from shared.dicom.origin import check_reset, check_same
 from shared.errors import Misconfigured
 from shared.fhir import searchset
 from shared.fhir.client import FhirClient
-from shared.health import Check, Checks
+from shared.fhir.id_key import KEY_REFERENCE
 from shared.http import new_client
 from shared.mapping.patient import PatientRules
 from shared.retry import repeated
@@ -34,6 +35,7 @@ from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_queue import ENCODE_POLICY, StudyQueue
 from shared.storage.table import Table
 from shared.sync.attempt import Stores
+from shared.sync.cases import tally
 from shared.sync.origin import Origin
 from shared.sync.poller import Poller
 from shared.sync.reconciler import Reconciler
@@ -61,8 +63,9 @@ class App:
     dicom: DicomClient
     fhir: FhirClient
     resources: AsyncExitStack
+    unknown_settings: tuple[str, ...] = ()
 
-    async def behind(self) -> int:
+    async def lag(self) -> int:
         """How many sequences of the change feed are not enqueued yet; Misconfigured when the feed was reset."""
         done, latest = await self.checkpoints.get(), await self.dicom.latest()
         check_reset(latest.sequence, done.sequence)
@@ -72,18 +75,38 @@ class App:
 
     @property
     def checks(self) -> Checks:
-        """What `/api/health` asks."""
-        numbers: dict[str, Check] = {
-            "behind": self.behind,
-            "queue": self.queue.depth,
-            "poison": self.poison_queue.depth,
-            "fhir": self.fhir.probe,
+        """What `/api/health` and the status line ask."""
+        services: dict[str, Check] = {
+            "dicom": self._ask_dicom,
+            "fhir": self._ask_fhir,
+            "tables": self._ask_tables,
+            "queues": self._ask_queues,
         }
-        return Checks(numbers, self.queue.visible, self.polled_at)
+        return Checks(services, self.unknown_settings)
 
-    async def polled_at(self) -> datetime | None:
-        """When a poll last wrote the checkpoint; None before the first."""
-        return (await self.checkpoints.get()).saved_at
+    async def _ask_dicom(self) -> Mapping[str, Any]:
+        return {"lag": await self.lag()}
+
+    async def _ask_fhir(self) -> Mapping[str, Any]:
+        """By a read that the app's role must allow, of a resource of its own: the CapabilityStatement is open to all,
+        and Microsoft's has a megabyte. It is asked for once.
+        """
+        await self.fhir.check_capable()
+        await self.fhir.read_each([KEY_REFERENCE])
+        return {}
+
+    async def _ask_tables(self) -> Mapping[str, Any]:
+        """When a poll last wrote the checkpoint, None before the first; and what the error tables hold."""
+        checkpoint, counted = await asyncio.gather(self.checkpoints.get(), tally(self.records))
+        return {"polled_at": checkpoint.saved_at, **counted.fields(_now())}
+
+    async def _ask_queues(self) -> Mapping[str, Any]:
+        """Messages, hidden ones included, and for how many seconds the oldest that can be taken has waited."""
+        depth, poison, since = await asyncio.gather(
+            self.queue.depth(), self.poison_queue.depth(), self.queue.waiting_since()
+        )
+        age_s = None if since is None else max(0, int((_now() - since).total_seconds()))
+        return {"queue": depth, "queue_age_s": age_s, "poison": poison}
 
     async def ensure_queues(self) -> None:
         """Create both queues where they are missing: the host asks for each every second, and logs every 404."""
@@ -130,7 +153,19 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
     )
     record_malformed = not settings.dicom_cast.features.ignore_json_parsing_errors
     poller = Poller(dicom, checkpoints, queue, records, _now, record_malformed=record_malformed)
-    return App(poller, runner, queue, poison_queue, checkpoints, stores.studies, records, dicom, fhir, resources)
+    return App(
+        poller,
+        runner,
+        queue,
+        poison_queue,
+        checkpoints,
+        stores.studies,
+        records,
+        dicom,
+        fhir,
+        resources,
+        settings.unknown_settings,
+    )
 
 
 def _rules(settings: Settings) -> Rules:

@@ -6,12 +6,14 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+from shared.checks import Checks
 from shared.config import Settings
 from shared.errors import Misconfigured, SyncError, Unavailable, VersionConflict, place_of
-from shared.health import Checks, Health
+from shared.health import Health
 from shared.model import StudyChange
 from shared.settings.hosting import StorageAccount, Triggers
 from shared.single_flight import SingleFlight
+from shared.status import StatusLine
 from shared.telemetry import event, quiet_libraries
 from shared.version import version
 
@@ -43,7 +45,9 @@ class Worker:
         self._renewing: SingleFlight[None] = SingleFlight()
         self._poll_error: str | None = None  # said once, not at every tick
         self._with_queues: App | None = None
-        self._health = Health(self._checks, Triggers.load().schedule)
+        schedule = Triggers.load().schedule
+        self._health = Health(self._checks, schedule)
+        self._status = StatusLine(schedule)
 
     async def app(self) -> "App":
         """Raises Misconfigured, which names every wrong setting, or Unavailable where a vault does not answer."""
@@ -56,6 +60,8 @@ class Worker:
     async def _build(self) -> "App":
         self._settings = await _read_settings()
         self._read_at = time.monotonic()
+        for text in self._settings.unknown_settings:
+            event("setting_unknown", logging.WARNING, reason=text)
         from shared.wiring import build  # noqa: PLC0415 - half a second of imports
 
         return build(self._settings, StorageAccount.load())
@@ -84,33 +90,46 @@ class Worker:
         self._retired = retired
 
     async def poll(self) -> "PollResult | None":
-        """One poll; None when it could not be done now. The next tick of the timer tries again."""
+        """One poll, and the status line; None when it could not be done now. The next tick of the timer tries again."""
+        result: PollResult | None = None
+        error: SyncError | None = None
         try:
-            app = await self.app()
-            if self._with_queues is not app:
-                await app.ensure_queues()
-                self._with_queues = app
-            result = await app.poller.poll()
+            result = await self._poll()
         except VersionConflict:
-            event("poll_overtaken", reason="another poller is at work")
-            return None
-        except SyncError as error:
-            level = logging.ERROR if isinstance(error, Misconfigured) else logging.WARNING
-            if error.code != self._poll_error:
-                event("poll_failed", level, code=error.code, reason=error)
-            self._poll_error = error.code
-            if error.code == REFUSED:
-                await self._refused()
-            return None
+            event("poll_superseded", reason="another poller is running")
+        except SyncError as failure:
+            error = failure
+            await self._poll_failed(failure)
+        lag = None if result is None else result.latest - result.sequence
+        await self._status.write(self._checks, lag=lag, poll_error=error)
+        return result
+
+    async def _poll(self) -> "PollResult":
+        app = await self.app()
+        if self._with_queues is not app:
+            await app.ensure_queues()
+            self._with_queues = app
+        result = await app.poller.poll()
         if self._poll_error is not None:
             event("poll_back")
             self._poll_error = None
         if result.entries:
-            behind = result.latest - result.sequence
             event(
-                "feed_polled", entries=result.entries, messages=result.messages, sequence=result.sequence, behind=behind
+                "feed_polled",
+                entries=result.entries,
+                messages=result.messages,
+                sequence=result.sequence,
+                lag=result.latest - result.sequence,
             )
         return result
+
+    async def _poll_failed(self, error: SyncError) -> None:
+        level = logging.ERROR if isinstance(error, Misconfigured) else logging.WARNING
+        if error.code != self._poll_error:
+            event("poll_failed", level, code=error.code, reason=error)
+        self._poll_error = error.code
+        if error.code == REFUSED:
+            await self._refused()
 
     async def sync(self, text: str, deliveries: int = 1) -> None:
         """One message of the queue. deliveries: how often it was delivered, this time included."""
@@ -154,7 +173,7 @@ class Worker:
 async def _set_aside(change: StudyChange, error: Exception) -> None:
     code, reason = (error.code, str(error)) if isinstance(error, SyncError) else (BUG, place_of(error))
     study = change.study.study_instance_uid
-    event("study_set_aside", logging.ERROR, study=study, sequence=change.sequence, code=code, reason=reason)
+    event("study_not_synced", logging.ERROR, study=study, sequence=change.sequence, code=code, reason=reason)
     await _wait_for_settings(change)
 
 

@@ -1,4 +1,4 @@
-// Log alerts on the lines that docs/operations.md lists, and who is told.
+// Log alerts on the status line that docs/operations.md describes, and who is told.
 
 param location string
 param tags object
@@ -7,126 +7,148 @@ param ruleNamePrefix string
 param workspaceId string
 param email string
 
-// A count above or below a number of rows, over `window`, asked every `frequency`.
+// Each query looks for a state, so an alert is on as long as the state lasts and no longer. The latest line says what is
+// so; `window` is long because a schedule may be a day. Where a state has to last before it matters, its beginning is
+// the last line without it, or the first line that is kept. `frequency`: how often it is asked; rows mean that it is on.
 var rules = [
   {
     name: 'not-polling'
     severity: 1
-    description: 'The change feed was not polled for half an hour. A schedule rarer than every ten minutes needs a longer window.'
-    query: 'AppRequests | where OperationName == "poll_change_feed" and Success == true'
-    operator: 'LessThan'
-    threshold: 1
-    window: 'PT30M'
-    frequency: 'PT15M'
+    description: 'No status line was written for a quarter of an hour after it was due: the timer does not run.'
+    query: '''
+      AppTraces
+      | where Message startswith "status "
+      | summarize Lines = count(), arg_max(TimeGenerated, Message)
+      | extend DueIn = toint(extract(" due_s=([0-9]+)", 1, Message))
+      | where Lines == 0 or TimeGenerated + DueIn * 1s < ago(15m)
+    '''
+    window: 'P2D'
+    frequency: 'PT5M'
   }
   {
     name: 'set-up'
     severity: 1
-    description: 'A setting is wrong or a service refuses the app: nothing is lost, and nothing moves until somebody acts.'
+    description: 'A setting is wrong or a service refuses the app: nothing is lost, and studies wait until somebody acts.'
     query: '''
       AppTraces
-      | where SeverityLevel >= 3
-      | where Message startswith "poll_failed " or Message startswith "services_refuse "
-          or (Message startswith "study_set_aside " and Message contains "outcome=deferred")
+      | where Message startswith "status "
+      | summarize arg_max(TimeGenerated, Message)
+      | where Message contains "=misconfigured:" or toint(extract(" set_up=([0-9]+)", 1, Message)) > 0
     '''
-    operator: 'GreaterThan'
-    threshold: 0
+    window: 'P2D'
+    frequency: 'PT5M'
+  }
+  {
+    name: 'outage'
+    severity: 2
+    description: 'A service has not answered for ten minutes or longer.'
+    query: '''
+      AppTraces
+      | where Message startswith "status "
+      | extend IsDown = Message contains "=failing:"
+      | summarize Began = min(TimeGenerated), LastUp = maxif(TimeGenerated, not(IsDown)), arg_max(TimeGenerated, IsDown)
+      | where IsDown and coalesce(LastUp, Began) < ago(10m)
+    '''
+    window: 'P2D'
+    frequency: 'PT5M'
+  }
+  {
+    // A process that dies writes no line, and the timer runs in another one: only the requests of the host tell. One
+    // worker process that dies fails every message it had, up to twelve. One message that cannot be read fails five
+    // times in all, and ends as `poison`.
+    name: 'failing'
+    severity: 2
+    description: 'More than five runs of sync_study failed, or one of sync_study_poison: a process died, or storage does not answer.'
+    query: '''
+      AppRequests
+      | where Success == false
+      | summarize Studies = countif(OperationName == "sync_study"), Poison = countif(OperationName == "sync_study_poison")
+      | where Studies > 5 or Poison > 0
+    '''
     window: 'PT15M'
     frequency: 'PT5M'
   }
   {
     name: 'poison'
     severity: 2
-    description: 'A message failed five times without a reason that has a name: a defect of the app.'
-    query: 'AppTraces | where Message startswith "poison_message "'
-    operator: 'GreaterThan'
-    threshold: 0
-    window: 'PT15M'
-    frequency: 'PT15M'
-  }
-  {
-    // one worker process that dies fails every message it had, up to twelve, and writes no line. One message that can
-    // not be read fails five times in all, and ends as `poison`.
-    name: 'failing'
-    severity: 2
-    description: 'More than five runs of sync_study failed, or one of sync_study_poison, or more than three processes of a study alone ended: a process died, or storage does not answer.'
-    // a run whose study ends a process of its own succeeds: the message is sent again
-    query: '''
-      union
-        (AppRequests | where Success == false | project What = OperationName),
-        (AppTraces | where Message startswith "process_died " | project What = "process_died")
-      | summarize Studies = countif(What == "sync_study"), Poison = countif(What == "sync_study_poison"), Alone = countif(What == "process_died")
-      | where Studies > 5 or Poison > 0 or Alone > 3
-    '''
-    operator: 'GreaterThan'
-    threshold: 0
-    window: 'PT15M'
-    frequency: 'PT5M'
-  }
-  {
-    // each trouble is said once: it lasts while nothing better was said after it
-    name: 'outage'
-    severity: 2
-    description: 'A service has not answered for ten minutes or longer.'
+    description: 'Messages failed five times without a reason that has a name: a defect of the app. Their studies have failed.'
     query: '''
       AppTraces
-      | extend Event = tostring(split(Message, " ")[0])
-      | extend Part = case(
-          Event in ("poll_failed", "poll_back", "feed_polled"), "feed",
-          Event in ("services_refuse", "services_back", "study_synced"), "studies",
-          "")
-      | where Part != ""
-      | summarize arg_max(TimeGenerated, Event) by Part
-      | where Event in ("poll_failed", "services_refuse") and TimeGenerated < ago(10m)
+      | where Message startswith "status " and Message contains " failed="
+      | summarize arg_max(TimeGenerated, Message)
+      | where Message matches regex " failed_codes=([^ ]*,)?bug:" or toint(extract(" poison=([0-9]+)", 1, Message)) > 0
     '''
-    operator: 'GreaterThan'
-    threshold: 0
     window: 'P2D'
     frequency: 'PT15M'
   }
   {
-    // tries are up to a quarter of an hour apart by then; what waits for a service that refuses everyone writes no
-    // lines, and is `outage`
+    // after an outage, studies that waited for it are retried within a quarter of an hour or so
     name: 'waiting'
     severity: 3
-    description: 'A study has been tried again for about an hour, while no service refused everyone: python -m shared.operate list deferred'
+    description: 'A study has been retried for more than an hour while all services answered: python -m shared.operate list retrying'
     query: '''
       AppTraces
-      | where SeverityLevel == 2
-      | where Message startswith "study_set_aside " and Message contains "outcome=deferred"
-      | extend Attempts = toint(extract("attempts=([0-9]+)", 1, Message))
-      | where Attempts >= 12
+      | where Message startswith "status "
+      | extend IsDown = Message contains "=failing:" or Message contains "=misconfigured:"
+      | summarize LastDown = maxif(TimeGenerated, IsDown), arg_max(TimeGenerated, Message)
+      | where isnull(LastDown) or LastDown < ago(1h)
+      | where toint(extract(" retry_age_s=([0-9]+)", 1, Message)) > 3600
     '''
-    operator: 'GreaterThan'
-    threshold: 0
-    window: 'PT30M'
+    window: 'P2D'
     frequency: 'PT15M'
   }
   {
-    name: 'behind'
+    name: 'queue'
+    severity: 3
+    description: 'The oldest message that a worker could take has waited in the queue for more than half an hour.'
+    query: '''
+      AppTraces
+      | where Message startswith "status "
+      | summarize arg_max(TimeGenerated, Message)
+      | where toint(extract(" queue_age_s=([0-9]+)", 1, Message)) > 1800
+    '''
+    window: 'P2D'
+    frequency: 'PT15M'
+  }
+  {
+    name: 'lag'
     severity: 3
     description: 'For half an hour no poll reached the end of the change feed.'
     query: '''
       AppTraces
-      | where Message startswith "feed_polled "
-      | extend Behind = toint(extract("behind=([0-9]+)", 1, Message))
-      | summarize Behind = min(Behind), Since = min(TimeGenerated)
-      | where Behind > 0 and Since < ago(30m)
+      | where Message startswith "status " and Message contains " lag="
+      | extend Lag = tolong(extract(" lag=([0-9]+)", 1, Message))
+      | summarize Began = min(TimeGenerated), LastZero = maxif(TimeGenerated, Lag == 0), arg_max(TimeGenerated, Lag)
+      | where Lag > 0 and coalesce(LastZero, Began) < ago(30m)
     '''
-    operator: 'GreaterThan'
-    threshold: 0
-    window: 'PT45M'
+    window: 'P2D'
     frequency: 'PT15M'
   }
   {
-    name: 'parked'
+    name: 'failed'
     severity: 3
-    description: 'Studies were set aside and wait for somebody: python -m shared.operate list'
-    query: 'AppTraces | where Message startswith "study_set_aside " and Message contains "outcome=parked"'
-    operator: 'GreaterThan'
-    threshold: 0
-    window: 'PT1H'
-    frequency: 'PT1H'
+    description: 'Studies have failed and wait for their next change, or for somebody: python -m shared.operate list'
+    query: '''
+      AppTraces
+      | where Message startswith "status " and Message contains " failed="
+      | summarize arg_max(TimeGenerated, Message)
+      | where toint(extract(" failed=([0-9]+)", 1, Message)) > 0
+    '''
+    window: 'P2D'
+    frequency: 'PT15M'
+  }
+  {
+    name: 'skipped'
+    severity: 3
+    description: 'Instances, rows of the change feed or messages were skipped and are not in FHIR: python -m shared.operate list skipped'
+    query: '''
+      AppTraces
+      | where Message startswith "status " and Message contains " skipped="
+      | summarize arg_max(TimeGenerated, Message)
+      | where toint(extract(" skipped=([0-9]+)", 1, Message)) > 0
+    '''
+    window: 'P2D'
+    frequency: 'PT15M'
   }
 ]
 
@@ -169,8 +191,8 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
           {
             query: rule.query
             timeAggregation: 'Count'
-            operator: rule.operator
-            threshold: rule.threshold
+            operator: 'GreaterThan'
+            threshold: 0
             failingPeriods: {
               numberOfEvaluationPeriods: 1
               minFailingPeriodsToAlert: 1

@@ -64,7 +64,7 @@ def _granted(what: str, body: str, asked_at: float) -> Token:
     except Exception:  # noqa: BLE001 - an answer that is no token makes the library raise anything
         text, life_s = "", 0.0
     if not TOKEN.fullmatch(text):
-        raise Unavailable(f"{what} answered something that is no token", outcome_unknown=False)
+        raise Unavailable(f"{what} answered without a token", outcome_unknown=False)
     return Token.of(text, asked_at + life_s)
 
 

@@ -34,7 +34,7 @@ async def check_answers(dicom: DicomClient, study: StudyKey, own: Collection[Ins
     for instance in random.sample(sorted(own), min(TRIES, len(own))):
         if await _is_read(dicom, study, instance):
             return
-    raise Unavailable(f"{SERVICE} fails to answer for any instance that it is asked for", code=SERVER_ERROR)
+    raise Unavailable(f"{SERVICE} fails for every instance that it is asked for", code=SERVER_ERROR)
 
 
 async def _others(dicom: DicomClient, study: StudyKey, latest: int) -> list[tuple[StudyKey, InstanceKey]]:

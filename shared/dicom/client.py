@@ -143,7 +143,7 @@ class DicomClient:
         Absence deletes what FHIR says. So a success without a dataset is none: whatever says it, it is not the service.
         """
         if (study, below) in self._too_large:
-            raise Unavailable(f"{SERVICE} has more of it than this worker can hold at once", code=TOO_LARGE)
+            raise Unavailable(f"{SERVICE} has metadata that are too large for this worker", code=TOO_LARGE)
         path = f"studies/{study.study_instance_uid}{below}/metadata"
         try:
             response = await self._of_partition(
@@ -178,7 +178,7 @@ class DicomClient:
         """
         await confirm()
         if await self.search(study, path, {**query, "limit": "1"}):
-            raise Unavailable(f"{SERVICE} finds in a search what it has no metadata of", code=SERVER_ERROR)
+            raise Unavailable(f"{SERVICE} lists in a search what has no metadata", code=SERVER_ERROR)
 
     async def _of_partition(
         self,

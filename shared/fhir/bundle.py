@@ -269,5 +269,5 @@ def _from_location(entry: Entry, location: str) -> str:
     """`Type/id` of a location, absolute or relative, with or without a version."""
     parts = location.split("/_history/", maxsplit=1)[0].rstrip("/").split("/")
     if len(parts) < 2 or parts[-2] != entry.url:
-        raise Unavailable(f"the FHIR server does not tell the id of the {entry.url} it created")
+        raise Unavailable(f"the FHIR server answered without the id of the {entry.url} it created")
     return "/".join(parts[-2:])

@@ -167,7 +167,7 @@ class FhirClient:
         pages = self._pages(found, target.partition("/")[0], {})
         versions = [version_in(entry) async for page in pages for entry in mappings(page, "entry")]
         if any(one is not None and odd_element(one) is not None for one in versions):
-            raise Unavailable(f"{SERVICE} answered a version that is not as R4 has it", code=UNREADABLE)
+            raise Unavailable(f"{SERVICE} answered a version that is not valid R4", code=UNREADABLE)
         return versions
 
     async def put(self, resource: Resource, version: str) -> None:

@@ -50,7 +50,7 @@ class Creation:
     async def prepared(self, entries: Sequence[Entry]) -> list[Entry]:
         """The entries as they are sent: creations by update where the server takes them, what refers to these too.
 
-        Raises VersionConflict where a resource is there by now.
+        Raises VersionConflict where a resource exists by now.
         """
         if not any(entry.identity for entry in entries):
             return list(entries)
@@ -79,13 +79,13 @@ class Creation:
             (device, *found) = await self._server.read_each([KEY_REFERENCE, *ids])
             if key_in(device) != key:
                 self._key.forget()
-                raise VersionConflict("the key of the ids that this app chooses is another one now")
+                raise VersionConflict("the key of this app's resource ids has changed")
             for entry, target, there in zip(left, ids, found, strict=True):
                 if there is None:
                     targets[entry.full_url] = target
                 elif entry.identity and entry.identity.matches(there):
                     self._hide(entry.identity, target)
-                    raise VersionConflict(f"the {entry.resource_type} is there by now")
+                    raise VersionConflict(f"the {entry.resource_type} exists by now")
         return targets
 
     def _hide(self, identity: Identity, target: str) -> None:

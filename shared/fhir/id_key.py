@@ -76,7 +76,7 @@ class IdKey:
                 return key
             with suppress(VersionConflict):
                 await self._put(_device(now, key or secrets.token_hex(KEY_BYTES)), version_of(now or {}))
-        raise VersionConflict("the key of the ids that this app chooses goes on changing")
+        raise VersionConflict("the key of this app's resource ids keeps changing")
 
 
 def _first(versions: Sequence[Resource | None]) -> str | None:

@@ -58,7 +58,7 @@ def _rejected(response: httpx.Response, entries: Sequence[Entry], issues: list[I
         return _too_large(response)
     error = error_for(SERVICE, response)
     if not issues:  # not the server but something before it
-        return Misconfigured(f"{error} without saying why: check the gateway before it", code="refused-request")
+        return Misconfigured(f"{error} without a reason: check the gateway before it", code="refused-request")
     said = ", ".join(codes_of(issues)) or "none that R4 has a code for"
     return Rejected(f"{error}, issues: {said}", elements=named_elements(entries, issues))
 

@@ -47,7 +47,7 @@ def usable(hits: Iterable[Resource]) -> list[Resource]:
             raise Misconfigured(text, code="no-versions")
         if (wrong := odd_element(hit)) is not None:
             raise Unavailable(
-                f"{SERVICE} answered a {hit['resourceType']} whose {wrong} is not as R4 has it", code="unreadable"
+                f"{SERVICE} answered a {hit['resourceType']} whose {wrong} is not valid R4", code="unreadable"
             )
     return list(found.values())
 

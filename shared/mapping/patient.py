@@ -65,8 +65,8 @@ def _systems(issued: Attributes, rules: PatientRules, partition: str) -> tuple[s
         return system, rules.former_systems if system == rules.system and not issuer else ()
     if partition != DEFAULT_PARTITION:
         raise PermanentError(
-            f"nothing says whose patient identifiers those of data partition {partition} are: "
-            "name their system in Patient__PartitionSystemIds",
+            f"the patient identifiers of data partition {partition} have no system: "
+            "name it in Patient__PartitionSystemIds",
             code="no-partition-system",
         )
     return ("", ()) if rules.issuer_is_system else (rules.system, rules.former_systems)

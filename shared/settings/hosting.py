@@ -12,7 +12,7 @@ from pydantic import SecretStr, ValidationError
 from shared.errors import Misconfigured
 from shared.settings.section import Section, Url, problem_of
 from shared.settings.source import app_settings, nested
-from shared.text_forms import parse_time_span, schedule_for
+from shared.text_forms import check_schedule, parse_time_span, schedule_for
 
 DEFAULT_SCHEDULE = "0 * * * * *"
 DEFAULT_QUEUE_NAME = "study-changes"
@@ -32,14 +32,20 @@ class Triggers(NamedTuple):
 
     @classmethod
     def load(cls) -> Self:
-        """SYNC_SCHEDULE, else the poll interval of DICOM Cast as a schedule, else once a minute; the queue's name."""
+        """SYNC_SCHEDULE, else the poll interval of DICOM Cast as a schedule, else once a minute; the queue's name.
+
+        A schedule that the host could not read is reported by its name when the settings are loaded. The timer runs
+        once a minute then, or nothing would be in the log but the host's own line.
+        """
         found = app_settings()
         schedule = found.get(SCHEDULE)
-        if not schedule and (interval := found.get(POLL_INTERVAL)):
-            try:
+        try:
+            if schedule:
+                check_schedule(schedule)
+            elif interval := found.get(POLL_INTERVAL):
                 schedule = schedule_for(parse_time_span(interval))
-            except ValueError:  # reported by name when the settings are loaded
-                schedule = None
+        except ValueError:
+            schedule = None
         return cls(schedule or DEFAULT_SCHEDULE, found.get(QUEUE_NAME) or DEFAULT_QUEUE_NAME)
 
 

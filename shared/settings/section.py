@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 
 from pydantic import AfterValidator, AliasChoices, AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from shared.text_forms import check_secure, parse_boolean, parse_time_span, parse_url
@@ -46,7 +47,7 @@ def problem_of(detail: ErrorDetails, models: Iterable[type[BaseModel]]) -> str:
     """One wrong setting: its full name, and what would be right."""
     found = [section for model in models for section in sections_of(model)]
     names = {to_pascal(name).lower(): to_pascal(name) for section in found for name in section.model_fields}
-    names["studyqueuename"] = "STUDY_QUEUE_NAME"
+    names |= {"studyqueuename": "STUDY_QUEUE_NAME", "syncschedule": "SYNC_SCHEDULE"}
     name = "__".join(names.get(str(part).replace("_", "").lower(), str(part)) for part in detail["loc"])
     if detail["type"] == "missing":
         return f"{name} is missing"
@@ -57,6 +58,11 @@ def sections_of(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """The model and every section within it, those that may be absent included."""
     yield model
     for field in model.model_fields.values():
-        for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from sections_of(kind)
+        if (section := section_in(field)) is not None:
+            yield from sections_of(section)
+
+
+def section_in(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a field holds, also where it may be absent; None for a value."""
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

@@ -41,6 +41,11 @@ def app_settings() -> dict[Path, str]:
     return {path_of(name): value.strip() for name, value in os.environ.items() if value.strip()}
 
 
+def written_names() -> dict[Path, str]:
+    """The names of the app settings as somebody wrote them, by their path."""
+    return {path_of(name): name for name in os.environ}
+
+
 def nested(settings: Mapping[Path, str]) -> dict[str, Any]:
     """Sections within sections. A variable that happens to be named like a section is not one."""
     tree: dict[str, Any] = {}

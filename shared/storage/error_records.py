@@ -7,13 +7,16 @@ keywords, never values.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
+from typing import Any
 
 from shared.model import StudyKey
 from shared.storage.table import Entity, Table, int64
 
 AT_ONCE = 8  # requests
+FIRST_FAILED_AT = "FirstFailedAt"
 MALFORMED_ENTRY = "malformed-entry"
 
 
@@ -29,7 +32,11 @@ class ErrorTable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorRecord:
-    """One failure. `code` tells what happened, `detail` more of it, without values. `key` parts several of one code."""
+    """One failure.
+
+    code: what happened. detail: more of it, without values. key: separates several of one code. first_failed_at: when a
+    study that is retried failed for the first time.
+    """
 
     study: StudyKey
     code: str
@@ -39,6 +46,7 @@ class ErrorRecord:
     detail: str = ""
     attempts: int = 0
     key: str = ""
+    first_failed_at: datetime | None = None
 
     @property
     def text(self) -> str:
@@ -60,7 +68,7 @@ class ErrorRecords:
 
     async def put(self, table: ErrorTable, record: ErrorRecord) -> None:
         """Insert or update one record."""
-        entity = {
+        entity: dict[str, Any] = {
             "PartitionKey": _partition_key(record.study),
             "RowKey": record.row_key,
             "StudyUid": record.study.study_instance_uid,
@@ -71,6 +79,8 @@ class ErrorRecords:
             "RetryNumber": record.attempts,
             "PartitionName": record.study.partition_name,
         }
+        if record.first_failed_at is not None:
+            entity[FIRST_FAILED_AT] = record.first_failed_at
         await self._tables[table].upsert(entity)
 
     async def put_all(self, table: ErrorTable, records: Sequence[ErrorRecord]) -> None:

@@ -1,6 +1,7 @@
 """The queue of StudyChange messages: send now, or later."""
 
 import math
+from datetime import datetime
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
@@ -66,16 +67,16 @@ class StudyQueue:
         except ResourceNotFoundError:
             return 0
 
-    async def visible(self) -> int:
-        """How many messages can be taken now; no more than one is counted."""
+    async def waiting_since(self) -> datetime | None:
+        """When the oldest message that can be taken now was sent; None where there is none."""
 
-        async def peek() -> int:
-            return len(await self._client.peek_messages(1))
+        async def peek() -> datetime | None:
+            return next((message.inserted_on for message in await self._client.peek_messages(1)), None)
 
         try:
             return await called(self._what, peek)
         except ResourceNotFoundError:
-            return 0
+            return None
 
 
 ENCODE_POLICY = TextBase64EncodePolicy

@@ -84,7 +84,7 @@ class Alone:
         """What became of the study. Raises Raised for a defect of this app."""
         if self._slot.locked():
             await self.send(change)
-            return Result(Outcome.DEFERRED)
+            return Result(Outcome.RETRYING)
         async with self._slot:
             started_s = self._clock()
             ending = await self._work(replace(change, alone=True).to_json())
@@ -105,17 +105,17 @@ class Alone:
         """One more process ended that had the message, perhaps for another reason: once more, or the study failed."""
         more = replace(change, alone=True, deaths=change.deaths + 1)
         if more.deaths >= most:
-            return await self._fail(more, DIED, f"{more.deaths} processes ended that worked on it, the last by {how}")
+            return await self._fail(more, DIED, f"{more.deaths} processes ended while they had it, the last by {how}")
         event("process_died", logging.WARNING, **_fields_of(more), code=DIED, deaths=more.deaths, reason=how)
         await self._aside.send(more, delay_s(more.deaths))
-        return Result(Outcome.DEFERRED, code=DIED)
+        return Result(Outcome.RETRYING, code=DIED)
 
     async def _judge(self, change: StudyChange, ending: Died | Overran | NotStarted) -> Result:
         if isinstance(ending, NotStarted):
             error = TransientError(f"no process of its own could be started: {ending.why}", code=NOT_STARTED)
             outcome = await self._aside.defer_or_park(change, error)
             event(
-                "study_set_aside", logging.ERROR, **_fields_of(change), code=error.code, reason=error, outcome=outcome
+                "study_not_synced", logging.ERROR, **_fields_of(change), code=error.code, reason=error, outcome=outcome
             )
             return Result(outcome, code=error.code)
         if isinstance(ending, Overran):
@@ -126,7 +126,7 @@ class Alone:
 
     async def _fail(self, change: StudyChange, code: str, reason: str) -> Result:
         outcome = await self._aside.park_or_defer(change, code, reason, ErrorTable.FHIR, is_fatal=True)
-        event("study_set_aside", logging.ERROR, **_fields_of(change), code=code, reason=reason, outcome=outcome)
+        event("study_not_synced", logging.ERROR, **_fields_of(change), code=code, reason=reason, outcome=outcome)
         return Result(outcome, code=code)
 
 

@@ -50,9 +50,9 @@ class Aside:
         asked = error.retry_after_s if isinstance(error, TransientError) else None
         # what is set up wrongly is not the study's fault, and no reason to give it up
         later = await self.send_later(change, asked, keeps_age=isinstance(error, Misconfigured))
-        if is_tried and not isinstance(error, Misconfigured):
+        if is_tried:
             await self._note(_retry_of(later, error.code, str(error)))
-        return Outcome.DEFERRED
+        return Outcome.RETRYING
 
     async def send_later(
         self, change: StudyChange, asked: float | None = None, *, keeps_age: bool = False
@@ -75,7 +75,7 @@ class Aside:
         except (TransientError, Misconfigured) as failure:
             return await self._defer(change, failure)
         await self.clear_retries(change, has_raised=True)
-        return Outcome.PARKED
+        return Outcome.FAILED
 
     async def _park(self, change: StudyChange, code: str, reason: str, table: ErrorTable, *, is_fatal: bool) -> None:
         record = ErrorRecord(change.study, code, sequence=change.sequence, detail=reason, attempts=change.attempts)
@@ -127,4 +127,5 @@ def _retry_of(change: StudyChange, code: str = "", detail: str = "") -> ErrorRec
         detail=detail,
         attempts=change.attempts,
         key=change.message_id,
+        first_failed_at=change.first_failed_at,
     )

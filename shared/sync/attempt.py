@@ -30,7 +30,7 @@ class Left(NamedTuple):
 class Result(NamedTuple):
     """What the study was, how many of its instances were kept out, and how many values could not be used.
 
-    code: of the error for which it was set aside. kept_out: some of those instances, each with its codes.
+    code: of the error for which it was set aside. skipped: some of those instances, each with its codes.
     strays: how many of the instances that were read are of another patient than the study; has_new_strays: whether one
     was not known as such before. left: what of a removed study is still in FHIR, and why.
     """
@@ -39,7 +39,7 @@ class Result(NamedTuple):
     failed: int = 0
     findings: int = 0
     code: str = ""
-    kept_out: str = ""
+    skipped: str = ""
     strays: int = 0
     has_new_strays: bool = False
     left: Left | None = None

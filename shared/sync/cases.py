@@ -1,13 +1,17 @@
 """What an operator may have to look at: rows of the error tables, those of DICOM Cast and odd ones included."""
 
+import asyncio
 import re
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.advice import SET_UP
 from shared.model import DEFAULT_PARTITION, PARTITION_NAME, StudyKey, is_uid
-from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecords, ErrorTable
+from shared.storage.error_records import FIRST_FAILED_AT, MALFORMED_ENTRY, ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
 from shared.storage.table import Entity
 from shared.sync.others import look_again
@@ -17,31 +21,31 @@ from shared.sync.runner import MALFORMED_MESSAGE
 CODE_OF_DICOM_CAST = "dicom-cast"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*", re.ASCII)
 UNREADABLE_ROW = "unreadable-row"
+# the status line counts no more rows of a table than this, each minute, and names no more codes
+MOST_COUNTED, MOST_CODES = 5_000, 10
 
 
 class State(StrEnum):
     """What became of it."""
 
-    PARKED = "parked"  # the study waits for its next change, or for somebody
-    DEFERRED = "deferred"  # it is tried again by itself
-    RECORDED = "recorded"  # the rest went on
-    NOTED = "noted"  # all is in FHIR, and somebody should see it
+    FAILED = "failed"  # the study waits for its next change, or for somebody
+    RETRYING = "retrying"  # it is tried again by itself
+    SKIPPED = "skipped"  # an instance, a row of the feed or a message; the rest is in sync
+    NOTED = "noted"  # all is in sync, and somebody should see it
 
 
 TABLES = {
-    ErrorTable.FHIR: State.PARKED,
-    ErrorTable.TRANSIENT_FAILURE: State.PARKED,
-    ErrorTable.TRANSIENT_RETRY: State.DEFERRED,
-    ErrorTable.DICOM: State.RECORDED,
+    ErrorTable.FHIR: State.FAILED,
+    ErrorTable.TRANSIENT_FAILURE: State.FAILED,
+    ErrorTable.TRANSIENT_RETRY: State.RETRYING,
+    ErrorTable.DICOM: State.SKIPPED,
     ErrorTable.INVALID_TAG: State.NOTED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row. `study` is empty where it names none. `is_seen`: releasing it takes the row away, because nothing else
-    would.
-    """
+    """One row. `study` is empty where it names none. `is_seen`: a retry removes the row, because nothing else would."""
 
     state: State
     study: StudyKey
@@ -68,12 +72,66 @@ async def cases(records: ErrorRecords, states: Collection[State], noted: Collect
     return [one for one in found if one.state in states]
 
 
-async def release(
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many cases there are, by state and code. waiting_since: when the study first failed that is tried again for
+    longest; None where none is.
+    """
+
+    codes: Mapping[State, Counter[str]]
+    waiting_since: datetime | None
+
+    def fields(self, now: datetime) -> dict[str, Any]:
+        """Fields of the status line. `set_up`: how many are tried again until something is set up rightly."""
+        retrying, since = self.codes[State.RETRYING], self.waiting_since
+        of_set_up = sum(count for code, count in retrying.items() if code in SET_UP)
+        return {
+            "retrying": retrying.total(),
+            "retrying_codes": _counts(retrying),
+            "retry_age_s": None if since is None else max(0, int((now - since).total_seconds())),
+            "set_up": of_set_up,
+            "failed": self.codes[State.FAILED].total(),
+            "failed_codes": _counts(self.codes[State.FAILED]),
+            "skipped": self.codes[State.SKIPPED].total(),
+            "skipped_codes": _counts(self.codes[State.SKIPPED]),
+        }
+
+
+async def tally(records: ErrorRecords) -> Tally:
+    """Count what is in the error tables, up to `MOST_COUNTED` rows of each; values that could not be used are left out,
+    since theirs is the largest table by far.
+    """
+    codes: dict[State, Counter[str]] = {state: Counter() for state in State}
+    firsts: list[datetime] = []
+
+    async def count(table: ErrorTable) -> None:
+        read = 0
+        async for row in records.all(table):
+            if _is_case(table, row, ()):
+                one = _case(table, row)
+                codes[one.state][one.code] += 1
+                if table is ErrorTable.TRANSIENT_RETRY and isinstance(at := row.get(FIRST_FAILED_AT), datetime):
+                    firsts.append(at)
+            read += 1
+            if read == MOST_COUNTED:
+                return
+
+    await asyncio.gather(*(count(table) for table in TABLES if table is not ErrorTable.INVALID_TAG))
+    return Tally(codes, min(firsts, default=None))
+
+
+def _counts(codes: Counter[str]) -> str:
+    """`rejected:2,bug:1`, the most first; empty for none."""
+    found = sorted(codes.items(), key=lambda item: (-item[1], item[0]))[:MOST_CODES]
+    return ",".join(f"{code}:{count}" for code, count in found)
+
+
+async def retry(
     records: ErrorRecords, queue: StudyQueue, chosen: Iterable[Case], named: Iterable[StudyKey] = ()
 ) -> tuple[int, int]:
-    """Have all of each study looked at, and take away the rows that nothing else would; how many of each.
+    """Resync each study, and remove the rows that nothing else removes; return how many of each.
 
-    named: studies that are looked at whether they have a row or not. Rows of this app go when the study succeeds. DICOM
+    named: studies to resync, with a row or without. Rows of this app go when the study succeeds. DICOM
     Cast's go at once, since nothing would find them again, and so do those that are about no study.
     """
     seen = [one for one in chosen if one.is_seen]
@@ -114,9 +172,9 @@ def _case(table: ErrorTable, row: Entity) -> Case:
     if "PartitionName" not in row:
         return replace(one, code=CODE_OF_DICOM_CAST, reason="", is_seen=True)
     if not CODE.fullmatch(code):
-        return replace(one, state=State.RECORDED, code=UNREADABLE_ROW, reason="", is_seen=True)
+        return replace(one, state=State.SKIPPED, code=UNREADABLE_ROW, reason="", is_seen=True)
     if code in (MALFORMED_ENTRY, MALFORMED_MESSAGE) or not study.study_instance_uid:
-        return replace(one, state=State.RECORDED, is_seen=True)
+        return replace(one, state=State.SKIPPED, is_seen=True)
     return one
 
 

@@ -50,7 +50,7 @@ class Look:
     of_study: Collection[Finding] = ()
 
     @property
-    def kept_out(self) -> str:
+    def skipped(self) -> str:
         """Some of the failed instances, each with the codes of its rows in the error table, which has all."""
         some = sorted(self.failed.items())[:MOST_NAMED]
         return ",".join(

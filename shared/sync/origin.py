@@ -61,5 +61,7 @@ def _not_damage(error: SyncError) -> SyncError:
 
 
 def _unconfirmed(why: str) -> TransientError:
-    text = f"something is gone from DICOM, and whether it is the DICOM service that was read so far is not known: {why}"
+    text = (
+        f"instances are missing in DICOM, and it is not known whether this is the service that was read so far: {why}"
+    )
     return TransientError(text, code="unconfirmed")

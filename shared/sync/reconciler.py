@@ -94,12 +94,12 @@ class Reconciler:
         change, outcomes = attempt.change, attempt.outcomes
         state = await self._stores.studies.get(change.study)
         if state.fatal_poll and change.part >= 0 and change.poll <= state.fatal_poll:
-            return Result(Outcome.PARKED)  # the attempt that failed saw all that this message lists
+            return Result(Outcome.FAILED)  # the attempt that failed saw all that this message lists
         if state.fatal_poll and not change.alone:
             raise GoesAlone
         earlier = _earlier(state, change)
         if not earlier and await self._is_overtaken(change, state):
-            return Result(outcomes[0] if outcomes else Outcome.OVERTAKEN)
+            return Result(outcomes[0] if outcomes else Outcome.SUPERSEDED)
         confirm = partial(self._origin.confirm, seen_at(change, state))
         identity = study_identity(change.study.study_instance_uid)
         searched_at = time.monotonic()  # DICOM can take longer to answer than replicas lag
@@ -146,7 +146,7 @@ class Reconciler:
             look.delta.has_new_strays,
         )
         outcome = outcomes[0] if outcomes else plan.outcome
-        result = Result(outcome, len(look.failed), values, kept_out=look.kept_out, left=plan.left)
+        result = Result(outcome, len(look.failed), values, skipped=look.skipped, left=plan.left)
         return result._replace(strays=strays, has_new_strays=is_new)
 
     async def _whole(self, change: StudyChange, state: StudyState, confirm: Confirm, *, repeats: bool) -> Answer | None:
@@ -203,7 +203,7 @@ class Reconciler:
             if isinstance(error, VersionConflict) and not is_last:
                 raise
             if isinstance(error, Rejected) and refusals.is_news(attempt, plan, error, is_last=is_last):
-                raise VersionConflict(f"{error}: to be read and tried once more") from None
+                raise VersionConflict(f"{error}: the study is read again and retried") from None
             if len(plan.without_observations) < len(plan.entries) and plan.without_observations:
                 await self._fhir.transact(plan.without_observations)
             raise

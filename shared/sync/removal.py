@@ -83,7 +83,7 @@ def _what_is_left(rest: Resource, names: Iterable[str], addresses: Addresses) ->
     why = f"{what}: the source is {', '.join(map(printed, some[:MOST_NAMED]))}{more}"
     if all(service_of(name) == addresses.present for name in names):
         return why
-    return f"{why}; if the archive had this address, name it in DicomWeb__FormerEndpoints and release the study"
+    return f"{why}; if the archive had this address, name it in DicomWeb__FormerEndpoints and retry the study"
 
 
 def printed(source: str) -> str:

@@ -31,7 +31,7 @@ def check_shown(written: Written | None, found: Iterable[Resource], now: float) 
         return
     is_old = (shown is not None and shown <= last) if written.is_gone else (shown is None or shown < last)
     if is_old:
-        raise VersionConflict("the FHIR server's searches do not show yet what was written")
+        raise VersionConflict("searches of the FHIR server do not show the last write yet")
 
 
 def is_version(resource: Resource, written: Written) -> bool:

@@ -120,7 +120,7 @@ class Runner:
         reason = "the worker or host that had its message ended"
         event("study_goes_alone", logging.WARNING, **_fields_of(change), reason=reason)
         await self._alone.send(change)
-        return Result(Outcome.DEFERRED)
+        return Result(Outcome.RETRYING)
 
     async def _raised_at(self, change: StudyChange) -> int:
         try:
@@ -134,7 +134,7 @@ class Runner:
         if error is not None:
             return await self._aside.defer_or_park(change, error, is_tried=False)
         await self._aside.send_later(change)
-        return Outcome.DEFERRED
+        return Outcome.RETRYING
 
     async def _work(self, change: StudyChange, *, has_raised: bool) -> Result:
         if change.alone and self._has_process:
@@ -151,8 +151,8 @@ class Runner:
         with contextlib.suppress(SyncError):
             if await self._reconciler.is_superseded(change):
                 await self._aside.clear_retries(change)
-                event("study_synced", logging.INFO, **_fields_of(change), outcome=Outcome.OVERTAKEN)
-                return Result(Outcome.OVERTAKEN)
+                event("study_synced", logging.INFO, **_fields_of(change), outcome=Outcome.SUPERSEDED)
+                return Result(Outcome.SUPERSEDED)
         return await self._alone.run(change)
 
     async def _try(self, change: StudyChange, *, has_raised: bool) -> Result:
@@ -162,11 +162,11 @@ class Runner:
             await self._aside.clear_retries(change, has_raised=has_raised)
         except SyncError as error:
             return Result(await self._set_aside(change, error), code=error.code)
-        if result.outcome is Outcome.PARKED:
-            reason = "an attempt that included this change has failed; the row of the study says why"
-            event("study_set_aside", logging.WARNING, **_fields_of(change), outcome="failed before", reason=reason)
+        if result.outcome is Outcome.FAILED:
+            reason = "an attempt that included this change has failed: see the row of the study"
+            event("study_not_synced", logging.WARNING, **_fields_of(change), outcome="failed before", reason=reason)
             return result
-        if result.outcome is not Outcome.OVERTAKEN:  # which asks no service
+        if result.outcome is not Outcome.SUPERSEDED:  # which asks no service
             self._answered(change)
         event(
             "study_synced",
@@ -175,8 +175,8 @@ class Runner:
             else logging.INFO,
             **_fields_of(change),
             outcome=result.outcome,
-            instances_kept_out=result.failed or None,
-            kept_out=result.kept_out,
+            instances_skipped=result.failed or None,
+            skipped=result.skipped,
             of_another_patient=result.strays or None,
             values_left_out=result.findings or None,
             left=result.left.text if result.left else None,
@@ -221,7 +221,7 @@ class Runner:
             await self._judge(change)
         except Exception as error:  # noqa: BLE001 - what stays in the poison queue is seen by nobody
             reason = error if isinstance(error, SyncError) else type(error).__name__
-            event("poison_message", logging.ERROR, **_fields_of(change), outcome="sent once more", reason=reason)
+            event("poison_message", logging.ERROR, **_fields_of(change), outcome="sent again", reason=reason)
             await self._aside.send_later(change)
 
     async def _judge(self, change: StudyChange) -> None:
@@ -243,10 +243,10 @@ class Runner:
             outcome = await self._aside.defer_or_park(change, error)
         except SyncError as failure:
             # the delivery fails and comes again: this line is all that says which study it was
-            event("study_set_aside", level, **fields, outcome="left in the queue", because=failure.code)
+            event("study_not_synced", level, **fields, outcome="left in the queue", because=failure.code)
             raise
-        if outcome is Outcome.PARKED or not was_open:  # it was said that everything waits
-            event("study_set_aside", level, **fields, outcome=outcome)
+        if outcome is Outcome.FAILED or not was_open:  # it was said that everything waits
+            event("study_not_synced", level, **fields, outcome=outcome)
         return outcome
 
 

@@ -96,7 +96,7 @@ async def _afterwards(scene, asked, waiting, drain_s):
     poison = await scene.depth(*scene.poison) + logs.count("poison_message") + sum(map(logs.count, MOVED))
     wrong += [f"{poison} signs of poison messages"] if poison else []
     wrong += leaks(load.PRIVATE, logs=logs, tables=str(rows))
-    events = Counter(re.findall(r"(services_refuse|services_back|study_set_aside|study_synced) ", logs))
+    events = Counter(re.findall(r"(services_refuse|services_back|study_not_synced|study_synced) ", logs))
     return Outcome(wrong, asked, waiting, caught_up_s, sum(seconds), max(seconds, default=0), events)
 
 

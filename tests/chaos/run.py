@@ -102,4 +102,4 @@ async def _look(scene, result):
     result.wrong += [f"{poison} signs of poison messages"] if poison else []
     result.wrong += leaks(load.PRIVATE, logs=logs, tables=str(rows), queue=result.trouble.texts)
     result.outcomes = Counter(re.findall(r"study_synced.*?outcome=(\w+)", logs))
-    result.codes = Counter(re.findall(r"study_set_aside.*?code=([\w-]+)", logs))
+    result.codes = Counter(re.findall(r"study_not_synced.*?code=([\w-]+)", logs))

@@ -52,14 +52,14 @@ async def test_a_study_that_ended_its_process_goes_alone_until_it_succeeds(stack
     await stack.store(make_instance(1))
     [change] = await changes(stack)
     fatal("exit")
-    assert await stack.run(replace(change, alone=True).to_json()) == ["parked"]
+    assert await stack.run(replace(change, alone=True).to_json()) == ["failed"]
     assert [row["Exception"] for row in await stack.rows(FAILED)] == ["process-died: it ended its process: exit code 3"]
     # the same once more says nothing new
-    assert await stack.run(change.to_json(), replace(change, part=5, alone=True).to_json()) == ["parked", "parked"]
+    assert await stack.run(change.to_json(), replace(change, part=5, alone=True).to_json()) == ["failed", "failed"]
     # the next change is tried, in a process of its own: it would end this one
     await stack.store(make_instance(1, 1, 2))
     [later] = await changes(stack)
-    assert await stack.run(later.to_json()) == ["parked"]
+    assert await stack.run(later.to_json()) == ["failed"]
     fatal(None)
     await claims_end()
     await stack.store(make_instance(1, 1, 3))

@@ -164,7 +164,7 @@ async def test_a_refusal_says_what_to_do(stack, gated, identity, dicom_gate, kin
     for private in (identity["client_secret"], identity["password"], "eyJ"):
         assert private not in str(raised.value)
     (text,) = await stack.messages()
-    assert await stack.run(text, app=app) == ["deferred"]
+    assert await stack.run(text, app=app) == ["retrying"]
     assert await stack.rows("TransientFailureExceptionTable") == []
 
 
@@ -218,6 +218,14 @@ async def test_app_settings_win_over_the_vault(stack, worker, vaulted, monkeypat
     await one_study(stack, worker, 1)
     (patient,) = await stack.resources("Patient")
     assert patient["identifier"][0]["system"] == "urn:app"
+
+
+async def test_a_misspelt_secret_is_named(worker, vaulted):
+    vaulted.put({"Fhir--Endpont": "x", "Somebody--Endpoint": "x"})
+    named = [text for text in (await worker.health())["problems"] if "nothing reads it" in text]
+    assert named == [
+        "settings: fhir--endpont is not a setting of this app, and nothing reads it: is Fhir__Endpoint meant?"
+    ]
 
 
 async def test_a_rotated_secret_is_taken_up_without_a_restart(stack, worker, vaulted, identity, monkeypatch):

@@ -119,15 +119,15 @@ async def test_metadata_that_can_be_had_again_comes_in(stack, by):
     assert await failures(stack) == []
 
 
-async def test_the_log_names_instances_that_are_kept_out_and_why(stack, caplog):
+async def test_the_log_names_instances_that_are_skipped_and_why(stack, caplog):
     caplog.set_level(logging.INFO)
     await stack.store(
         *(make_instance(instance=number, PatientID="") for number in range(1, 9)), make_instance(instance=9)
     )
     await stack.drain()
     [line] = [record.getMessage() for record in caplog.records if record.getMessage().startswith("study_synced")]
-    assert "instances_kept_out=8 kept_out=" in line
-    named = re.search(r"kept_out=(\S+) ", line.partition("instances_kept_out=")[2])[1].split(",")
+    assert "instances_skipped=8 skipped=" in line
+    named = re.search(r"skipped=(\S+) ", line.partition("instances_skipped=")[2])[1].split(",")
     assert named == [f"{sop_uid(1, 1, number)}:missing" for number in range(1, 6)]
 
 

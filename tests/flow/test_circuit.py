@@ -31,13 +31,13 @@ async def test_a_fhir_server_that_refuses_everyone(stack, monkeypatch, caplog, r
     before = await stack.fhir_requests()
     for _ in range(3):
         outcomes = await stack.run(*await stack.messages(), app=app)
-        assert set(outcomes) == {"deferred"}
+        assert set(outcomes) == {"retrying"}
         assert len(outcomes) == STUDIES
     asked = await stack.fhir_requests() - before
     assert asked < STUDIES, "a service that is down is not asked for each study"
     said = events(caplog)
     assert said["services_refuse"] == 1
-    assert said["study_set_aside"] <= 5
+    assert said["study_not_synced"] <= 5
     await stack.fhir_dev("faults", [])
     while await app.queue.depth():
         await stack.run(*await stack.messages(), app=app)

@@ -150,7 +150,7 @@ async def test_a_bad_report_harms_nothing_else(stack):
 async def test_a_report_that_the_server_refuses_keeps_only_itself_out(stack):
     await stack.fhir_dev("faults", [{"route": "transaction", "status": 422, "holds": '"resourceType":"Observation"'}])
     await stack.store(report(ct_report([1])), make_instance(7, 2, 1, StudyInstanceUID=STUDY))
-    assert dict(await stack.drain()) == {"parked": 1}
+    assert dict(await stack.drain()) == {"failed": 1}
     assert (await stack.one("ImagingStudy"))["numberOfInstances"] == 2
     assert [row["StudyUid"] for row in await stack.rows("FhirFailToStoreExceptionTable")] == [STUDY]
     await stack.fhir_dev("faults", [])

@@ -151,7 +151,7 @@ async def test_a_conflict_over_a_delete_does_not_hold_up_images(stack):
     await stack.delete(path(1))
     await stack.fhir_dev("faults", [NO_DELETES | {"status": 409}])
     await stack.store(image(2))
-    assert await stack.run(*await polled(stack)) == ["deferred"]
+    assert await stack.run(*await polled(stack)) == ["retrying"]
     assert image(2).SOPInstanceUID in await listed(stack)
 
 

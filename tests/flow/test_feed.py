@@ -126,7 +126,7 @@ async def test_a_reset_is_said_once_and_changes_nothing(stack, caplog):
     assert (await stack.versions(), await checkpoint(stack)) == (before, state)
     await stack.store(*make_series(3, 1, 5))  # now its feed is longer than the other was
     with pytest.raises(Misconfigured, match="another entry at 3"):
-        await stack.app.behind()
+        await stack.app.lag()
     for _ in range(2):
         assert await worker.poll() is None
     await (await worker.app()).close()

@@ -533,7 +533,7 @@ async def test_wrong_configuration_does_not_count_as_retry_time(stack):
     await stack.store(make_instance(1, 1, 1))
     m = await polled(stack)
     await stack.fhir_dev("faults", [{"route": "*", "status": 401}])
-    assert await stack.run(*m) == ["deferred"]
+    assert await stack.run(*m) == ["retrying"]
     await stack.fhir_dev("faults", [])
     await asyncio.sleep(4.5)
     (again,) = await stack.messages()

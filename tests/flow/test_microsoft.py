@@ -92,7 +92,7 @@ async def test_a_refusal_says_how_long_to_wait(stack, between, monkeypatch):
     monkeypatch.setattr("shared.sync.backoff.random", SimpleNamespace(uniform=lambda shortest, _: shortest))
     await stack.store(make_instance())
     await stack.poll()
-    assert await stack.run(*await stack.messages()) == ["deferred"]
+    assert await stack.run(*await stack.messages()) == ["retrying"]
     refused_at = time.monotonic()
     while not (texts := await stack.messages()):
         await asyncio.sleep(0.05)

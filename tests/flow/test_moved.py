@@ -192,7 +192,7 @@ async def test_the_same_content_at_another_address_is_no_reset(stack):
     now = app_at(stack, NEW, OLD)
     assert await stack.drain(now) == {}
     assert {name: await stack.rows(name) for name in tables} == tables
-    assert await now.behind() == 0
+    assert await now.lag() == 0
     await stack.delete(STUDY)
     assert await stack.drain(now) == {"removed": 1}
     assert len(await stack.resources("ImagingStudy")) == 1
@@ -243,7 +243,7 @@ async def test_two_patients_under_the_two_systems_are_ambiguous(stack):
     assert len(await stack.resources("Patient")) == 2
     now = stack.new_app(Patient__PatientSystemId=SYSTEMS[1], Patient__FormerSystemIds=json.dumps([SYSTEMS[0]]))
     await stack.store(make_instance(1, 1, 2, PatientID="P1"))
-    assert await stack.drain(now) == {"parked": 1}
+    assert await stack.drain(now) == {"failed": 1}
     (row,) = await stack.rows("FhirFailToStoreExceptionTable")
     assert "ambiguous-match" in json.dumps(row, default=str)
 

@@ -11,7 +11,7 @@ from tests.flow.life import assert_nothing_left
 from tests.stack import Stack
 
 STUDIES = range(1, 6)
-RESET, UNCONFIRMED = ("deferred", "feed-reset"), ("deferred", "unconfirmed")
+RESET, UNCONFIRMED = ("retrying", "feed-reset"), ("retrying", "unconfirmed")
 
 
 @pytest.fixture(scope="module")

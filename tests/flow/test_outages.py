@@ -47,7 +47,7 @@ async def test_a_dicom_service_that_is_not_itself_removes_nothing(stack, rule):
     await stack.poll()
     (text,) = await stack.messages()
     await dicom_fault(stack, route="*", **rule)
-    assert await stack.run(text) == ["deferred"]
+    assert await stack.run(text) == ["retrying"]
     assert await stack.versions() == before
     await dicom_fault(stack)
     assert await look_now(stack, text) == ["updated"]
@@ -63,7 +63,7 @@ async def test_one_refused_request_refuses_no_other_study(stack):
     await stack.run(first)
     await dicom_fault(stack)
     assert await stack.run(second) == ["created"]
-    assert await look_now(stack, first) in (["created"], ["overtaken"])
+    assert await look_now(stack, first) in (["created"], ["superseded"])
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_a_fhir_server_that_is_not_itself_is_waited_for(stack, rule):
     await stack.poll()
     (text,) = await stack.messages()
     await fhir_fault(stack, **rule)
-    assert await stack.run(text) == ["deferred"]
+    assert await stack.run(text) == ["retrying"]
     await fhir_fault(stack)
     await stack.drain()
     await stack.one("ImagingStudy")
@@ -109,14 +109,17 @@ async def test_a_service_that_was_set_up_anew_moves_and_removes_nothing(stack):
     await stack.dicom_dev("reset")
     with pytest.raises(Misconfigured, match="no entry at 3"):
         await stack.poll()
-    assert await stack.run(*texts) == ["deferred", "deferred"]
+    assert await stack.run(*texts) == ["retrying", "retrying"]
     assert await stack.versions() == before
+
+
+NOTHING_WAITS = {"retrying": 0, "set_up": 0, "failed": 0, "skipped": 0}
 
 
 async def test_health_names_what_is_wrong(stack, monkeypatch):
     worker = Worker()
     state = await worker.health()
-    assert state == {"status": "healthy", "problems": [], "behind": 0, "queue": 0, "poison": 0}
+    assert state == {"status": "healthy", "problems": [], "lag": 0, "queue": 0, "poison": 0, **NOTHING_WAITS}
     await fhir_fault(stack, route="*", status=401)
     await dicom_fault(stack, route="*", status=503)
     await (await worker.app()).close()
@@ -139,7 +142,7 @@ async def test_wrong_settings_lose_no_message(stack, monkeypatch, caplog):
     (text,) = await stack.messages()
     monkeypatch.delenv("Fhir__Endpoint")
     await Worker().sync(text)
-    assert f"study_set_aside study={study_uid(1)} sequence=1 code=settings" in caplog.text
+    assert f"study_not_synced study={study_uid(1)} sequence=1 code=settings" in caplog.text
     assert await stack.app.queue.depth() == 1
     await stack.drain()
     await stack.one("ImagingStudy")

@@ -38,9 +38,9 @@ async def test_list_says_what_happened_to_which_study_and_what_to_do(stack, caps
     code, lines, told = await operated(capsys, "list")
     assert code == 0
     assert [(row["state"], row["study"], row["partition"], row["code"]) for row in cells(lines)] == [
-        ("parked", study_uid(number), "Microsoft.Default", "rejected") for number in (1, 2)
+        ("failed", study_uid(number), "Microsoft.Default", "rejected") for number in (1, 2)
     ]
-    assert "all in all: 2 parked, 0 deferred, 0 recorded; 0 messages in the queue, 0 in the poison queue" in told
+    assert "in total: 2 failed, 0 retrying, 0 skipped; 0 messages in the queue, 0 in the poison queue" in told
     assert "rejected (2): The FHIR server refuses the content" in told
     assert len(cells((await operated(capsys, "list", "--study", study_uid(2)))[1])) == 1
     assert (await operated(capsys, "list", "--code", "bug"))[1] == []
@@ -52,13 +52,13 @@ async def test_list_for_somebody_who_may_not_count_messages(stack, between, caps
     (await between("queue"))["queue"].use([{"status": 403, "methods": ["GET", "HEAD"]}])
     code, lines, told = await operated(capsys, "list")
     assert (code, len(cells(lines))) == (0, 1)
-    assert "1 parked, 0 deferred, 0 recorded; messages are not counted" in told
+    assert "1 failed, 0 retrying, 0 skipped; messages are not counted" in told
     assert "rejected (1): The FHIR server refuses the content" in told
 
 
 async def test_explain(capsys):
     code, lines, _ = await operated(capsys, "explain", "rejected")
-    assert (code, lines[0][:18]) == (0, "rejected (parked):")
+    assert (code, lines[0][:18]) == (0, "rejected (failed):")
     code, lines, _ = await operated(capsys, "explain")
     assert (code, len(lines)) == (0, len(ADVICE) + len(NOTED))
     code, lines, told = await operated(capsys, "explain", "nonsense")
@@ -66,7 +66,7 @@ async def test_explain(capsys):
     assert "rejected" in told
 
 
-async def test_what_waits_and_what_is_kept_out_can_be_seen(stack, capsys):
+async def test_what_waits_and_what_is_skipped_can_be_seen(stack, capsys):
     await stack.store(make_instance(1, 1, 1), make_instance(1, 1, 2, PatientID=""))
     await stack.drain()
     await stack.store(make_instance(2))
@@ -76,11 +76,11 @@ async def test_what_waits_and_what_is_kept_out_can_be_seen(stack, capsys):
     await stack.fhir_dev("faults", [])
     _, lines, told = await operated(capsys, "list", "all")
     assert [(row["state"], row["study"], row["instance"], row["code"], row["attempts"]) for row in cells(lines)] == [
-        ("deferred", study_uid(2), "", "server-error", "1"),
-        ("recorded", study_uid(1), sop_uid(1, 1, 2), "missing", ""),
+        ("retrying", study_uid(2), "", "server-error", "1"),
+        ("skipped", study_uid(1), sop_uid(1, 1, 2), "missing", ""),
     ]
-    assert "0 parked, 1 deferred, 1 recorded, 0 noted; 1 message in the queue" in told
-    assert len(cells((await operated(capsys, "list", "deferred"))[1])) == 1
+    assert "0 failed, 1 retrying, 1 skipped, 0 noted; 1 message in the queue" in told
+    assert len(cells((await operated(capsys, "list", "retrying"))[1])) == 1
     assert (await operated(capsys, "list"))[1] == []
 
 
@@ -100,7 +100,7 @@ async def test_what_contradicts_in_a_study_can_be_seen(stack, capsys):
         assert len(cells((await operated(capsys, "list", *arguments))[1])) == 1
     assert (await operated(capsys, "list", "--study", study_uid(2)))[1] == []
     assert (await operated(capsys, "explain", "patient-conflict"))[0] == 0
-    code, _, told = await operated(capsys, "release", "--code", "patient-conflict")
+    code, _, told = await operated(capsys, "retry", "--code", "patient-conflict")
     assert (code, "1 study" in told) == (0, True)
     assert await stack.drain() == {"unchanged": 1}
 
@@ -111,7 +111,7 @@ async def test_a_deferred_study_can_be_tried_now(stack, capsys):
     await stack.fhir_dev("faults", [{"route": "transaction", "status": 503}])
     await stack.run(*await stack.messages())
     await stack.fhir_dev("faults", [])
-    assert (await operated(capsys, "release", "--study", study_uid(1)))[0] == 0
+    assert (await operated(capsys, "retry", "--study", study_uid(1)))[0] == 0
     await stack.drain()
     await stack.one("ImagingStudy")
     assert await stack.rows("TransientRetryExceptionTable") == []
@@ -122,12 +122,12 @@ async def test_a_study_without_a_row_is_looked_at_when_it_is_named(stack, capsys
     await stack.store(make_instance(1), make_instance(2))
     await stack.poll()
     await stack.messages()
-    code, _, told = await operated(capsys, "release", "--study", study_uid(1))
+    code, _, told = await operated(capsys, "retry", "--study", study_uid(1))
     assert (code, "1 study" in told) == (0, True)
     await stack.drain()
     assert (await stack.one("ImagingStudy"))["numberOfInstances"] == 1
-    assert (await operated(capsys, "release", "--study", study_uid(1)))[0] == 0
-    assert (await operated(capsys, "release", "--study", study_uid(1), "--partition", "clinic-a"))[0] == 0
+    assert (await operated(capsys, "retry", "--study", study_uid(1)))[0] == 0
+    assert (await operated(capsys, "retry", "--study", study_uid(1), "--partition", "clinic-a"))[0] == 0
     assert [StudyChange.from_json(text).study.partition_name for text in await stack.messages()] == [
         "Microsoft.Default",
         "clinic-a",
@@ -137,7 +137,7 @@ async def test_a_study_without_a_row_is_looked_at_when_it_is_named(stack, capsys
 @pytest.mark.parametrize("wrong", [("--study", "1.2.x"), ("--study", "1.2.3", "--partition", "a/b")])
 def test_what_names_no_study_is_refused(wrong):
     with pytest.raises(SystemExit, match="2"):
-        operate.main(("release", *wrong))
+        operate.main(("retry", *wrong))
 
 
 async def test_naming_a_code_or_a_study_shows_it_whatever_its_state(stack, capsys):
@@ -147,7 +147,7 @@ async def test_naming_a_code_or_a_study_shows_it_whatever_its_state(stack, capsy
     await stack.run(*await stack.messages())
     for named in (["--study", study_uid(1)], ["--code", "server-error"]):
         assert len(cells((await operated(capsys, "list", *named))[1])) == 1
-        assert (await operated(capsys, "list", "parked", *named))[1] == []
+        assert (await operated(capsys, "list", "failed", *named))[1] == []
 
 
 async def test_rows_about_no_study_are_taken_away_when_they_were_seen(stack, capsys):
@@ -157,13 +157,13 @@ async def test_rows_about_no_study_are_taken_away_when_they_were_seen(stack, cap
     with pytest.raises(ValueError, match="not a StudyChange"):
         await stack.run("hello")
     await stack.app.runner.record_poison("hello")
-    _, lines, _ = await operated(capsys, "list", "recorded")
+    _, lines, _ = await operated(capsys, "list", "skipped")
     assert [(row["study"], row["code"]) for row in cells(lines)] == [("", "malformed-entry"), ("", "malformed-message")]
     for code in ("malformed-entry", "malformed-message"):
-        assert (await operated(capsys, "release", "--code", code))[0] == 0
+        assert (await operated(capsys, "retry", "--code", code))[0] == 0
     assert await stack.messages() == []
     assert await operated(capsys, "list", "all") == (0, [], (await operated(capsys, "list", "all"))[2])
-    assert (await operated(capsys, "release", "--code", "malformed-entry"))[0] == 1
+    assert (await operated(capsys, "retry", "--code", "malformed-entry"))[0] == 1
 
 
 ODD_ROWS = [
@@ -198,13 +198,13 @@ async def test_rows_that_nobody_understands_stop_nothing(stack, capsys, table):
     assert len(lines) > 3
     assert "\x1b" not in "".join(lines) + told
     for one in {row["code"] for row in cells(lines)}:
-        assert (await operated(capsys, "release", "--code", one))[0] == 0
+        assert (await operated(capsys, "retry", "--code", one))[0] == 0
     assert set(await stack.run(*await stack.messages())) <= {"unchanged"}
     assert (await operated(capsys, "list", "all"))[1] == []
 
 
 async def test_wrong_arguments(capsys):
-    for arguments in ((), ("release",), ("release", "--all", "--code", "x"), ("list", "nonsense"), ("nonsense",)):
+    for arguments in ((), ("retry",), ("retry", "--all", "--code", "x"), ("list", "nonsense"), ("nonsense",)):
         with pytest.raises(SystemExit) as raised:
             operate.main(arguments)
         assert raised.value.code == 2
@@ -213,7 +213,7 @@ async def test_wrong_arguments(capsys):
         operate.main(("--help",))
     assert raised.value.code == 0
     told = capsys.readouterr().out
-    assert all(word in told for word in ("parked", "deferred", "recorded", "exit codes", "list", "explain", "release"))
+    assert all(word in told for word in ("failed", "retrying", "skipped", "exit codes", "list", "explain", "retry"))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ async def test_wrong_arguments(capsys):
 )
 async def test_release(stack, capsys, arguments, expected):
     await parked(stack, 1, 2)
-    code, _, _ = await operated(capsys, "release", *arguments)
+    code, _, _ = await operated(capsys, "retry", *arguments)
     assert code == (0 if expected else 1)
     await stack.drain()
     written = {one["identifier"][0]["value"].removeprefix("urn:oid:") for one in await stack.resources("ImagingStudy")}
@@ -239,7 +239,7 @@ async def test_release(stack, capsys, arguments, expected):
 async def test_a_study_that_fails_again_is_parked_again(stack, capsys):
     await parked(stack, 1)
     await stack.fhir_dev("faults", REFUSES)
-    await operated(capsys, "release", "--all")
+    await operated(capsys, "retry", "--all")
     await stack.drain()
     assert len(await stack.rows(FHIR_FAILURES)) == 1
 
@@ -264,7 +264,7 @@ async def test_failures_of_dicom_cast_are_understood(stack, capsys):
     _, lines, _ = await operated(capsys, "list")
     assert [row["code"] for row in cells(lines)] == ["dicom-cast"]
     assert "Text" not in lines[1]
-    await operated(capsys, "release", "--study", study_uid(1))
+    await operated(capsys, "retry", "--study", study_uid(1))
     assert await stack.run(*await stack.messages()) == ["created"]
     assert await stack.rows(FHIR_FAILURES) == []
 

@@ -126,7 +126,7 @@ async def test_what_cannot_be_left_out_ends_as_before(stack, between, path):
     before = await between("fhir")
     before["fhir"].use([refuses('"type":"transaction"', path)])
     await stack.store(make_instance())
-    assert await stack.drain() == {"parked": 1}
+    assert await stack.drain() == {"failed": 1}
     assert await stack.resources() == []
     (row,) = await stack.rows("FhirFailToStoreExceptionTable")
     assert row["Exception"].startswith("rejected: the FHIR server answered 400, issues: structure")

@@ -49,7 +49,7 @@ async def test_a_failure_is_shared_and_asked_about_again(stack, begun):
     before = await asked(stack)
     await stack.fhir_dev("faults", [{"route": "metadata", "status": 503}])
     results = await asyncio.gather(*(app.runner.run(text) for text in texts))
-    assert {str(one.outcome) for one in results} == {"deferred"}
+    assert {str(one.outcome) for one in results} == {"retrying"}
     tries = (await asked(stack))["GET metadata"] - before["GET metadata"]
     assert tries == 3, "one flight, repeated as any read is"
     await stack.fhir_dev("faults", [])

@@ -123,7 +123,7 @@ async def test_a_second_replay_of_the_feed_writes_nothing(stack):
     before = await stack.versions()
     await stack.forget("SyncStateTable")
     outcomes = await stack.drain()
-    assert set(outcomes) <= {"overtaken", "unchanged"}
+    assert set(outcomes) <= {"superseded", "unchanged"}
     assert await stack.versions() == before
 
 
@@ -136,6 +136,6 @@ async def test_a_message_that_comes_twice_asks_dicom_and_fhir_nothing(stack):
     texts = await stack.messages()
     assert await stack.run(*texts) == ["updated"]
     asked, versions = await stack.dicom_requests(), await stack.versions()
-    assert await stack.run(*texts) == ["overtaken"]
+    assert await stack.run(*texts) == ["superseded"]
     assert (await stack.dicom_requests())["requests"] == asked["requests"]
     assert await stack.versions() == versions

@@ -26,7 +26,7 @@ async def test_a_throttled_write_of_microsofts_server_sets_nothing_aside(on_micr
     stack = on_microsoft(MEMSTORE_429_EVERY="10", **settings)
     await store_studies(stack)
     outcomes = await stack.drain()
-    assert "parked" not in outcomes
+    assert "failed" not in outcomes
     assert len(await stack.resources("ImagingStudy")) == STUDIES
     assert await twins(stack) == []
     assert differences(await stack.content(), await fresh_projection()) == []
@@ -40,7 +40,7 @@ async def test_a_throttled_write_sets_nothing_aside(stack, between, fresh_projec
     before["fhir"].use([], fhir={"throttle_every": 2, "throttle_says_when": says_when})
     await store_studies(stack)
     outcomes = await stack.drain()
-    assert "parked" not in outcomes
+    assert "failed" not in outcomes
     assert before["fhir"].rules.stats.statuses["400"] > 0
     assert differences(await stack.content(), await fresh_projection()) == []
     await assert_nothing_left(stack)
@@ -60,7 +60,7 @@ async def test_what_passes_by_its_code_is_tried_again(stack, between, code):
     before = await between("fhir")
     before["fhir"].use([REFUSAL | {"body": outcome("processing", code), "times": 4}])
     await stack.store(make_instance())
-    assert "parked" not in await stack.drain()
+    assert "failed" not in await stack.drain()
     await stack.one("ImagingStudy")
     await assert_nothing_left(stack)
 
@@ -71,7 +71,7 @@ async def test_a_search_that_is_throttled_with_400_waits(stack, between):
     before["fhir"].use([{"path": "_search|metadata", "status": 400, "body": outcome("throttled"), "times": 8}])
     await stack.store(make_instance())
     await stack.poll()
-    assert await stack.run(*await stack.messages()) == ["deferred"]
+    assert await stack.run(*await stack.messages()) == ["retrying"]
     (row,) = await stack.rows("TransientRetryExceptionTable")
     assert row["Exception"].startswith("throttled")
     await stack.drain()
@@ -86,4 +86,4 @@ async def test_a_lasting_refusal_is_believed_the_second_time(stack, between, tim
     before = await between("fhir")
     before["fhir"].use([REFUSAL | {"body": outcome("invalid"), "times": times}])
     await stack.store(make_instance())
-    assert ("parked" in await stack.drain()) is (times == 2)
+    assert ("failed" in await stack.drain()) is (times == 2)

@@ -4,7 +4,7 @@ import json
 import re
 
 from tests.infra.compiler import rule
-from tests.infra.settings import app_settings, documented_settings, queue_triggers
+from tests.infra.settings import app_settings, documented_settings, queue_triggers, status_fields
 from tests.infra.tables import (
     ENDPOINTS,
     HARDENING,
@@ -222,15 +222,15 @@ def modules_are_deployed_where_they_belong(infra):
 @rule
 def alerts_are_whole(infra):
     for one in infra.templates["infra/modules/alerts.bicep"].variables["rules"]:
-        missing = {"name", "severity", "description", "query", "operator", "threshold", "window", "frequency"} - set(
-            one
-        )
+        missing = {"name", "severity", "description", "query", "window", "frequency"} - set(one)
         yield from (f"{one.get('name')} has no {name}" for name in missing)
         window, frequency = (WINDOWS.get(one.get(name), 0) for name in ("window", "frequency"))
         if not 0 < frequency <= window:
             yield f"{one.get('name')} is asked every {one.get('frequency')} about {one.get('window')}"
-        if (one.get("operator"), one.get("threshold")) not in {("GreaterThan", 0), ("LessThan", 1)}:
-            yield f"{one.get('name')} fires on {one.get('operator')} {one.get('threshold')}"
+    for one in infra.made("Microsoft.Insights/scheduledQueryRules"):
+        condition = one.value("properties.criteria.allOf.0")
+        if (condition.get("operator"), condition.get("threshold")) != ("GreaterThan", 0):
+            yield f"{one.symbol} fires on {condition.get('operator')} {condition.get('threshold')}"
 
 
 @rule
@@ -238,8 +238,28 @@ def alerts_and_workbook_ask_for_lines_that_exist(infra):
     page = (ROOT / "docs" / "operations.md").read_text().split("\n## ")[1]
     events = {*re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE), *FUNCTIONS}
     for file in ("infra/modules/alerts.bicep", "infra/workbook.json"):
-        asked = set(EVENT.findall(infra.files[file].replace('\\"', '"')))
+        text = infra.files[file].replace('\\"', '"')
+        asked = {*EVENT.findall(text), *re.findall(r'startswith "(\w*) ?"', text)}
         yield from (f"{file}: nothing logs {name}" for name in asked - events)
+
+
+@rule
+def alerts_and_workbook_ask_for_fields_of_the_status_line(infra):
+    known = status_fields()
+    for file in ("infra/modules/alerts.bicep", "infra/workbook.json"):
+        asked = set(re.findall(r'\\?" ([a-z_]+)=', infra.files[file]))
+        yield from (f"{file}: the status line has no {name}" for name in asked - known)
+
+
+@rule
+def each_alert_has_one_query_and_looks_at_the_status_line(infra):
+    """But for `failing`: a process that dies writes no line."""
+    made = infra.templates["infra/modules/alerts.bicep"].variables["rules"]
+    queries = [one.get("query") for one in made]
+    yield from (f"{one['name']} has the query of another" for one in made if queries.count(one.get("query")) > 1)
+    for one in made:
+        if 'startswith "status "' not in one.get("query", "") and one["name"] != "failing":
+            yield f"{one['name']} looks at other lines"
 
 
 @rule

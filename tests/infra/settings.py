@@ -1,4 +1,4 @@
-"""Which settings the templates set, and which the app reads."""
+"""Which settings the templates set and the app reads, and what it says of itself."""
 
 import ast
 import re
@@ -11,6 +11,13 @@ def documented_settings() -> dict[str, str]:
     """Every setting of docs/settings.md with its default; tests/test_docs.py holds that page to the code."""
     page = (ROOT / "docs" / "settings.md").read_text()
     return dict(re.findall(r"^\| `([\w]+)` \| ([^|]+?) \|", page, re.MULTILINE))
+
+
+def status_fields() -> set[str]:
+    """Fields of the status line by docs/operations.md; tests/flow/test_status.py holds that page to the code."""
+    page = (ROOT / "docs" / "operations.md").read_text().split("\n## The status line\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
 
 def app_settings(infra: Infra) -> dict[str, Any]:

@@ -40,4 +40,5 @@ def test_the_app_starts_with_the_settings_of_the_template(monkeypatch):
     assert account.queue_service_uri == EXAMPLES["AzureWebJobsStorage__queueServiceUri"]
     assert account.table_service_uri == EXAMPLES["AzureWebJobsStorage__tableServiceUri"]
     assert account.client_id == EXAMPLES["AzureWebJobsStorage__clientId"]
+    assert settings.unknown_settings == ()
     assert Triggers.load() == ("0 * * * * *", "study-changes")

@@ -115,7 +115,7 @@ async def test_a_message_that_is_delivered_again_is_not_worked_on_beside_others(
         raise AssertionError("worked on beside others")
 
     world = World(ends_the_process)
-    assert (await world.runner.run(CHANGE.to_json(), 2)).outcome is Outcome.DEFERRED
+    assert (await world.runner.run(CHANGE.to_json(), 2)).outcome is Outcome.RETRYING
     [again] = await world.sent()
     assert again == ALONE, "the same, marked; its deliveries are counted from one"
     await world.runner.run(again.to_json())
@@ -149,7 +149,7 @@ def test_messages_that_go_alone_are_sent_few_times_more(takes_s):
 async def test_one_at_a_time_and_nothing_is_held_meanwhile():
     world = World()
     results = await asyncio.gather(*(world.runner.run(ALONE.to_json()) for _ in range(20)))
-    assert [one.outcome for one in results].count(Outcome.DEFERRED) == 19
+    assert [one.outcome for one in results].count(Outcome.RETRYING) == 19
     assert await world.until_quiet() < 19 * 3
     assert (world.most_at_once, len(world.alone)) == (1, 20)
 
@@ -310,7 +310,7 @@ async def test_a_pass_that_takes_too_long_is_ended_and_tried_again_when_claims_h
     loop = asyncio.get_running_loop()
     started = loop.time()
     result = await world.runner.run(CHANGE.to_json())
-    assert (result.outcome, result.code) == (Outcome.DEFERRED, "deadline")
+    assert (result.outcome, result.code) == (Outcome.RETRYING, "deadline")
     assert loop.time() - started == LIMIT_S
     assert world.codes(ErrorTable.TRANSIENT_RETRY) == ["deadline"]
     ended = loop.time()

@@ -92,7 +92,7 @@ def test_each_worker_says_it_once(said):
     each = SIX_HOURS.workers
     assert refused == {"server-error": each, "unavailable": each, "access-refused": each}
     assert said["services_back", None] == each
-    assert sum(count for (name, _), count in said.items() if name == "study_set_aside") < each * 20
+    assert sum(count for (name, _), count in said.items() if name == "study_not_synced") < each * 20
 
 
 def test_a_server_that_can_do_little_is_not_kept_from_it():

@@ -39,7 +39,7 @@ async def granted(monkeypatch, body):
     ids=lambda body: body[:60],
 )
 async def test_what_is_no_token_is_an_outage_and_is_not_told(monkeypatch, body):
-    with pytest.raises(Unavailable, match="no token") as raised:
+    with pytest.raises(Unavailable, match="without a token") as raised:
         await granted(monkeypatch, body)
     assert "ZZ" not in str(raised.value)
 

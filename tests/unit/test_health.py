@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.checks import Checks
 from shared.errors import Misconfigured, Unavailable
-from shared.health import Checks, Health
+from shared.health import Health
 from shared.model import Checkpoint
 from shared.storage.checkpoint import CheckpointStore
 from tests.sim.parts import SimTable
@@ -21,7 +22,8 @@ class Services:
     def __init__(self):
         self.now, self.monotonic_s = NOW, 0.0
         self.polled_at = None
-        self.queue, self.visible_number = 0, 0
+        self.queue, self.queue_age_s = 0, None
+        self.unknown_settings = ()
         self.asked = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -33,15 +35,12 @@ class Services:
         async def queue():
             self.asked += 1
             await self.gate.wait()
-            return self.queue
+            return {"queue": self.queue, "queue_age_s": self.queue_age_s}
 
-        async def visible():
-            return self.visible_number
+        async def tables():
+            return {"polled_at": self.polled_at}
 
-        async def polled_at():
-            return self.polled_at
-
-        return Checks({"queue": queue}, visible, polled_at)
+        return Checks({"queues": queue, "tables": tables}, self.unknown_settings)
 
     def later(self, **time):
         self.now += timedelta(**time)
@@ -100,15 +99,12 @@ async def test_no_poll_for_longer_than_the_schedule_allows(schedule, age, found)
     assert answer["status"] == ("unhealthy" if found else "healthy")
 
 
-@pytest.mark.parametrize("schedule", ["every minute", "60 * * * * *", "0 0 0 30 2 *"])
-async def test_a_schedule_that_no_timer_can_read_is_named(schedule):
+async def test_a_schedule_that_is_never_due_is_named():
     services = Services()
     services.polled_at = NOW
-    answer = await services.health(schedule).answer()
+    answer = await services.health("0 0 0 30 2 *").answer()
     assert answer["status"] == "unhealthy"
-    assert answer["problems"] == [
-        "settings: SYNC_SCHEDULE cannot be read, so the change feed is not polled: set six fields, as 0 */5 * * * *"
-    ]
+    assert answer["problems"] == ["settings: SYNC_SCHEDULE is never due, so the change feed is not polled"]
 
 
 async def test_messages_that_nobody_can_take_now_are_explained():
@@ -117,8 +113,20 @@ async def test_messages_that_nobody_can_take_now_are_explained():
     answer = await services.health().answer()
     assert (answer["status"], answer["queue"]) == ("healthy", 8)
     assert "10 minutes" in answer["notes"][0]
-    services.visible_number = 1
-    assert await services.health().answer() == {"status": "healthy", "problems": [], "queue": 8}
+    services.queue_age_s = 1
+    answer = await services.health().answer()
+    assert answer == {"status": "healthy", "problems": [], "queue": 8, "queue_age_s": 1}
+
+
+async def test_a_setting_that_nobody_reads_is_a_problem():
+    services = Services()
+    services.polled_at = NOW
+    services.unknown_settings = ("Fhir__Endpont is not a setting of this app, and nothing reads it",)
+    answer = await services.health().answer()
+    assert (answer["status"], answer["problems"]) == (
+        "unhealthy",
+        ["settings: Fhir__Endpont is not a setting of this app, and nothing reads it"],
+    )
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def _message(**members):
             StudyChange(STUDY, 5, attempts=2, first_failed_at=NOW),
             '{"partition":"Microsoft.Default","study":"1.2","poll":5,"part":0,"series":{},'
             '"attempts":2,"firstFailedAt":"2021-03-01T10:15:30+00:00"}',
-            id="deferred",
+            id="retrying",
         ),
     ],
 )
@@ -183,9 +183,9 @@ def test_outcomes_complete_the_sentence():
         "reduced",
         "emptied",
         "unchanged",
-        "overtaken",
-        "deferred",
-        "parked",
+        "superseded",
+        "retrying",
+        "failed",
     ]
 
 
