@@ -129,6 +129,10 @@ ADVICE = {
         "this. Look for `poll_failed` in the log. If there is none: is the app stopped, did its host end, or does the "
         "host say at its start that `poll_change_feed` is in error (a `SYNC_SCHEDULE` that it cannot read)?",
     ),
+    "two-readers": Advice(
+        "nothing waits",
+        "DICOM Cast, or another app, moves this app's checkpoint and writes over what it writes: docs/migrate.md.",
+    ),
     "misconfigured": Advice("deferred", "Another fault of set-up; the line says which."),
     "ambiguous-match": Advice(
         "parked",

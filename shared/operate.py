@@ -78,6 +78,10 @@ async def _list(app: App, options: argparse.Namespace) -> int:
     counts = Counter(one.state for one in everything)
     told = ", ".join(f"{counts[state]} {state}" for state in read)
     _say("", f"all in all: {told}; {await _waiting(app)}")
+    try:
+        await app.readers()
+    except Misconfigured as error:
+        _say("", f"{error.code}: {error}")
     for code, count in sorted(Counter(one.code for one in found).items()):
         _say("", f"{code} ({count}): {_text_of(code)}")
     return 0

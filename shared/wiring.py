@@ -35,6 +35,7 @@ from shared.storage.study_queue import ENCODE_POLICY, StudyQueue
 from shared.storage.table import Table
 from shared.sync.attempt import Stores
 from shared.sync.origin import Origin
+from shared.sync.other_readers import check_alone
 from shared.sync.poller import Poller
 from shared.sync.reconciler import Reconciler
 from shared.sync.rules import Rules
@@ -78,12 +79,17 @@ class App:
             "queue": self.queue.depth,
             "poison": self.poison_queue.depth,
             "fhir": self.fhir.probe,
+            "readers": self.readers,
         }
         return Checks(numbers, self.queue.visible, self.polled_at)
 
     async def polled_at(self) -> datetime | None:
         """When a poll last wrote the checkpoint; None before the first."""
         return (await self.checkpoints.get()).saved_at
+
+    async def readers(self) -> None:
+        """Misconfigured when somebody else reads the change feed with this app's checkpoint."""
+        check_alone(await self.checkpoints.get(), _now())
 
     async def ensure_queues(self) -> None:
         """Create both queues where they are missing: the host asks for each every second, and logs every 404."""
@@ -129,7 +135,8 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
         reconciler, stores.studies, queue, records, retry, _now, limit_s=limits.message_s, work_alone=work_alone
     )
     record_malformed = not settings.dicom_cast.features.ignore_json_parsing_errors
-    poller = Poller(dicom, checkpoints, queue, records, _now, record_malformed=record_malformed)
+    zone = dicom_web.default_time_zone
+    poller = Poller(dicom, checkpoints, queue, records, _now, record_malformed=record_malformed, default_zone=zone)
     return App(poller, runner, queue, poison_queue, checkpoints, stores.studies, records, dicom, fhir, resources)
 
 

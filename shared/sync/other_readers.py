@@ -1,0 +1,133 @@
+"""Others that read the change feed beside this app and move its checkpoint: a DICOM Cast that was not stopped, or one
+that was gone back to for a while.
+
+DICOM Cast writes over what this app wrote, makes a second set of dose Observations with each instance that it reads
+again, and deletes those of a study with any of its instances. So the studies of all rows that it has passed are sent
+through the queue once more, each as a whole.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.dicom.client import DicomClient
+from shared.dicom.feed import PAGE_LIMIT, Latest
+from shared.errors import Misconfigured
+from shared.model import Checkpoint, OtherReaders, StudyKey
+from shared.storage.checkpoint import CheckpointStore
+from shared.storage.study_queue import StudyQueue
+from shared.sync.feed_pages import read_range
+from shared.sync.others import look_again
+from shared.sync.side_by_side import all_of
+from shared.telemetry import event
+
+# what is at work no more has written all that it had read by then
+QUIET = timedelta(hours=1)
+AT_ONCE = 8
+LIMIT_S = 20.0
+TEXT = (
+    "somebody else moved the checkpoint {minutes} ago: DICOM Cast, or another app, reads the change feed with the same "
+    "tables and writes over what this app writes. Stop it. Its studies are processed again by themselves; this is said "
+    "for an hour after it was last seen"
+)
+
+
+class NotAlone:
+    """Looks after what others did to the checkpoint, at the beginning of each poll."""
+
+    def __init__(
+        self,
+        dicom: DicomClient,
+        checkpoints: CheckpointStore,
+        queue: StudyQueue,
+        now: Callable[[], datetime],
+        default_zone: str,
+    ) -> None:
+        self._dicom = dicom
+        self._checkpoints = checkpoints
+        self._queue = queue
+        self._now = now
+        self._default_zone = default_zone
+
+    async def look_after(self, checkpoint: Checkpoint, latest: Latest) -> Checkpoint:
+        """Say that the checkpoint was taken over or moved, and have the studies processed that others had.
+
+        Returns the checkpoint to go on from. Raises VersionConflict when somebody else saved it meanwhile.
+        """
+        if checkpoint.is_of_dicom_cast:
+            self._report_takeover(checkpoint)
+        found = after_others(checkpoint, latest.sequence, self._now())
+        if checkpoint.moved_to is not None:
+            event(
+                "checkpoint_moved",
+                logging.WARNING,
+                sequence=checkpoint.sequence,
+                moved_to=checkpoint.moved_to,
+                reason="another reader of the change feed uses the same tables: stop it",
+            )
+            found = await self._save(found)
+        return await self._process_again(found)
+
+    def _report_takeover(self, checkpoint: Checkpoint) -> None:
+        event("checkpoint_taken_over", sequence=checkpoint.sequence)
+        if not self._default_zone:
+            event(
+                "no_default_zone",
+                logging.WARNING,
+                setting="DicomWeb__DefaultTimeZone",
+                reason="DICOM Cast wrote times without an offset as UTC; without this setting only the date is written",
+            )
+
+    async def _process_again(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Send studies until all are sent, or the time for it is spent."""
+        others = checkpoint.others
+        if others is None or others.again_to <= others.seen_to:
+            return checkpoint
+        sent: set[StudyKey] = set()
+        until = time.monotonic() + LIMIT_S
+        while others.seen_to < others.again_to and time.monotonic() < until:
+            last = min(others.seen_to + PAGE_LIMIT, others.again_to)
+            page = await read_range(self._dicom, others.seen_to + 1, last)
+            studies = list(dict.fromkeys(one.study for one in page.entries if one.study not in sent))
+            for start in range(0, len(studies), AT_ONCE):
+                some = studies[start : start + AT_ONCE]
+                await all_of(self._queue.send(look_again(study, checkpoint.poll)) for study in some)
+            sent.update(studies)
+            others = others._replace(seen_to=last, seen_at=self._now())
+        event("studies_of_others", studies=len(sent), sequence=others.seen_to)
+        return await self._save(replace(checkpoint, others=others))
+
+    async def _save(self, checkpoint: Checkpoint) -> Checkpoint:
+        return await self._checkpoints.save(replace(checkpoint, saved_at=self._now()))
+
+
+def after_others(checkpoint: Checkpoint, latest: int, now: datetime) -> Checkpoint:
+    """The checkpoint to go on from.
+
+    Rows that others have passed are processed again from where they were last known not to have been. If the row was
+    set back behind that, all of the feed from there is read once more.
+    """
+    others = checkpoint.others or OtherReaders(checkpoint.sequence, now)
+    moved_to = checkpoint.moved_to
+    if moved_to is None:
+        if others.again_to <= others.seen_to and now - max(others.seen_at, others.moved_at or others.seen_at) >= QUIET:
+            others = OtherReaders(checkpoint.sequence, now, moved_at=others.moved_at)
+        return replace(checkpoint, others=others)
+    if moved_to < others.seen_to:
+        gaps = tuple(gap for gap in checkpoint.gaps if gap.last <= moved_to)
+        return replace(checkpoint, sequence=moved_to, gaps=gaps, others=OtherReaders(moved_to, now, moved_at=now))
+    again_to = min(latest, max(moved_to, others.again_to))
+    return replace(checkpoint, others=others._replace(again_to=again_to, moved_at=now))
+
+
+def check_alone(checkpoint: Checkpoint, now: datetime) -> None:
+    """Raise Misconfigured (`two-readers`) when somebody else moved the checkpoint within the last hour."""
+    moved_at = checkpoint.others.moved_at if checkpoint.others else None
+    if checkpoint.moved_to is not None:
+        moved_at = now
+    if moved_at is not None and now - moved_at < QUIET:
+        minutes = max(1, (now - moved_at) // timedelta(minutes=1))
+        said = f"{minutes} minute{'s' if minutes > 1 else ''}"
+        raise Misconfigured(TEXT.format(minutes=said), code="two-readers")
