@@ -9,10 +9,11 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from shared.advice import ADVICE, NOTED, Advice
+from shared.advice import ADVICE, Advice
 from shared.config import Settings
 from shared.errors import Misconfigured, SyncError
 from shared.model import DEFAULT_PARTITION, PARTITION_NAME, StudyKey, is_uid
+from shared.noted import NOTED
 from shared.settings.hosting import StorageAccount
 from shared.sync.cases import Case, State, cases, release
 from shared.telemetry import quiet_libraries

@@ -17,9 +17,10 @@ from dev import mapping_page
 from dev.identity.directory import Client, Directory, Identity
 from dev.identity.guard import Access
 from dev.vault.contents import Contents, Secret
-from shared.advice import ADVICE, NOTED
+from shared.advice import ADVICE
 from shared.config import Settings
 from shared.mapping.optional import REFUSED_ELEMENT
+from shared.noted import NOTED
 from shared.settings.hosting import StorageAccount
 from shared.storage import checkpoint, patient_state, study_state
 from shared.storage.error_records import ErrorTable

@@ -75,9 +75,10 @@ def _instance_of(row: Entity) -> InstanceKey:
     return InstanceKey(str(row.get("SeriesUid") or ""), str(row.get("InstanceUid") or ""))
 
 
-async def clear_parked(records: ErrorRecords, study: StudyKey) -> None:
-    """A whole pass succeeded: nothing of the study is set aside any more."""
-    for table in OF_STUDIES:
+async def clear_failed(records: ErrorRecords, study: StudyKey, *, was_parked: bool) -> None:
+    """Remove rows of failures after a pass over the whole study: it did what they were about, DICOM Cast's too."""
+    await records.clear_of_dicom_cast(study)
+    for table in OF_STUDIES if was_parked else ():
         await records.clear(table, study, [row["RowKey"] for row in await records.of_study(table, study)])
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared import operate
-from shared.advice import ADVICE, NOTED
+from shared.advice import ADVICE
 from shared.model import DEFAULT_PARTITION, StudyChange, StudyKey
 from shared.sync.others import look_again
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
