@@ -183,14 +183,18 @@ def _tokens(service: str, authentication: Authentication) -> Tokens | None:
 
 
 def _table_service(settings: Settings, account: StorageAccount, resources: AsyncExitStack) -> TableServiceClient:
-    connection = settings.table_store.connection_string or account.connection_string
+    own = settings.table_store
+    connection = own.connection_string or (None if own.endpoint_uri else account.connection_string)
     if connection is not None:
-        name = "TableStore__ConnectionString" if settings.table_store.connection_string else "AzureWebJobsStorage"
+        name = "TableStore__ConnectionString" if own.connection_string else "AzureWebJobsStorage"
         secret = connection.get_secret_value()
         service = _connected(name, lambda: TableServiceClient.from_connection_string(secret, **CLIENT_OPTIONS))
     else:
-        credential = _credential(account, resources)
-        service = TableServiceClient(str(account.table_service_uri), credential=credential, **CLIENT_OPTIONS)
+        url, client_id = (
+            (own.endpoint_uri, own.client_id) if own.endpoint_uri else (account.table_service_uri, account.client_id)
+        )
+        credential = _credential(client_id, resources)
+        service = TableServiceClient(str(url), credential=credential, **CLIENT_OPTIONS)
     resources.push_async_callback(service.close)
     return service
 
@@ -202,7 +206,7 @@ def study_queue(account: StorageAccount, name: str, resources: AsyncExitStack) -
         secret = account.connection_string.get_secret_value()
         client = _connected("AzureWebJobsStorage", lambda: QueueClient.from_connection_string(secret, name, **options))
     else:
-        credential = _credential(account, resources)
+        credential = _credential(account.client_id, resources)
         client = QueueClient(str(account.queue_service_uri), name, credential=credential, **options)
     resources.push_async_callback(client.close)
     return StudyQueue(client)
@@ -216,10 +220,10 @@ def _connected(setting: str, connect: Callable[[], C]) -> C:
         raise Misconfigured(f"settings: {problem}", code="settings", problems=[problem]) from None
 
 
-def _credential(account: StorageAccount, resources: AsyncExitStack) -> AsyncTokenCredential:
+def _credential(client_id: str | None, resources: AsyncExitStack) -> AsyncTokenCredential:
     from shared.credentials.identity import credential_of  # noqa: PLC0415 - heavy, and not needed with a connection string
 
-    credential = credential_of(account.client_id)
+    credential = credential_of(client_id)
     resources.push_async_callback(credential.close)
     return credential
 

@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "shared.model": (),
     "shared.telemetry": (),
     "shared.config": ("shared.settings", "shared.errors", "shared.text_forms"),
-    "shared.settings": ("shared.settings", "shared.retry", "shared.errors", "shared.text_forms"),
+    "shared.settings": ("shared.settings", "shared.retry", "shared.errors", "shared.text_forms", "shared.telemetry"),
     "shared.credentials": (
         "shared.credentials",
         "shared.settings",
@@ -130,6 +130,7 @@ MAY_IMPORT = {
         "shared.telemetry",
     ),
     "shared.advice": (),
+    "shared.noted": ("shared.advice",),
     "function_app": (
         "shared.settings.hosting",
         "shared.worker",

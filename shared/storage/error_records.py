@@ -12,7 +12,6 @@ from enum import StrEnum
 from hashlib import blake2b
 
 from shared.model import StudyKey
-from shared.single_flight import SingleFlight
 from shared.storage.table import Entity, Table, int64
 
 AT_ONCE = 8  # requests
@@ -66,7 +65,7 @@ class ErrorRecords:
         self._clock = clock
         self._of_dicom_cast: dict[str, list[tuple[ErrorTable, str, str]]] = {}
         self._read_at: float | None = None
-        self._reading: SingleFlight[None] = SingleFlight()
+        self._reading = asyncio.Lock()
 
     async def put(self, table: ErrorTable, record: ErrorRecord) -> None:
         """Insert or update one record."""
@@ -103,8 +102,9 @@ class ErrorRecords:
         """Remove what DICOM Cast recorded of a study. Its rows cannot be found by their study, so they are read now and
         then, all of them.
         """
-        if self._read_at is None or self._clock() - self._read_at >= REMEMBERED_S:
-            await self._reading.run(self._read_of_dicom_cast)
+        async with self._reading:  # many first passes begin at once
+            if self._read_at is None or self._clock() - self._read_at >= REMEMBERED_S:
+                await self._read_of_dicom_cast()
         for row in self._of_dicom_cast.pop(study.study_instance_uid, ()):
             await self.remove(*row)
 
