@@ -19,7 +19,7 @@ MALFORMED_ENTRY = "malformed-entry"
 # DICOM Cast's PartitionKey is the name of an exception; this app's is a UID or in lower case
 DICOM_CAST_KEYS = ("A", "[")
 MOST_OF_DICOM_CAST = 50_000  # rows that are remembered at once
-REMEMBERED_S = 3600.0
+REMEMBERED_S, REMEMBERED_IF_ASKED_S = 3600.0, 2.0
 
 
 class ErrorTable(StrEnum):
@@ -98,12 +98,15 @@ class ErrorRecords:
         """Remove one row by its keys, which may be DICOM Cast's."""
         await self._tables[table].delete(partition_key, row_key)
 
-    async def clear_of_dicom_cast(self, study: StudyKey) -> None:
+    async def clear_of_dicom_cast(self, study: StudyKey, *, is_asked: bool) -> None:
         """Remove what DICOM Cast recorded of a study. Its rows cannot be found by their study, so they are read now and
         then, all of them.
+
+        is_asked: the study was sent through the queue because DICOM Cast may have had it, or by an operator.
         """
+        remembered_s = REMEMBERED_IF_ASKED_S if is_asked else REMEMBERED_S
         async with self._reading:  # many first passes begin at once
-            if self._read_at is None or self._clock() - self._read_at >= REMEMBERED_S:
+            if self._read_at is None or self._clock() - self._read_at >= remembered_s:
                 await self._read_of_dicom_cast()
         for row in self._of_dicom_cast.pop(study.study_instance_uid, ()):
             await self.remove(*row)

@@ -257,7 +257,7 @@ class Reconciler:
         left = await self._record(change, state, look, plan)
         is_whole = look.truth.is_whole
         if is_whole:
-            await findings.clear_failed(self._stores.records, change.study, was_parked=state.parked)
+            await findings.clear_failed(self._stores.records, change, was_parked=state.parked)
         done = state.done if change.part < 0 else dict.fromkeys((*state.done, change.message_id))
         confirmed = replace(
             state,
