@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from shared.dicom.client import DicomClient
 from shared.dicom.feed import PAGE_LIMIT, Latest
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, VersionConflict
 from shared.model import Checkpoint, OtherReaders, StudyKey
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.study_queue import StudyQueue
@@ -26,6 +26,7 @@ from shared.telemetry import event
 # what is at work no more has written all that it had read by then
 QUIET = timedelta(hours=1)
 AT_ONCE = 8
+TRIES = 5
 LIMIT_S = 20.0
 TEXT = (
     "somebody else moved the checkpoint {minutes} ago: DICOM Cast, or another app, reads the change feed with the same "
@@ -50,25 +51,44 @@ class NotAlone:
         self._queue = queue
         self._now = now
         self._default_zone = default_zone
+        self._seen = Checkpoint()
 
     async def look_after(self, checkpoint: Checkpoint, latest: Latest) -> Checkpoint:
         """Say that the checkpoint was taken over or moved, and have the studies processed that others had.
 
         Returns the checkpoint to go on from. Raises VersionConflict when somebody else saved it meanwhile.
         """
+        self._seen = checkpoint
         if checkpoint.is_of_dicom_cast:
             self._report_takeover(checkpoint)
         found = after_others(checkpoint, latest.sequence, self._now())
         if checkpoint.moved_to is not None:
-            event(
-                "checkpoint_moved",
-                logging.WARNING,
-                sequence=checkpoint.sequence,
-                moved_to=checkpoint.moved_to,
-                reason="another reader of the change feed uses the same tables: stop it",
-            )
-            found = await self._save(found)
+            _report_moved(checkpoint, checkpoint.moved_to)
+            found = await self.save(found)
         return await self._process_again(found)
+
+    async def save(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Save it, also where one that does not ask for the ETag has moved it meanwhile.
+
+        Raises VersionConflict when another poller of this app saved it.
+        """
+        now = self._now()
+        for _ in range(TRIES):
+            try:
+                self._seen = await self._checkpoints.save(replace(checkpoint, saved_at=now))
+            except VersionConflict:
+                row = await self._checkpoints.get()
+                if _own(row) != _own(self._seen):
+                    raise
+                _report_moved(checkpoint, row.synced)
+                others = checkpoint.others or OtherReaders(checkpoint.sequence, _whole(now))
+                others = others._replace(again_to=max(row.synced, others.again_to), moved_at=_whole(now))
+                checkpoint = replace(
+                    checkpoint, etag=row.etag, synced=max(row.synced, checkpoint.synced), others=others
+                )
+            else:
+                return self._seen
+        raise VersionConflict("another reader keeps moving the checkpoint")
 
     def _report_takeover(self, checkpoint: Checkpoint) -> None:
         event("checkpoint_taken_over", sequence=checkpoint.sequence)
@@ -95,12 +115,9 @@ class NotAlone:
                 some = studies[start : start + AT_ONCE]
                 await all_of(self._queue.send(look_again(study, checkpoint.poll)) for study in some)
             sent.update(studies)
-            others = others._replace(seen_to=last, seen_at=self._now())
+            others = others._replace(seen_to=last, seen_at=_whole(self._now()))
         event("studies_of_others", studies=len(sent), sequence=others.seen_to)
-        return await self._save(replace(checkpoint, others=others))
-
-    async def _save(self, checkpoint: Checkpoint) -> Checkpoint:
-        return await self._checkpoints.save(replace(checkpoint, saved_at=self._now()))
+        return await self.save(replace(checkpoint, others=others))
 
 
 def after_others(checkpoint: Checkpoint, latest: int, now: datetime) -> Checkpoint:
@@ -109,6 +126,7 @@ def after_others(checkpoint: Checkpoint, latest: int, now: datetime) -> Checkpoi
     Rows that others have passed are processed again from where they were last known not to have been. If the row was
     set back behind that, all of the feed from there is read once more.
     """
+    now = _whole(now)
     others = checkpoint.others or OtherReaders(checkpoint.sequence, now)
     moved_to = checkpoint.moved_to
     if moved_to is None:
@@ -120,6 +138,21 @@ def after_others(checkpoint: Checkpoint, latest: int, now: datetime) -> Checkpoi
         return replace(checkpoint, sequence=moved_to, gaps=gaps, others=OtherReaders(moved_to, now, moved_at=now))
     again_to = min(latest, max(moved_to, others.again_to))
     return replace(checkpoint, others=others._replace(again_to=again_to, moved_at=now))
+
+
+def _own(row: Checkpoint) -> tuple[object, ...]:
+    """What only this app writes."""
+    return row.saved_at, row.poll, row.sequence if row.others else None, row.fingerprint
+
+
+def _whole(instant: datetime) -> datetime:
+    """In whole seconds, as the row has it."""
+    return instant.replace(microsecond=0)
+
+
+def _report_moved(checkpoint: Checkpoint, moved_to: int) -> None:
+    reason = "another reader of the change feed uses the same tables: stop it"
+    event("checkpoint_moved", logging.WARNING, sequence=checkpoint.sequence, moved_to=moved_to, reason=reason)
 
 
 def check_alone(checkpoint: Checkpoint, now: datetime) -> None:

@@ -184,7 +184,7 @@ class Poller:
         return checkpoint, sent
 
     async def _save(self, checkpoint: Checkpoint) -> Checkpoint:
-        return await self._checkpoints.save(replace(checkpoint, saved_at=self._now()))
+        return await self._others.save(checkpoint)
 
     async def _send(self, messages: Iterable[StudyChange]) -> int:
         sent = 0

@@ -10,10 +10,12 @@ import pytest
 from azure.data.tables import EntityProperty, UpdateMode
 
 from bench.dicom_cast.worker import DicomCast
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, VersionConflict
+from shared.health import Health
 from tests.builders import make_instance, series_uid, sop_uid
 from tests.flow.life import differences, linked
 from tests.flow.test_dose import report
+from tests.flow.test_health import checks_of
 from tests.flow.test_parked import operated
 from tests.unit.dose.reports import STUDY, ct_report, report_uid
 
@@ -79,6 +81,8 @@ async def test_a_moved_checkpoint_is_said_at_the_next_poll(stack, cast, caplog, 
     assert line.startswith("checkpoint_moved sequence=1 moved_to=3 reason=another reader")
     _, _, told = await operated(capsys, "list")
     assert "two-readers: somebody else moved the checkpoint 1 minute ago: DICOM Cast" in told
+    problems = (await Health(checks_of(stack), "0 * * * * *").answer())["problems"]
+    assert [problem.split(":")[0] for problem in problems] == ["two-readers"]
     caplog.clear()
     await stack.poll()
     assert said(caplog, "checkpoint_moved") == []
@@ -92,6 +96,48 @@ async def test_a_write_that_leaves_the_sequence_as_it_is_is_noticed(stack, cast,
     await cast.moves_to(1)
     await stack.poll()
     assert len(said(caplog, "checkpoint_moved")) == 1
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["at the takeover", "later"])
+async def test_one_that_writes_all_the_time_holds_up_no_poll(stack, cast, caplog, monkeypatch, known):
+    """It asks for no ETag, so a poll whose checkpoint was moved meanwhile would never save its own."""
+    await stack.store(make_instance(1), make_instance(2))
+    if known:
+        await stack.drain()
+    else:
+        await stack.tables.create_table(f"{stack.name}SyncStateTable")
+        await cast.moves_to(1)
+    await stack.store(*(make_instance(number) for number in range(3, 9)))
+    save = type(stack.app.checkpoints).save
+    moves = iter([5, 6, 7])
+
+    async def seldom(self, checkpoint):
+        if (sequence := next(moves, None)) is not None:
+            await cast.moves_to(sequence)
+        return await save(self, checkpoint)
+
+    monkeypatch.setattr(type(stack.app.checkpoints), "save", seldom)
+    polled = await stack.poll()
+    assert (polled.entries, polled.sequence) == (6 if known else 7, 8)
+    assert said(caplog, "checkpoint_moved") != []
+    monkeypatch.undo()
+    checkpoint = await stack.app.checkpoints.get()
+    assert (checkpoint.sequence, checkpoint.others.again_to) == (8, 7)
+
+
+async def test_a_poll_gives_way_to_another_of_this_app(stack, monkeypatch):
+    await stack.store(make_instance(1))
+    other, save = stack.new_app(), type(stack.app.checkpoints).save
+    polls = iter([True])
+
+    async def late(self, checkpoint):
+        if next(polls, False):
+            assert (await stack.poll(other)).sequence == 1
+        return await save(self, checkpoint)
+
+    monkeypatch.setattr(type(stack.app.checkpoints), "save", late)
+    with pytest.raises(VersionConflict):
+        await stack.poll()
 
 
 async def test_the_checkpoint_never_goes_back_for_others(stack, cast):
