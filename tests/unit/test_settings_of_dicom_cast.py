@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from dev.microsoft import program
 from dev.process import ROOT
 from shared.config import Settings
 from shared.credentials import identity
@@ -137,13 +136,3 @@ def test_the_page_has_all_of_them():
     for names, use in re.findall(r"^\| (`.+`) \| (taken|refused|without effect)[,;:]? ?[^|]*\|$", table, re.MULTILINE):
         found |= dict.fromkeys(re.findall("`([^`]+)`", names), Use(use))
     assert found == SETTINGS_OF_DICOM_CAST
-
-
-@pytest.mark.real("dicom-cast")
-def test_these_are_the_settings_of_the_real_one():
-    """The setters of its configuration classes, in its assemblies."""
-    folder = program("dicom-cast").resolve().parent.parent / "dicom-cast"
-    names = ("Microsoft.Health.DicomCast.Core", "Microsoft.Health.DicomCast.TableStorage", "Microsoft.Health.Shared")
-    code = b"".join((folder / f"{name}.dll").read_bytes() for name in names)
-    keys = {name.rpartition("__")[2] for name in SETTINGS_OF_DICOM_CAST} - {"InstrumentationKey", "LogLevel"}
-    assert [key for key in sorted(keys) if b"\x00set_" + key.encode() + b"\x00" not in code] == []
