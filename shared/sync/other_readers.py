@@ -64,15 +64,14 @@ class NotAlone:
         found = after_others(checkpoint, latest.sequence, self._now())
         if checkpoint.moved_to is not None:
             _report_moved(checkpoint, checkpoint.moved_to)
-            found = await self.save(found)
+            found = await self.save(found, self._now())
         return await self._process_again(found)
 
-    async def save(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Save it, also where one that does not ask for the ETag has moved it meanwhile.
+    async def save(self, checkpoint: Checkpoint, now: datetime) -> Checkpoint:
+        """Save it as of now, also where one that does not ask for the ETag has moved it meanwhile.
 
         Raises VersionConflict when another poller of this app saved it.
         """
-        now = self._now()
         for _ in range(TRIES):
             try:
                 self._seen = await self._checkpoints.save(replace(checkpoint, saved_at=now))
@@ -117,7 +116,7 @@ class NotAlone:
             sent.update(studies)
             others = others._replace(seen_to=last, seen_at=_whole(self._now()))
         event("studies_of_others", studies=len(sent), sequence=others.seen_to)
-        return await self.save(replace(checkpoint, others=others))
+        return await self.save(replace(checkpoint, others=others), self._now())
 
 
 def after_others(checkpoint: Checkpoint, latest: int, now: datetime) -> Checkpoint:

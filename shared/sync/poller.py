@@ -66,7 +66,7 @@ class Poller:
         self._queue = queue
         self._records = records
         self._now = now
-        self._others = NotAlone(dicom, checkpoints, queue, lambda: self._now(), default_zone)
+        self._others = NotAlone(dicom, checkpoints, queue, now, default_zone)
 
     async def poll(self) -> PollResult:
         """Enqueue what changed since the checkpoint, until caught up or the time budget is spent.
@@ -184,7 +184,7 @@ class Poller:
         return checkpoint, sent
 
     async def _save(self, checkpoint: Checkpoint) -> Checkpoint:
-        return await self._others.save(checkpoint)
+        return await self._others.save(checkpoint, self._now())
 
     async def _send(self, messages: Iterable[StudyChange]) -> int:
         sent = 0
