@@ -14,7 +14,7 @@ TABLE_PER_MESSAGE, QUEUE_PER_MESSAGE, FHIR_PER_MESSAGE, DICOM_PER_MESSAGE = 9, 3
 TABLE_PER_POLL = 3
 # of a status line, beside the poll before it (tests/flow/test_status.py): the checkpoint and four error tables, with
 # less than 1,000 rows each; two lengths and a look at the first message; one read of FHIR
-TABLE_PER_STATUS, QUEUE_PER_STATUS, FHIR_PER_STATUS = 5, 3, 1
+TABLE_PER_STATUS, QUEUE_PER_STATUS, FHIR_PER_STATUS = 6, 3, 1
 # assumed: as large studies of a CT arrive; a poll a minute; a host that looks at the queue every second all month
 INSTANCES_PER_STUDY, PASSES_PER_STUDY = 100, 2
 POLLS_A_DAY, STATUSES_A_DAY, LOOKS_A_DAY = 24 * 60, 24 * 60, 24 * 3600

@@ -129,6 +129,11 @@ ADVICE = {
         "this. Look for `poll_failed` in the log. If there is none: is the app stopped, did its host end, or does the "
         "host say at its start that `poll_change_feed` is in error?",
     ),
+    "two-readers": Advice(
+        "set-up",
+        "DICOM Cast, or another app, moves this app's checkpoint and writes over what it writes. Stop it; its studies "
+        "are processed again by themselves (docs/migrate.md).",
+    ),
     "misconfigured": Advice("set-up", "Something else is set up wrongly; the line says what."),
     "ambiguous-match": Advice(
         "failed",
@@ -244,55 +249,11 @@ ADVICE = {
         "instance in the DICOM service (delete it, correct it, store it); the change brings it in.",
     ),
     "dicom-cast": Advice(
-        "skipped",
-        "DICOM Cast failed at these instances before this app took over. Retry the study.",
+        "failed",
+        "DICOM Cast failed at these instances; the reason names its exception. The next change of the study tries all "
+        "of it, and removes the rows. Retry the study to try it now.",
     ),
     "error": Advice("retrying", "Not used by itself."),
-}
-
-# of what was found in a study that is in FHIR, and that somebody should see; all other such codes are of single values
-NOTED = {
-    "patient-conflict": Advice(
-        "noted",
-        "The PatientID of this instance is not that of most instances of the study; it is listed, and does not move "
-        "the study. Correct it in DICOM.",
-    ),
-    "demographics-conflict": Advice(
-        "noted",
-        "Name, sex and birth date of this study all contradict those of its Patient, which a newer study provides: two "
-        "persons under one number? The Patient has what the newest study says. Compare the studies of the Patient, and "
-        "correct PatientID where it is wrong.",
-    ),
-    "issuer-conflict": Advice(
-        "noted",
-        "Issuer of Patient ID of this study is not that of its Patient, which a newer study provides: two authorities "
-        "of one number? If they give the same numbers to different persons, set `Patient__IsIssuerIdUsed`.",
-    ),
-    "status-kept": Advice(
-        "noted",
-        "Somebody else set the status of the ImagingStudy; it stays, the rest follows DICOM. Nothing, if meant.",
-    ),
-    "subject-kept": Advice(
-        "noted",
-        "Somebody else set the subject of the ImagingStudy; it stays until the PatientID changes in DICOM. If it is "
-        "meant, correct the PatientID in DICOM.",
-    ),
-    "instances-not-listed": Advice(
-        "noted",
-        "The FHIR server, or a gateway before it, refused the study as too large. Series and counts are in FHIR, "
-        "instances are not. Raise the limit there, then retry; or set `ImagingStudy__MostInstances`.",
-    ),
-    "too-many-instances": Advice(
-        "noted",
-        "The study has more instances than are remembered (about 100,000). It is read whole at each change, and an "
-        "instance that is not remembered stays listed after it is deleted. With `ImagingStudy__MostInstances`, no "
-        "instance is listed and the counts are right.",
-    ),
-    "started-before-study": Advice(
-        "noted",
-        "A series starts before its study: a clock or a date is wrong. Both are in FHIR as DICOM says them. Correct "
-        "the one that is wrong in DICOM.",
-    ),
 }
 
 # of `shared.errors.Misconfigured`

@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from shared.errors import Misconfigured
 from shared.settings.authentication import Authentication
 from shared.settings.hosting import DEFAULT_QUEUE_NAME, DEFAULT_SCHEDULE, POLL_INTERVAL, SCHEDULE
-from shared.settings.section import Boolean, Section, TimeSpan, Url, matching, problem_of
+from shared.settings.section import Boolean, Section, SecureUrl, TimeSpan, Url, matching, problem_of
 from shared.settings.source import AppSettings, app_settings
 from shared.settings.unknown import known_settings, unknown_settings
 from shared.text_forms import (
@@ -203,12 +203,16 @@ class KeyVault(Section):
 
 
 class TableStore(Section):
-    """Where state and error tables live, when not in the app's own storage account."""
+    """Where state and error tables live, when not in the app's own storage account. `client_id` is that of the identity
+    for `endpoint_uri`; a connection string wins.
+    """
 
     table_name_prefix: Annotated[
         str, matching("([A-Za-z][A-Za-z0-9]{0,30})?", "up to 31 letters and digits, a letter first")
     ] = ""
     connection_string: SecretStr | None = None
+    endpoint_uri: SecureUrl | None = None
+    client_id: str | None = None
 
 
 class Settings(BaseSettings):

@@ -8,13 +8,12 @@ from typing import Any
 
 from shared.checks import Checks, ask
 from shared.errors import Misconfigured, SyncError
+from shared.schedule import is_overdue
 
 Answer = dict[str, Any]
 
 # anybody may ask, and each answer costs requests to all services
 REMEMBERED_S = 10.0
-# a tick that is due may be minutes late: another host takes the timer over, and a poll takes up to four minutes
-LATE = timedelta(minutes=5)
 HIDDEN = (
     "messages are in the queue and none can be taken now: they are being processed or wait for their next try; those "
     "that a host had when it ended come again after up to 10 minutes"
@@ -77,16 +76,13 @@ class Health:
 
     def _check_polled(self, polled_at: datetime | None) -> None:
         """Misconfigured when a poll that is long due has left no trace in the checkpoint."""
-        from shared.schedule import next_due  # noqa: PLC0415 - needed only where somebody asks
-        from shared.sync.poller import TRACE_EVERY  # noqa: PLC0415 - as above
-
         since = polled_at or self._started_at
         try:
-            due = next_due(self._schedule, since + TRACE_EVERY)
+            is_late = is_overdue(self._schedule, since, self._now())
         except ValueError:
             text = "SYNC_SCHEDULE is never due, so the change feed is not polled"
             raise Misconfigured(text, code="settings") from None
-        if due is not None and self._now() > due + LATE:
+        if is_late:
             minutes = (self._now() - since) // timedelta(minutes=1)
             raise Misconfigured(
                 f"no poll of the change feed has succeeded for {minutes} minutes, though SYNC_SCHEDULE asks for it",

@@ -208,10 +208,28 @@ class SequenceRange:
     seen_at: datetime
 
 
+class OtherReaders(NamedTuple):
+    """What is known of others that move the checkpoint, as a DICOM Cast does that was not stopped.
+
+    seen_to: studies with rows up to here were processed again after others had them. seen_at: since when. again_to: how
+    far others were seen; studies with rows from `seen_to` to here are to be processed again. moved_at: when the
+    checkpoint was last found moved while this app polled.
+    """
+
+    seen_to: int
+    seen_at: datetime
+    again_to: int = 0
+    moved_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """How far the feed has been enqueued; `poll` is the number of the last poll, `fingerprint` that of the last entry,
     `saved_at` when the row was written, by the clock of the poller.
+
+    synced: the highest sequence that the row has told anybody, which others may have written. moved_to: the sequence
+    that somebody else wrote since this app saved the row; None where nobody did. others: None in a row that this app,
+    or this version of it, has not written yet.
     """
 
     sequence: int = 0
@@ -220,3 +238,11 @@ class Checkpoint:
     etag: str | None = None
     fingerprint: Fingerprint | None = None
     saved_at: datetime | None = None
+    synced: int = 0
+    moved_to: int | None = None
+    others: OtherReaders | None = None
+
+    @property
+    def is_of_dicom_cast(self) -> bool:
+        """Whether the row was never written by this app."""
+        return self.etag is not None and self.sequence > 0 and self.poll == 0 and self.others is None

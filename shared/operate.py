@@ -9,10 +9,11 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from shared.advice import ADVICE, NOTED, Advice
+from shared.advice import ADVICE, Advice
 from shared.config import Settings
 from shared.errors import Misconfigured, SyncError
 from shared.model import DEFAULT_PARTITION, PARTITION_NAME, StudyKey, is_uid
+from shared.noted import NOTED
 from shared.settings.hosting import StorageAccount
 from shared.sync.cases import Case, State, cases, retry
 from shared.telemetry import quiet_libraries
@@ -78,6 +79,10 @@ async def _list(app: App, options: argparse.Namespace) -> int:
     counts = Counter(one.state for one in everything)
     told = ", ".join(f"{counts[state]} {state}" for state in read)
     _say("", f"in total: {told}; {await _waiting(app)}")
+    try:
+        await app.readers()
+    except Misconfigured as error:
+        _say("", f"{error.code}: {error}")
     for code, count in sorted(Counter(one.code for one in found).items()):
         _say("", f"{code} ({count}): {_text_of(code)}")
     return 0

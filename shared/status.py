@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from shared.checks import OK, Checks, ask, state_of
 from shared.errors import SyncError
+from shared.schedule import next_due
 from shared.telemetry import event
 from shared.version import version
 
@@ -63,8 +64,6 @@ class StatusLine:
 
     def _due_s(self) -> int | None:
         """Seconds until the next line, a minute at least; None where only the host knows the schedule."""
-        from shared.schedule import next_due  # noqa: PLC0415 - a twentieth of a second of imports
-
         now = self._now()
         try:
             due = next_due(self._schedule, now)

@@ -28,7 +28,7 @@ from shared.http import new_client
 from shared.mapping.patient import PatientRules
 from shared.retry import repeated
 from shared.settings.authentication import Authentication
-from shared.settings.hosting import Limits, StorageAccount
+from shared.settings.hosting import Limits, StorageAccount, Triggers
 from shared.storage import checkpoint, patient_state, study_state
 from shared.storage.calls import CLIENT_OPTIONS
 from shared.storage.error_records import ErrorRecords, ErrorTable
@@ -37,6 +37,7 @@ from shared.storage.table import Table
 from shared.sync.attempt import Stores
 from shared.sync.cases import tally
 from shared.sync.origin import Origin
+from shared.sync.other_readers import check_alone
 from shared.sync.poller import Poller
 from shared.sync.reconciler import Reconciler
 from shared.sync.rules import Rules
@@ -63,6 +64,7 @@ class App:
     dicom: DicomClient
     fhir: FhirClient
     resources: AsyncExitStack
+    schedule: str
     unknown_settings: tuple[str, ...] = ()
 
     async def lag(self) -> int:
@@ -81,6 +83,7 @@ class App:
             "fhir": self._ask_fhir,
             "tables": self._ask_tables,
             "queues": self._ask_queues,
+            "readers": self.readers,
         }
         return Checks(services, self.unknown_settings)
 
@@ -107,6 +110,11 @@ class App:
         )
         age_s = None if since is None else max(0, int((_now() - since).total_seconds()))
         return {"queue": depth, "queue_age_s": age_s, "poison": poison}
+
+    async def readers(self) -> Mapping[str, Any]:
+        """Nothing; raises Misconfigured when somebody else reads the change feed with this app's checkpoint."""
+        check_alone(await self.checkpoints.get(), self.schedule, _now())
+        return {}
 
     async def ensure_queues(self) -> None:
         """Create both queues where they are missing: the host asks for each every second, and logs every 404."""
@@ -152,7 +160,17 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
         reconciler, stores.studies, queue, records, retry, _now, limit_s=limits.message_s, work_alone=work_alone
     )
     record_malformed = not settings.dicom_cast.features.ignore_json_parsing_errors
-    poller = Poller(dicom, checkpoints, queue, records, _now, record_malformed=record_malformed)
+    schedule = Triggers.load().schedule
+    poller = Poller(
+        dicom,
+        checkpoints,
+        queue,
+        records,
+        _now,
+        record_malformed=record_malformed,
+        default_zone=dicom_web.default_time_zone,
+        schedule=schedule,
+    )
     return App(
         poller,
         runner,
@@ -164,6 +182,7 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
         dicom,
         fhir,
         resources,
+        schedule,
         settings.unknown_settings,
     )
 
@@ -211,14 +230,18 @@ def _tokens(service: str, authentication: Authentication) -> Tokens | None:
 
 
 def _table_service(settings: Settings, account: StorageAccount, resources: AsyncExitStack) -> TableServiceClient:
-    connection = settings.table_store.connection_string or account.connection_string
+    own = settings.table_store
+    connection = own.connection_string or (None if own.endpoint_uri else account.connection_string)
     if connection is not None:
-        name = "TableStore__ConnectionString" if settings.table_store.connection_string else "AzureWebJobsStorage"
+        name = "TableStore__ConnectionString" if own.connection_string else "AzureWebJobsStorage"
         secret = connection.get_secret_value()
         service = _connected(name, lambda: TableServiceClient.from_connection_string(secret, **CLIENT_OPTIONS))
     else:
-        credential = _credential(account, resources)
-        service = TableServiceClient(str(account.table_service_uri), credential=credential, **CLIENT_OPTIONS)
+        url, client_id = (
+            (own.endpoint_uri, own.client_id) if own.endpoint_uri else (account.table_service_uri, account.client_id)
+        )
+        credential = _credential(client_id, resources)
+        service = TableServiceClient(str(url), credential=credential, **CLIENT_OPTIONS)
     resources.push_async_callback(service.close)
     return service
 
@@ -230,7 +253,7 @@ def study_queue(account: StorageAccount, name: str, resources: AsyncExitStack) -
         secret = account.connection_string.get_secret_value()
         client = _connected("AzureWebJobsStorage", lambda: QueueClient.from_connection_string(secret, name, **options))
     else:
-        credential = _credential(account, resources)
+        credential = _credential(account.client_id, resources)
         client = QueueClient(str(account.queue_service_uri), name, credential=credential, **options)
     resources.push_async_callback(client.close)
     return StudyQueue(client)
@@ -244,10 +267,10 @@ def _connected(setting: str, connect: Callable[[], C]) -> C:
         raise Misconfigured(f"settings: {problem}", code="settings", problems=[problem]) from None
 
 
-def _credential(account: StorageAccount, resources: AsyncExitStack) -> AsyncTokenCredential:
+def _credential(client_id: str | None, resources: AsyncExitStack) -> AsyncTokenCredential:
     from shared.credentials.identity import credential_of  # noqa: PLC0415 - heavy, and not needed with a connection string
 
-    credential = credential_of(account.client_id)
+    credential = credential_of(client_id)
     resources.push_async_callback(credential.close)
     return credential
 

@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "shared.telemetry": (),
     "shared.version": (),
     "shared.config": ("shared.settings", "shared.errors", "shared.text_forms"),
-    "shared.settings": ("shared.settings", "shared.retry", "shared.errors", "shared.text_forms"),
+    "shared.settings": ("shared.settings", "shared.retry", "shared.errors", "shared.text_forms", "shared.telemetry"),
     "shared.credentials": (
         "shared.credentials",
         "shared.settings",
@@ -115,6 +115,7 @@ MAY_IMPORT = {
         "shared.model",
         "shared.state",
         "shared.errors",
+        "shared.schedule",
         "shared.telemetry",
     ),
     "shared.schedule": ("shared.text_forms",),
@@ -134,6 +135,7 @@ MAY_IMPORT = {
         "shared.telemetry",
     ),
     "shared.advice": (),
+    "shared.noted": ("shared.advice",),
     "function_app": (
         "shared.settings.hosting",
         "shared.worker",

@@ -8,6 +8,7 @@ otherwise.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.fhir.bundle import updated_at
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, by_code
 from shared.fhir.ownership import Element, lay_shared, overlay, put, replace_owned, source_of
 from shared.fhir.systems import DICOM_IDENTIFIER_TYPE, DICOM_UID
@@ -97,12 +98,14 @@ def observation_identity(observation: DoseObservation, study: ByIdentifier) -> I
 
 
 def taken_over(stored: StoredObservations, wanted: Collection[Key]) -> dict[Key, Resource]:
-    """The summary of DICOM Cast that becomes ours: where there is one of it and one report. Its id is kept."""
+    """The summary of DICOM Cast that becomes this app's, where the study has one report. Its id is kept; of several,
+    which DICOM Cast writes when it reads the report again, that of the first one.
+    """
     summaries = [key for key in wanted if key[0] == SUMMARY]
     theirs = [resource for resource in stored.of_dicom_cast if _code_of(resource) == SUMMARY]
-    if len(summaries) != 1 or len(theirs) != 1 or summaries[0] in stored.ours:
+    if len(summaries) != 1 or not theirs or summaries[0] in stored.ours:
         return {}
-    return {summaries[0]: theirs[0]}
+    return {summaries[0]: min(theirs, key=lambda one: (updated_at(one), str(one["id"])))}
 
 
 def lay_observation(

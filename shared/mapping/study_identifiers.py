@@ -21,6 +21,12 @@ def study_identity(study_instance_uid: str) -> ByIdentifier:
     return by_identifier("ImagingStudy", DICOM_UID, f"urn:oid:{study_instance_uid}")
 
 
+def uid_of(study: Element) -> str:
+    """The Study Instance UID of an ImagingStudy; empty where it has none."""
+    uids = [row["value"] for row in study.get("identifier", []) if row.get("system") == DICOM_UID and "value" in row]
+    return str(next(iter(uids), "")).removeprefix("urn:oid:")
+
+
 def requests_of(attributes: Attributes) -> list[Element]:
     """The accession number of each request that an instance names, each once: its own, those of its Request Attributes
     Sequence (PS3.3 10.6) and of its Referenced Request Sequence (PS3.3 C.17.2).

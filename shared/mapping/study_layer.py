@@ -13,7 +13,6 @@ from shared.dicom.study import StudyContent
 from shared.dicom.values import Attributes
 from shared.fhir.identifiers import ByIdentifier, Resource
 from shared.fhir.ownership import Element, as_text, lay_shared, put, put_shared, replace_owned, take_back
-from shared.fhir.systems import DICOM_UID
 from shared.mapping.device import Equipment, equipment_of
 from shared.mapping.dose.report import may_be_dose_report
 from shared.mapping.element_layer import attributes_of, is_ours, lay_rows, unmarked, values_of
@@ -40,6 +39,7 @@ from shared.mapping.study_identifiers import (
     request_digest,
     requests_of,
     study_id_identifiers,
+    uid_of,
 )
 from shared.mapping.table import elements
 from shared.mapping.unlisted import EVERYTHING, Listing, number_in, unlisted_in
@@ -243,14 +243,12 @@ def _requests(
     stored: Resource, ours: list[Element], content: StudyContent, findings: dict[InstanceKey, list[Finding]]
 ) -> list[Element]:
     """The accession numbers of all instances: those that are stored and still named, and those that were read."""
-    uids = [row["value"] for row in stored["identifier"] if row.get("system") == DICOM_UID and "value" in row]
-    study_instance_uid = next(iter(uids), "").removeprefix("urn:oid:")
     known = [unmarked(row) for row in ours if is_bare_accession(row) and "value" in row]
     read = [one for dataset in content.requesting for one in requests_of(attributes_of(dataset, findings))]
     found = [
         one
         for one in (*known, *read)
-        if content.requests is None or request_digest(study_instance_uid, one) in content.requests
+        if content.requests is None or request_digest(uid_of(stored), one) in content.requests
     ]
     return sorted(distinct(found), key=lambda one: (one["value"], str(one.get("assigner"))))
 

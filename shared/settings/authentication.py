@@ -12,6 +12,7 @@ MANAGED_IDENTITY, CLIENT_CREDENTIAL, USER_PASSWORD = (
     "OAuth2ClientCredential",
     "OAuth2UserPasswordCredential",
 )
+CLIENT_CERTIFICATE = "OAuth2ClientCertificateCredential"  # DICOM Cast had this one, too
 SECTION_OF = {
     MANAGED_IDENTITY.lower(): "managedidentitycredential",
     CLIENT_CREDENTIAL.lower(): "oauth2clientcredential",
@@ -64,6 +65,8 @@ class Authentication(Section):
         kind = str(data.get("authenticationtype", "")).strip().lower()
         if (section := SECTION_OF.get(kind)) is None:
             known = f"{MANAGED_IDENTITY}, {CLIENT_CREDENTIAL}, {USER_PASSWORD}"
+            if kind == CLIENT_CERTIFICATE.lower():
+                raise ValueError(f"has the AuthenticationType {CLIENT_CERTIFICATE}, which this app cannot: set {known}")
             raise ValueError(f"needs AuthenticationType to be one of {known}")
         found = data.get(section)
         used = dict(found) if isinstance(found, Mapping) else {}

@@ -1,12 +1,16 @@
 """Where settings come from: app settings, and behind them a Key Vault. The only reader of the environment."""
 
+import logging
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
+
+from shared.settings.of_dicom_cast import without_effect
+from shared.settings.path import Path, path_of
+from shared.telemetry import event
 
 SECTIONS = (
     *("dicomweb", "fhir", "dicomcast", "dicomcastworker", "patient", "imagingstudy", "retryconfiguration"),
@@ -14,7 +18,6 @@ SECTIONS = (
 )
 # the how-to of DICOM Cast names its endpoint secret DICOM--Endpoint
 HOW_TO_NAME, ITS_SETTING = ("dicom", "endpoint"), ("dicomweb", "endpoint")
-Path = tuple[str, ...]
 
 
 class AppSettings(PydanticBaseSettingsSource):
@@ -30,10 +33,21 @@ class AppSettings(PydanticBaseSettingsSource):
         if endpoint := found.get(("keyvault", "endpoint")):
             from shared.settings.vault import vault_settings  # noqa: PLC0415 - half a second of imports
 
-            found = {**vault_settings(endpoint), **found}
+            kept = vault_settings(endpoint)
+            _report_both(kept)
+            found = {**kept, **found}
+        if unused := without_effect(found):
+            event("settings_without_effect", settings=",".join(unused))
         if HOW_TO_NAME in found:
             found.setdefault(ITS_SETTING, found[HOW_TO_NAME])
         return nested(found)
+
+
+def _report_both(kept: Mapping[Path, str]) -> None:
+    """Name the settings that both the vault and the app settings have: DICOM Cast took that of the vault."""
+    if names := sorted(name for name, value in os.environ.items() if value.strip() and path_of(name) in kept):
+        reason = "the app settings win; DICOM Cast took the vault's: remove one of the two"
+        event("settings_in_both", logging.WARNING, settings=",".join(names), reason=reason)
 
 
 def app_settings() -> dict[Path, str]:
@@ -60,8 +74,3 @@ def nested(settings: Mapping[Path, str]) -> dict[str, Any]:
     for section in ("dicomweb", "fhir"):  # their absence is reported setting by setting
         tree.setdefault(section, {})
     return tree
-
-
-def path_of(name: str) -> Path:
-    """The lower-case path of a setting's name; levels are parted by `__`, `:` or, in a vault, `--`."""
-    return tuple(re.split(r"__|:|--", name.lower()))

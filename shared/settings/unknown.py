@@ -7,12 +7,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.alias_generators import to_pascal
 
+from shared.settings.of_dicom_cast import SETTINGS_OF_DICOM_CAST
+from shared.settings.path import Path, path_of
 from shared.settings.section import section_in
-from shared.settings.source import HOW_TO_NAME, SECTIONS, Path, written_names
+from shared.settings.source import HOW_TO_NAME, SECTIONS, written_names
 
-# names below the sections that are not fields of a section, written as in an app setting. Settings that only DICOM Cast
-# reads belong here: who takes over its settings is not told that they are unknown
-READ_ELSEWHERE: frozenset[str] = frozenset()
+# settings that DICOM Cast reads, this app's own among them: an operator who takes them over is not told that they are
+# unknown. What this app does not do with them is said elsewhere
+READ_ELSEWHERE = frozenset(map(path_of, SETTINGS_OF_DICOM_CAST))
 # how alike two names are, from 0 to 1, before one is taken for the other: `Fhir__Endpont` and `Fhir__Endpoint` are 0.96
 ALIKE, SECTION_ALIKE = 0.75, 0.85
 
@@ -22,7 +24,7 @@ def unknown_settings(found: Mapping[str, Any], known: Mapping[Path, str]) -> tup
     names that it is taken for it. found: nested settings. known: names of this app's settings by their path.
     """
     names = written_names()
-    accepted = {*known, HOW_TO_NAME, *(tuple(name.lower().split("__")) for name in READ_ELSEWHERE)}
+    accepted = {*known, HOW_TO_NAME, *READ_ELSEWHERE}
     by_text = {_text(path): name for path, name in known.items()}
     told = []
     for path in _paths(found):

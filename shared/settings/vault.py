@@ -6,7 +6,8 @@ from azure.keyvault.secrets import SecretClient
 
 from shared.errors import Misconfigured, SyncError, Unavailable
 from shared.retry import SDK_OPTIONS, retry_after_s
-from shared.settings.source import HOW_TO_NAME, SECTIONS, Path, path_of
+from shared.settings.path import Path, path_of
+from shared.settings.source import HOW_TO_NAME, SECTIONS
 from shared.text_forms import check_secure, parse_url
 
 VAULT = "KeyVault__Endpoint"

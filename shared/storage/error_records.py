@@ -5,7 +5,8 @@ keywords, never values.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,10 @@ from shared.storage.table import Entity, Table, int64
 AT_ONCE = 8  # requests
 FIRST_FAILED_AT = "FirstFailedAt"
 MALFORMED_ENTRY = "malformed-entry"
+# DICOM Cast's PartitionKey is the name of an exception; this app's is a UID or in lower case
+DICOM_CAST_KEYS = ("A", "[")
+MOST_OF_DICOM_CAST = 50_000  # rows that are remembered at once
+REMEMBERED_S, REMEMBERED_IF_ASKED_S = 3600.0, 2.0
 
 
 class ErrorTable(StrEnum):
@@ -63,8 +68,12 @@ class ErrorRecord:
 class ErrorRecords:
     """All five tables. PartitionKey is the Study Instance UID, so that a study's records are found in one query."""
 
-    def __init__(self, tables: dict[ErrorTable, Table]) -> None:
+    def __init__(self, tables: dict[ErrorTable, Table], clock: Callable[[], float] = time.monotonic) -> None:
         self._tables = tables
+        self._clock = clock
+        self._of_dicom_cast: dict[str, list[tuple[ErrorTable, str, str]]] = {}
+        self._read_at: float | None = None
+        self._reading = asyncio.Lock()
 
     async def put(self, table: ErrorTable, record: ErrorRecord) -> None:
         """Insert or update one record."""
@@ -99,6 +108,30 @@ class ErrorRecords:
         """Remove one row by its keys, which may be DICOM Cast's."""
         await self._tables[table].delete(partition_key, row_key)
 
+    async def clear_of_dicom_cast(self, study: StudyKey, *, is_asked: bool) -> None:
+        """Remove what DICOM Cast recorded of a study. Its rows cannot be found by their study, so they are read now and
+        then, all of them.
+
+        is_asked: the study was sent through the queue because DICOM Cast may have had it, or by an operator.
+        """
+        remembered_s = REMEMBERED_IF_ASKED_S if is_asked else REMEMBERED_S
+        async with self._reading:  # many first passes begin at once
+            if self._read_at is None or self._clock() - self._read_at >= remembered_s:
+                await self._read_of_dicom_cast()
+        for row in self._of_dicom_cast.pop(study.study_instance_uid, ()):
+            await self.remove(*row)
+
+    async def _read_of_dicom_cast(self) -> None:
+        found: dict[str, list[tuple[ErrorTable, str, str]]] = {}
+        number = 0
+        for name, table in self._tables.items():
+            async for row in table.rows_between(*DICOM_CAST_KEYS):
+                if number < MOST_OF_DICOM_CAST and is_of_dicom_cast(row):
+                    keys = (name, str(row["PartitionKey"]), str(row["RowKey"]))
+                    found.setdefault(str(row.get("StudyUid")), []).append(keys)
+                    number += 1
+        self._of_dicom_cast, self._read_at = found, self._clock()
+
     async def of_study(self, table: ErrorTable, study: StudyKey) -> list[Entity]:
         """The records of one study in one data partition."""
         rows = [row async for row in self._tables[table].rows(_partition_key(study))]
@@ -107,6 +140,11 @@ class ErrorRecords:
     def all(self, table: ErrorTable) -> AsyncIterator[Entity]:
         """Every record of a table, DICOM Cast's included."""
         return self._tables[table].rows()
+
+
+def is_of_dicom_cast(row: Entity) -> bool:
+    """Whether DICOM Cast wrote it: it has no column for the data partition."""
+    return "PartitionName" not in row
 
 
 def _partition_key(study: StudyKey) -> str:

@@ -65,7 +65,17 @@ class Table:
 
     async def rows(self, partition_key: str | None = None) -> AsyncIterator[Entity]:
         """All rows, or those of one partition."""
-        condition, parameters = ("PartitionKey eq @key", {"key": partition_key}) if partition_key else ("", None)
+        found = self._found("PartitionKey eq @key", {"key": partition_key}) if partition_key else self._found("", None)
+        async for entity in found:
+            yield entity
+
+    async def rows_between(self, first: str, before: str) -> AsyncIterator[Entity]:
+        """Rows whose PartitionKey is not below `first`, and below `before`."""
+        keys = {"first": first, "before": before}
+        async for entity in self._found("PartitionKey ge @first and PartitionKey lt @before", keys):
+            yield entity
+
+    async def _found(self, condition: str, parameters: dict[str, str] | None) -> AsyncIterator[Entity]:
         pages = self._client.query_entities(condition, parameters=parameters).by_page()
 
         async def next_page() -> list[Entity] | None:

@@ -11,14 +11,21 @@ from typing import Any
 
 from shared.advice import SET_UP
 from shared.model import DEFAULT_PARTITION, PARTITION_NAME, StudyKey, is_uid
-from shared.storage.error_records import FIRST_FAILED_AT, MALFORMED_ENTRY, ErrorRecords, ErrorTable
+from shared.storage.error_records import (
+    FIRST_FAILED_AT,
+    MALFORMED_ENTRY,
+    ErrorRecords,
+    ErrorTable,
+    is_of_dicom_cast,
+)
 from shared.storage.study_queue import StudyQueue
 from shared.storage.table import Entity
 from shared.sync.others import look_again
 from shared.sync.runner import MALFORMED_MESSAGE
 
-# rows of DICOM Cast begin with the name of an exception, not with a code
 CODE_OF_DICOM_CAST = "dicom-cast"
+NOTE_OF_DICOM_CAST = "dicom-cast-note"
+EXCEPTION = re.compile(r"[A-Z][A-Za-z0-9]{0,99}", re.ASCII)
 CODE = re.compile(r"[a-z]+(-[a-z]+)*", re.ASCII)
 UNREADABLE_ROW = "unreadable-row"
 # the status line counts no more rows of a table than this, each minute, and names no more codes
@@ -41,6 +48,10 @@ TABLES = {
     ErrorTable.DICOM: State.SKIPPED,
     ErrorTable.INVALID_TAG: State.NOTED,
 }
+# tables with rows of several states: messages that are none, and failures of DICOM Cast
+MIXED = (ErrorTable.FHIR, ErrorTable.TRANSIENT_RETRY, ErrorTable.DICOM)
+# values that DICOM Cast left out, and a row for each time that it tried again: nothing waits
+NOTES_OF_DICOM_CAST = (ErrorTable.INVALID_TAG, ErrorTable.TRANSIENT_RETRY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,7 @@ async def cases(records: ErrorRecords, states: Collection[State], noted: Collect
     found = [
         _case(table, row)
         for table, state in TABLES.items()
-        if state in states or table is ErrorTable.FHIR  # which holds messages that are none, too
+        if state in states or table in MIXED
         async for row in records.all(table)
         if _is_case(table, row, noted)
     ]
@@ -144,12 +155,10 @@ async def retry(
 
 
 def _is_case(table: ErrorTable, row: Entity, noted: Collection[str]) -> bool:
-    """DICOM Cast wrote a row for each time it tried again; nothing tries those any more. Most values that cannot be
-    used ask for nothing.
-    """
-    if table is ErrorTable.INVALID_TAG:
-        return "PartitionName" in row and _text(row, "Exception").partition(": ")[0] in noted
-    return table is not ErrorTable.TRANSIENT_RETRY or "PartitionName" in row
+    """Most values that cannot be used ask for nothing."""
+    if is_of_dicom_cast(row):
+        return table not in NOTES_OF_DICOM_CAST or NOTE_OF_DICOM_CAST in noted
+    return table is not ErrorTable.INVALID_TAG or _text(row, "Exception").partition(": ")[0] in noted
 
 
 def _case(table: ErrorTable, row: Entity) -> Case:
@@ -169,8 +178,16 @@ def _case(table: ErrorTable, row: Entity) -> Case:
         _text(row, "InstanceUid"),
         keys,
     )
-    if "PartitionName" not in row:
-        return replace(one, code=CODE_OF_DICOM_CAST, reason="", is_seen=True)
+    if is_of_dicom_cast(row):
+        is_note = table in NOTES_OF_DICOM_CAST
+        name = EXCEPTION.fullmatch(_text(row, "PartitionKey"))
+        return replace(
+            one,
+            state=State.NOTED if is_note else State.FAILED,
+            code=NOTE_OF_DICOM_CAST if is_note else CODE_OF_DICOM_CAST,
+            reason=name[0] if name else "",
+            is_seen=True,
+        )
     if not CODE.fullmatch(code):
         return replace(one, state=State.SKIPPED, code=UNREADABLE_ROW, reason="", is_seen=True)
     if code in (MALFORMED_ENTRY, MALFORMED_MESSAGE) or not study.study_instance_uid:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from shared.model import Finding, InstanceKey, StudyKey, is_uid
+from shared.model import Finding, InstanceKey, StudyChange, StudyKey, is_uid
 from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
 from shared.storage.table import Entity
 from shared.sync.delta import UNREAD
@@ -75,9 +75,11 @@ def _instance_of(row: Entity) -> InstanceKey:
     return InstanceKey(str(row.get("SeriesUid") or ""), str(row.get("InstanceUid") or ""))
 
 
-async def clear_parked(records: ErrorRecords, study: StudyKey) -> None:
-    """A whole pass succeeded: nothing of the study is set aside any more."""
-    for table in OF_STUDIES:
+async def clear_failed(records: ErrorRecords, change: StudyChange, *, was_parked: bool) -> None:
+    """Remove rows of failures after a pass over the whole study: it did what they were about, DICOM Cast's too."""
+    study = change.study
+    await records.clear_of_dicom_cast(study, is_asked=not change.instances)
+    for table in OF_STUDIES if was_parked else ():
         await records.clear(table, study, [row["RowKey"] for row in await records.of_study(table, study)])
 
 

@@ -119,7 +119,7 @@ async def _look_at_some(
     """
     if not (memory.stored or memory.is_unlisted) or needs_whole(change, memory.state, repeats=memory.repeats):
         return None
-    if any(key.series_instance_uid in memory.sided for key in change.instances):
+    if memory.is_by_dicom_cast or any(key.series_instance_uid in memory.sided for key in change.instances):
         return None
     listed = {**dict.fromkeys(islice(memory.recorded, MOST_RECORDED), 0), **change.instances}
     truth = await read_some(dicom, change.study, listed, confirm)

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from shared.fhir.identifiers import Resource
+from shared.fhir.ownership import source_of
+from shared.mapping.dicom_cast import is_by_dicom_cast
 from shared.mapping.sources import Source
 from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
 from shared.mapping.unlisted import is_unlisted
@@ -21,7 +23,8 @@ class Memory:
     instances of this app that may be dose reports. sided: series that are judged as a whole. adopted: all of the stored
     count as this app's. repeats: an earlier attempt may have written, so what is stored can come from instances that
     the message does not list. recorded: instances that could not be read before. most: the largest number of instances
-    that the study may list, None for any. is_unlisted: whether it has some that it does not list.
+    that the study may list, None for any. is_unlisted: whether it has some that it does not list. is_by_dicom_cast:
+    whether DICOM Cast wrote in it last, so that all of it has to be read.
     """
 
     state: StudyState
@@ -34,6 +37,7 @@ class Memory:
     recorded: Collection[InstanceKey] = ()
     most: int | None = None
     is_unlisted: bool = False
+    is_by_dicom_cast: bool = False
 
     def fits(self, ledger: Ledger) -> bool:
         """Whether the instances of the study may be listed."""
@@ -64,4 +68,5 @@ def memory_of(
         recorded,
         most,
         is_unlisted(stored, source.name),
+        is_by_dicom_cast(stored) and source_of(stored or {}) == source.service,
     )

@@ -12,7 +12,7 @@ from shared.fhir.ownership import as_text, source_of
 from shared.fhir.refusal import path_of
 from shared.mapping.contradiction import CONFLICTS
 from shared.mapping.device import Equipment, device_identity
-from shared.mapping.dicom_cast import mend_dicom_cast
+from shared.mapping.dicom_cast import is_by_dicom_cast, mend_dicom_cast
 from shared.mapping.dose.observations import DoseContent, map_reports
 from shared.mapping.moved import with_present_endpoint
 from shared.mapping.observation_layer import DoseLinks
@@ -145,7 +145,7 @@ class Planner:
         series = in_dicom(stored.known, resource, look, delta, shared)
         source = self._rules.source_in(stored.study.partition_name)
         listing = listing_of(resource, delta, source, shared, lists=look.lists, adopted=stored.known.adopted)
-        base = self._base(stored)
+        base = self._base(stored, delta.content.requests)
         laid = lay_study(base, delta.content, delta.gone, links, zone, listing, in_dicom=series, is_theirs=theirs)
         if laid.resource is None or not any_there(delta.ledger):
             return await self._removal(stored, laid.resource, linked, shared, is_theirs=theirs)
@@ -206,12 +206,15 @@ class Planner:
         entries = await self._observations_of(stored, None).plan_removal(())
         return Plan(Outcome.REMOVED if entries else Outcome.UNCHANGED, entries)
 
-    def _base(self, stored: Stored) -> Resource:
+    def _base(self, stored: Stored, requests: Collection[str] | None) -> Resource:
         if stored.resource is None:
             return new_study(study_identity(stored.study.study_instance_uid), self._rules.source)
         if stored.was_ours and not source_of(stored.resource):
             return handed_over(stored.resource, self._rules.source)  # written back by somebody without it
-        return mend_dicom_cast(stored.resource) if stored.known.adopted else stored.resource
+        is_theirs = source_of(stored.resource) != self._rules.source
+        if stored.known.adopted or (is_by_dicom_cast(stored.resource) and not is_theirs):
+            return mend_dicom_cast(stored.resource, requests)
+        return stored.resource
 
     async def _removal(
         self, stored: Stored, rest: Resource | None, linked: Linked, shared: Shared | None, *, is_theirs: bool

@@ -6,48 +6,33 @@ messages of an overtaken poller never look newer than those of the one that over
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared.dicom.client import DicomClient
-from shared.dicom.feed import PAGE_LIMIT, Changes, Latest, Page, parse_page
+from shared.dicom.feed import PAGE_LIMIT, Latest
 from shared.dicom.origin import check_latest, check_reset, check_same
 from shared.errors import Unavailable
-from shared.http import UNREADABLE
-from shared.model import (
-    DEFAULT_PARTITION,
-    ChangeFeedEntry,
-    Checkpoint,
-    MalformedEntry,
-    SequenceRange,
-    StudyChange,
-    StudyKey,
-)
-from shared.retry import TOO_LARGE
+from shared.model import Checkpoint, StudyChange
+from shared.schedule import TRACE_EVERY
 from shared.storage.checkpoint import CheckpointStore
-from shared.storage.error_records import MALFORMED_ENTRY, ErrorRecord, ErrorRecords, ErrorTable
+from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_queue import StudyQueue
-from shared.sync.gaps import MOST_GAPS, after_look, new_gaps, numbers_in, windows
+from shared.sync.chunk import Chunk, record_of, report
+from shared.sync.feed_pages import read_page, read_range
+from shared.sync.gaps import after_look, windows
+from shared.sync.other_readers import NotAlone
 from shared.sync.side_by_side import all_of
-from shared.telemetry import event
 
 # less than the ten minutes of functionTimeout in host.json
 BUDGET_S = 240.0
 # a poll is cut off then, wherever it is; the host would end the process with all its messages
 LIMIT_S = 480.0
-# what is held in memory at once
-CHUNK_ENTRIES = 20_000
 CHUNK_S = 20.0
 CONCURRENT_SENDS = 8
 PAGES_AT_ONCE = 4
-# a poll that finds nothing new writes the checkpoint's date no more often than this: health sees by it that polls go on
-TRACE_EVERY = timedelta(minutes=5)
-# wider gaps are numbers that an unclean restart of the database skipped, or a large deletion that is not committed yet
-WIDE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,45 +43,6 @@ class PollResult:
     messages: int
     sequence: int
     latest: int
-
-
-@dataclass(slots=True)
-class Chunk:
-    """A part of the feed, read up to `sequence`.
-
-    gaps: to be looked at again; passed: not any more. last: the entry with the highest sequence. is_held: there are
-    more gaps than can be remembered; `sequence` stays before the first of these until older ones are passed.
-    """
-
-    sequence: int
-    gaps: list[SequenceRange] = field(default_factory=list)
-    passed: list[SequenceRange] = field(default_factory=list)
-    changes: Changes = field(default_factory=Changes)
-    malformed: list[MalformedEntry] = field(default_factory=list)
-    last: ChangeFeedEntry | None = None
-    is_held: bool = False
-
-    def reach(self, sequence: int, there: Mapping[int, datetime | None], latest: Latest) -> None:
-        """Take the feed for read up to a sequence, or up to the first gap that cannot be remembered."""
-        found = new_gaps(self.sequence, sequence, there, latest, MOST_GAPS - len(self.gaps))
-        self.gaps += found.kept
-        self.passed += found.passed
-        self.is_held = found.read_to < sequence
-        self.sequence = max(self.sequence, found.read_to)
-
-    def collect(self, page: Page, first: int, last: int) -> None:
-        """Take in what a page holds from one sequence to another."""
-        for entry in page.entries:
-            if first <= entry.sequence <= last:
-                self.changes.add(entry)
-                if self.last is None or entry.sequence > self.last.sequence:
-                    self.last = entry
-        self.malformed += [row for row in page.malformed if first <= row.sequence <= last]
-
-    @property
-    def is_full(self) -> bool:
-        """Whether more would be too much to hold at once."""
-        return self.changes.count + len(self.malformed) >= CHUNK_ENTRIES
 
 
 class Poller:
@@ -111,6 +57,8 @@ class Poller:
         now: Callable[[], datetime],
         *,
         record_malformed: bool = True,
+        default_zone: str = "",
+        schedule: str = "0 * * * * *",
     ) -> None:
         self._dicom = dicom
         self._record_malformed = record_malformed
@@ -118,6 +66,7 @@ class Poller:
         self._queue = queue
         self._records = records
         self._now = now
+        self._others = NotAlone(dicom, checkpoints, queue, now, default_zone, schedule)
 
     async def poll(self) -> PollResult:
         """Enqueue what changed since the checkpoint, until caught up or the time budget is spent.
@@ -138,6 +87,7 @@ class Poller:
         entries = messages = 0
         if checkpoint.fingerprint is not None:
             await check_same(self._dicom, checkpoint.fingerprint, latest)
+        checkpoint = await self._others.look_after(checkpoint, latest)
         chunk = await self._look_again(checkpoint, latest)
         while True:
             await self._read(chunk, latest, deadline)
@@ -164,7 +114,7 @@ class Poller:
         if is_compared or not (checkpoint.gaps or chunk.sequence > checkpoint.sequence):
             return
         if latest.entry is not None:
-            page, _ = await self._page(latest.sequence - 1, latest.sequence)
+            page, _ = await read_page(self._dicom, latest.sequence - 1, latest.sequence)
             check_latest(page, latest)
         elif checkpoint.fingerprint is not None:
             await check_same(self._dicom, checkpoint.fingerprint)
@@ -182,7 +132,9 @@ class Poller:
             if time.monotonic() > until:
                 looked_to = some[0][0] - 1
                 break
-            for (first, last), page in zip(some, await all_of(self._whole(*ends) for ends in some), strict=True):
+            for (first, last), page in zip(
+                some, await all_of(read_range(self._dicom, *ends) for ends in some), strict=True
+            ):
                 for gap in checkpoint.gaps:
                     chunk.collect(page, max(first, gap.first), min(last, gap.last))
                 there |= page.there.keys()
@@ -196,7 +148,8 @@ class Poller:
         read_to = chunk.sequence
         while read_to < latest.sequence and not (chunk.is_full or chunk.is_held) and time.monotonic() < until:
             starts = range(read_to, latest.sequence, PAGE_LIMIT)[:PAGES_AT_ONCE]
-            pages = await all_of(self._page(after, min(after + PAGE_LIMIT, latest.sequence)) for after in starts)
+            ends = [(after, min(after + PAGE_LIMIT, latest.sequence)) for after in starts]
+            pages = await all_of(read_page(self._dicom, *some) for some in ends)
             for after, (page, last) in zip(starts, pages, strict=True):
                 if last == latest.sequence:
                     check_latest(page, latest)
@@ -207,30 +160,6 @@ class Poller:
                     read_to = last
         if not chunk.is_held:
             chunk.reach(read_to, {}, latest)
-
-    async def _whole(self, first: int, last: int) -> Page:
-        """What the feed has from one sequence to another."""
-        whole, after = Page([], [], {}), first - 1
-        while after < last:
-            page, after = await self._page(after, last)
-            whole.entries.extend(page.entries)
-            whole.malformed.extend(page.malformed)
-            whole.there.update(page.there)
-        return whole
-
-    async def _page(self, after: int, last: int) -> tuple[Page, int]:
-        """What the feed has in (after, last] and that last; where it cannot be read, a narrower page, down to the row
-        at fault.
-        """
-        rows: list[Any] = [None]
-        try:
-            rows = await self._dicom.feed_page(after, last - after)
-        except Unavailable as error:
-            if error.code not in (UNREADABLE, TOO_LARGE):
-                raise
-            if last > after + 1:
-                return await self._page(after, after + max(1, (last - after) // 10))
-        return parse_page(rows, after, last), last
 
     async def _enqueue(self, checkpoint: Checkpoint, chunk: Chunk, latest: Latest) -> tuple[Checkpoint, int]:
         """Number the chunk, send its messages, then move the checkpoint on.
@@ -246,16 +175,16 @@ class Poller:
             checkpoint = await self._save(replace(checkpoint, poll=poll, fingerprint=newest))
             sent = await self._send(chunk.changes.messages(poll))
         if chunk.malformed and self._record_malformed:
-            await self._records.put_all(ErrorTable.DICOM, list(map(_record_of, chunk.malformed)))
+            await self._records.put_all(ErrorTable.DICOM, list(map(record_of, chunk.malformed)))
         now = replace(checkpoint, sequence=chunk.sequence, gaps=tuple(chunk.gaps), fingerprint=newest)
         is_old = checkpoint.saved_at is None or self._now() - checkpoint.saved_at >= TRACE_EVERY
         if is_old or now != checkpoint:
-            _report(checkpoint, chunk)
+            report(checkpoint, chunk)
             checkpoint = await self._save(now)
         return checkpoint, sent
 
     async def _save(self, checkpoint: Checkpoint) -> Checkpoint:
-        return await self._checkpoints.save(replace(checkpoint, saved_at=self._now()))
+        return await self._others.save(checkpoint, self._now())
 
     async def _send(self, messages: Iterable[StudyChange]) -> int:
         sent = 0
@@ -268,33 +197,3 @@ class Poller:
             batch.append(message)
         await asyncio.gather(*map(self._queue.send, batch))
         return sent + len(batch)
-
-
-def _report(checkpoint: Checkpoint, chunk: Chunk) -> None:
-    """Say what is not enqueued though the checkpoint moves on, or why it does not."""
-    known = {gap.first for gap in checkpoint.gaps}
-    for gap in chunk.gaps:
-        if gap.last - gap.first >= WIDE and gap.first not in known:
-            event("gap_found", logging.WARNING, first=gap.first, last=gap.last, numbers=numbers_in([gap]))
-    if chunk.passed:
-        first, last = chunk.passed[0].first, chunk.passed[-1].last
-        event("gaps_passed", gaps=len(chunk.passed), numbers=numbers_in(chunk.passed), first=first, last=last)
-    if chunk.is_held:
-        event("gaps_hold_feed", logging.WARNING, gaps=len(chunk.gaps), sequence=chunk.sequence)
-    if chunk.malformed:
-        sequences = [row.sequence for row in chunk.malformed]
-        event("rows_malformed", logging.WARNING, rows=len(sequences), first=min(sequences), last=max(sequences))
-
-
-def _record_of(entry: MalformedEntry) -> ErrorRecord:
-    study = StudyKey(DEFAULT_PARTITION, entry.study_instance_uid)
-    detail = f"{entry.reason} at sequence {entry.sequence}"
-    return ErrorRecord(
-        study,
-        MALFORMED_ENTRY,
-        entry.series_instance_uid,
-        entry.sop_instance_uid,
-        entry.sequence,
-        detail,
-        key=detail,
-    )

@@ -256,8 +256,8 @@ class Reconciler:
             patient, subject, offers = "", "", {}
         left = await self._record(change, state, look, plan)
         is_whole = look.truth.is_whole
-        if state.parked and is_whole:
-            await findings.clear_parked(self._stores.records, change.study)
+        if is_whole:
+            await findings.clear_failed(self._stores.records, change, was_parked=state.parked)
         done = state.done if change.part < 0 else dict.fromkeys((*state.done, change.message_id))
         confirmed = replace(
             state,

@@ -69,7 +69,7 @@ async def test_a_quiet_app(stack, watch):
         "set_up": "0",
         "failed": "0",
         "skipped": "0",
-        **dict.fromkeys(("dicom", "fhir", "tables", "queues", "settings"), "ok"),
+        **dict.fromkeys(("dicom", "fhir", "tables", "queues", "readers", "settings"), "ok"),
     }
     assert (await watch.line())["lag"] == "0"  # asked, where no poll said it
 

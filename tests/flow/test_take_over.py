@@ -140,6 +140,19 @@ async def test_its_accession_number_is_corrected_and_that_of_others_stays(site):
     assert sorted(row["value"] for row in study["identifier"][1:]) == ["A3", "THEIRS"]
 
 
+async def test_two_accession_numbers_of_a_study_stay(stack, fresh_projection):
+    """Each instance has one; a search by either finds the study."""
+    await stack.store(make_instance(1, 1, 1, AccessionNumber="A1"), make_instance(1, 1, 2, AccessionNumber="A2"))
+    cast = DicomCast(stack.dicom, stack.fhir)
+    cast.catch_up()
+    cast.close()
+    await stack.store(make_instance(1, 1, 3, AccessionNumber="A2"))
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    assert [row["value"] for row in study["identifier"][1:]] == ["A1", "A2"]
+    await assert_in_step(stack, fresh_projection)
+
+
 async def assert_observations_are(site, fresh_projection):
     fresh = [one for one in await fresh_projection() if one["resourceType"] == "Observation"]
     assert [one for one in await site.content() if one["resourceType"] == "Observation"] == fresh

@@ -10,8 +10,9 @@ import sys
 import httpx
 import pytest
 
-from dev.microsoft import missing
+from dev.microsoft import missing, program
 from dev.process import ROOT, Part, running
+from shared.settings.of_dicom_cast import SETTINGS_OF_DICOM_CAST
 from tests.processes import below, wait_until_gone
 
 PROBES = {"dicom-server": "/v2/changefeed?limit=1", "fhir-server": "/Patient"}
@@ -115,3 +116,13 @@ def test_without_the_program_the_command_says_where_it_is_looked_for(name, tmp_p
         f"{name}: Microsoft's {name} must be on PATH or in ../shared/dotnet; docs/stand-ins.md says what these "
         "are, and what runs without them\n"
     )
+
+
+@pytest.mark.real("dicom-cast")
+def test_the_settings_of_dicom_cast_are_known():
+    """The setters of its configuration classes, in its assemblies."""
+    folder = program("dicom-cast").resolve().parent.parent / "dicom-cast"
+    names = ("Microsoft.Health.DicomCast.Core", "Microsoft.Health.DicomCast.TableStorage", "Microsoft.Health.Shared")
+    code = b"".join((folder / f"{name}.dll").read_bytes() for name in names)
+    keys = {name.rpartition("__")[2] for name in SETTINGS_OF_DICOM_CAST} - {"InstrumentationKey", "LogLevel"}
+    assert [key for key in sorted(keys) if b"\x00set_" + key.encode() + b"\x00" not in code] == []

@@ -49,6 +49,11 @@ class SimTable:
             if partition_key in (None, partition):
                 yield entity
 
+    async def rows_between(self, first, before):
+        for (partition, _), (entity, _) in list(self.entities.items()):
+            if first <= partition < before:
+                yield entity
+
 
 class SimQueue:
     """`shared.storage.study_queue.StudyQueue` in memory: texts, each visible from a moment on."""

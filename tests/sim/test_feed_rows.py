@@ -21,6 +21,7 @@ from shared.errors import Misconfigured, Unavailable
 from shared.model import Checkpoint, StudyChange
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import ErrorRecords, ErrorTable
+from shared.sync import chunk as chunks
 from shared.sync import gaps, poller
 from shared.sync.poller import Poller
 from tests.sim.feed_service import FeedService
@@ -170,8 +171,8 @@ STEPS = st.one_of(
 async def test_every_row_comes_to_the_queue_or_is_recorded(steps, database, page, most_gaps, chunk):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(poller, "PAGE_LIMIT", page)
-        patch.setattr(poller, "CHUNK_ENTRIES", chunk)
-        for module in (gaps, poller):
+        patch.setattr(chunks, "CHUNK_ENTRIES", chunk)
+        for module in (gaps, chunks):
             patch.setattr(module, "MOST_GAPS", most_gaps)
         archive = Archive(database=database)
         world = World(archive)
@@ -300,7 +301,7 @@ class Road:
 @pytest.mark.parametrize("comes", ["leads to another", "leads back"])
 async def test_an_address_that_leads_elsewhere_while_a_poll_is_under_way(moment, chunk, length, comes, monkeypatch):
     """Nothing of the feed is passed over, and the checkpoint stays that of the service that was read first."""
-    monkeypatch.setattr(poller, "CHUNK_ENTRIES", chunk)
+    monkeypatch.setattr(chunks, "CHUNK_ENTRIES", chunk)
     archive, other = Archive(), Archive(now=BEGINS_AT + timedelta(hours=1))
     for _ in range(300):
         archive.write()

@@ -15,7 +15,7 @@ from shared.model import Outcome, StudyChange
 from shared.storage.checkpoint import CheckpointStore
 from shared.storage.error_records import ErrorRecords, ErrorTable
 from shared.storage.study_state import StudyStateStore
-from shared.sync import poller as polling
+from shared.sync import chunk as chunks
 from shared.sync.attempt import Result
 from shared.sync.poller import Poller
 from shared.sync.runner import Runner
@@ -142,7 +142,7 @@ def no_garbage():
 
 @pytest.mark.usefixtures("no_garbage")
 async def test_what_is_held_at_once_has_a_bound(monkeypatch):
-    monkeypatch.setattr(polling, "CHUNK_ENTRIES", 250)
+    monkeypatch.setattr(chunks, "CHUNK_ENTRIES", 250)
     peaks = {}
     for count in (1_000, 5_000):
         service = FeedService(archive(count)[0])
