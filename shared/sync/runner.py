@@ -75,11 +75,8 @@ class Runner:
         has_raised = deliveries > 1 and await self._raised_at(change) == deliveries - 1
         if deliveries > 1 and not has_raised:
             return await self._delivered_again(change)
-        if not await self._enter():
-            code = self._circuit.error.code if self._circuit.error else ""
-            return Result(await self._wait(change), code=code)
         try:
-            return await self._work(change, has_raised=has_raised)
+            return await self._in_turn(change, has_raised=has_raised)
         except MemoryError:  # perhaps another study's doing
             raise
         except Exception as error:
@@ -88,6 +85,19 @@ class Runner:
                 raise
             study = change.study.study_instance_uid
             raise Raised(f"study {study}, sequence {change.sequence}: {place_of(error)}") from None
+
+    async def _in_turn(self, change: StudyChange, *, has_raised: bool) -> Result:
+        """What became of the study, which has to wait where the services refuse everyone or ask for less. A message
+        whose work was done by a later pass asks none of them.
+        """
+        if not self._circuit.enter():
+            if (done := await self._superseded(change)) is not None:
+                return done
+            if not await self._enter():
+                code = self._circuit.error.code if self._circuit.error else ""
+                return Result(await self._wait(change), code=code)
+        try:
+            return await self._work(change, has_raised=has_raised)
         finally:
             self._leave()
 
@@ -142,18 +152,28 @@ class Runner:
         try:
             return await self._try(change, has_raised=has_raised)
         except GoesAlone:
-            return await self._alone.run(change)
+            return await self._run_alone(change)
 
     async def _work_alone(self, change: StudyChange) -> Result:
         """In a process of its own, unless a later pass has done this work: of the messages that were under way in a
         host that ended many are such, and each process takes seconds.
         """
+        return await self._superseded(change) or await self._run_alone(change)
+
+    async def _superseded(self, change: StudyChange) -> Result | None:
+        """The result of a message whose work was done by a later pass, if it was. Asks tables only."""
         with contextlib.suppress(SyncError):
             if await self._reconciler.is_superseded(change):
                 await self._aside.clear_retries(change)
                 event("study_synced", logging.INFO, **_fields_of(change), outcome=Outcome.SUPERSEDED)
                 return Result(Outcome.SUPERSEDED)
-        return await self._alone.run(change)
+        return None
+
+    async def _run_alone(self, change: StudyChange) -> Result:
+        result = await self._alone.run(change)
+        if not result.code and result.outcome is not Outcome.RETRYING:
+            self._answered(change)
+        return result
 
     async def _try(self, change: StudyChange, *, has_raised: bool) -> Result:
         started = time.monotonic()

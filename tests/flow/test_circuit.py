@@ -59,3 +59,18 @@ async def test_messages_that_wait_keep_their_age(stack, monkeypatch):
     first = [json.loads(text) for text in await stack.messages()]
     assert len(first) == 10
     assert all(message["attempts"] == 1 and message["firstFailedAt"] for message in first)
+
+
+async def test_what_is_done_does_not_wait_for_services_that_refuse_everyone(stack, monkeypatch):
+    monkeypatch.setattr("shared.sync.runner.TURN_S", 0.0)
+    await stack.store(make_instance(1))
+    await stack.poll()
+    (text,) = await stack.messages()
+    await stack.run(text)
+    await stack.store(*(make_instance(number) for number in range(2, 12)))
+    await stack.fhir_dev("faults", [{"route": "*", "status": 503}])
+    await stack.poll()
+    assert set(await stack.run(*await stack.messages())) == {"retrying"}
+    waiting = await stack.app.queue.depth()
+    assert await stack.run(text) == ["superseded"]
+    assert await stack.app.queue.depth() == waiting

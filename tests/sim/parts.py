@@ -118,6 +118,9 @@ class SimReconciler:
         self._fhir = fhir
         self.done = {}
 
+    async def is_superseded(self, _):
+        return False
+
     async def reconcile(self, change):
         for _ in range(self.READS):
             await repeated(self._read)
