@@ -38,15 +38,24 @@ class DicomCast:
     def kill(self):
         self._part.kill()
 
+    @property
+    def log(self):
+        """What it said since it was started for the first time."""
+        return self._log.read_text()
+
     async def sequence(self):
         """How far it is, by the table."""
         rows = await self._stack.rows(CHECKPOINT)
         return rows[0]["SyncedSequence"].value if rows else 0
 
     async def until_read(self):
-        """Until it has read all of the feed; fails if it ends before."""
+        """Until it has read all of the feed itself, by what it says; fails if it ends before."""
         latest = await self._stack.app.dicom.latest_sequence()
-        await self._until(lambda: self.sequence(), latest)
+        deadline = time.monotonic() + WITHIN_S
+        while f", {latest}]" not in self.log:
+            assert not self._part.has_ended, f"it ended by itself:\n{self.log[-3000:]}"
+            assert time.monotonic() < deadline, "it did not get there"
+            await asyncio.sleep(0.1)
 
     async def until_ended(self):
         """Until it ended by itself."""
@@ -66,10 +75,3 @@ class DicomCast:
         self.start()
         await self.until_ended()
         self.kill()
-
-    async def _until(self, value, wanted):
-        deadline = time.monotonic() + WITHIN_S
-        while await value() != wanted:
-            assert not self._part.has_ended, f"it ended by itself:\n{self._log.read_text()[-3000:]}"
-            assert time.monotonic() < deadline, "it did not get there"
-            await asyncio.sleep(0.1)
