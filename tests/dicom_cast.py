@@ -5,11 +5,14 @@ import time
 
 import pytest
 
+from dev.dose_sample import dose_report
 from dev.process import Part
+from tests.builders import make_instance
 
 needs_dicom_cast = pytest.mark.real("dicom-cast")
 WITHIN_S = 200  # it starts in seconds, and a busy machine takes longer
 CHECKPOINT = "SyncStateTable"
+EQUIPMENT = {"Manufacturer": "ACME", "ManufacturerModelName": "Ray", "DeviceSerialNumber": "SN1", "StationName": "CT01"}
 
 
 class DicomCast:
@@ -75,3 +78,11 @@ class DicomCast:
         self.start()
         await self.until_ended()
         self.kill()
+
+
+def without_a_concept_code(study):
+    """A dose report with a target region that has no value, as some scanners make them."""
+    report = dose_report(make_instance(study, **EQUIPMENT))
+    items = (item for event in report.ContentSequence for item in event.get("ContentSequence", []))
+    del next(item for item in items if item.ValueType == "CODE").ConceptCodeSequence
+    return report

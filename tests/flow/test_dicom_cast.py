@@ -14,7 +14,7 @@ from dev.dose_sample import dose_report
 from dev.proxy.server import Proxy
 from shared import operate
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
-from tests.dicom_cast import DicomCast, needs_dicom_cast
+from tests.dicom_cast import EQUIPMENT, DicomCast, needs_dicom_cast, without_a_concept_code
 from tests.flow.life import ERROR_TABLES, differences, linked
 from tests.unit.datasets import dataset
 
@@ -22,7 +22,6 @@ pytestmark = needs_dicom_cast
 SUMMARY, EVENT = "73569-6", "113852"
 PAGE = 10  # entries that DICOM Cast reads before it writes its checkpoint
 LATEST = 17  # entries of `fill`
-EQUIPMENT = {"Manufacturer": "ACME", "ManufacturerModelName": "Ray", "DeviceSerialNumber": "SN1", "StationName": "CT01"}
 ONE_REPORT = (1, 2)  # a summary and its events
 
 
@@ -217,6 +216,7 @@ async def retry_its_failures(stack, fresh_projection):
     assert NO_PATIENT not in await failures(stack)
     second = [one for one in await stack.resources("Patient") if one["identifier"][0]["value"] == "MRN-0009"][1]
     await stack.http.delete(f"{stack.fhir}/Patient/{second['id']}")
+    stack.new_app()  # the operator's settings are those of this app again
     assert await asyncio.to_thread(operate.main, ("release", "--code", "dicom-cast")) == 0
     await stack.drain()
     assert await failures(stack) == {}
@@ -249,14 +249,6 @@ async def take_over_again(stack, written, fresh_projection):
     assert await doses(stack) == dict.fromkeys((2, 3, 5, 9), ONE_REPORT)
     assert await failures(stack) == {}
     await assert_all_as_new(stack, fresh_projection)
-
-
-def without_a_concept_code(study):
-    """A dose report with a target region that has no value, as some scanners make them."""
-    report = dose_report(make_instance(study, **EQUIPMENT))
-    items = (item for event in report.ContentSequence for item in event.get("ContentSequence", []))
-    del next(item for item in items if item.ValueType == "CODE").ConceptCodeSequence
-    return report
 
 
 async def correct(stack, study):
