@@ -67,7 +67,7 @@ type: setup ## mypy, strict
 fmt: setup ## format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
 
-bench: setup ## measure against a re-enactment of DICOM Cast, as ratios (minutes; QUICK=1 shorter, HAPI=1 on HAPI FHIR)
+bench: setup ## measure against DICOM Cast, or its re-enactment where it is not to be had (QUICK=1 shorter, HAPI=1 on HAPI FHIR)
 	@$(PY) -m bench $(if $(QUICK),--quick) $(if $(HAPI),--fhir hapi) $(if $(REAL),--dicom microsoft --fhir microsoft)
 
 docs: setup ## print docs/mapping.md from the tables of the code

@@ -7,22 +7,27 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from bench.usage import cpu_s_of
+from dev.microsoft import missing
 from dev.parts import Dicom, Fhir
 from dev.process import ROOT, Part, running
+
+if TYPE_CHECKING:
+    from bench.container import Container
 
 ANY_PORT = ("--port", "0")
 STORAGE_PORTS = ("--blob-port", "0", "--queue-port", "0", "--table-port", "0")
 FIRST_START_S = 600.0  # HAPI is built and fetched then
+ALL = 10_000_000  # rows, more than any scenario has
 Figures = dict[str, Any]
 
 
 class Side:
-    """The app or the re-enactment; obeys one order after the other."""
+    """The app or the re-enactment of DICOM Cast; obeys one order after the other."""
 
     def __init__(self, name: str, env: dict[str, str]) -> None:
         self.name = name
@@ -50,6 +55,11 @@ class Side:
         """Give an order and wait for the answer."""
         self.send(**order)
         return self.answer()
+
+    def catch_up(self, bed: "Bed", most: int | None = None) -> Figures:
+        """Let go what was held back, and have it worked off: all of it, or about the first so many entries."""
+        bed.release()
+        return self.do(do="catch_up", **({"most": most} if most and self.name == "cast" else {}))
 
     def close(self) -> None:
         """End the process."""
@@ -104,10 +114,24 @@ class Bed:
             "STUDY_QUEUE_NAME": f"bench-{os.getpid()}-{self.runs}",
         }
 
+    def hold(self) -> None:
+        """Keep every later row of the change feed back."""
+        self.http.post(f"{self.dicom}/_dev/feed", json={"hold": ALL}).raise_for_status()
+
+    def release(self, count: int | None = None) -> None:
+        """Let go what was held back, or the first so many rows of it."""
+        self.http.post(f"{self.dicom}/_dev/feed", json={"release": count or True}).raise_for_status()
+
+    def latest(self) -> int:
+        """The newest sequence that can be seen; 0 where the feed is empty."""
+        answer = self.http.get(f"{self.dicom}/v1/changefeed/latest", params={"includeMetadata": "false"})
+        return int(answer.raise_for_status().json()["sequence"]) if answer.status_code == 200 else 0
+
     @contextlib.contextmanager
-    def side(self, name: str, env: dict[str, str] | None = None) -> Iterator[Side]:
-        """A side for the length of a `with` block."""
-        side = Side(name, env or self.environment())
+    def side(self, name: str, env: dict[str, str] | None = None) -> Iterator["Side | Container"]:
+        """A side for the length of a `with` block; `cast` is DICOM Cast itself where it is to be had."""
+        environment = env or self.environment()
+        side = _container(environment) if name == "cast" and has_dicom_cast() else Side(name, environment)
         try:
             yield side
         finally:
@@ -134,6 +158,17 @@ class Bed:
         """Everything in the FHIR server."""
         found: list[dict[str, Any]] = self.http.get(f"{self.fhir_part.urls['admin']}/dump").json()
         return found
+
+
+def has_dicom_cast() -> bool:
+    """Whether this machine has DICOM Cast itself; its re-enactment is measured elsewhere."""
+    return not missing("dicom-cast")
+
+
+def _container(env: dict[str, str]) -> "Container":
+    from bench.container import Container  # noqa: PLC0415 - it knows the bed
+
+    return Container(env)
 
 
 @contextlib.contextmanager
