@@ -1,6 +1,7 @@
 """The bed of a run: servers that both sides use, what these counted, and the two sides as child processes."""
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -23,6 +24,7 @@ ANY_PORT = ("--port", "0")
 STORAGE_PORTS = ("--blob-port", "0", "--queue-port", "0", "--table-port", "0")
 FIRST_START_S = 600.0  # HAPI is built and fetched then
 ALL = 10_000_000  # rows, more than any scenario has
+RUNS = itertools.count(1)
 Figures = dict[str, Any]
 
 
@@ -84,7 +86,6 @@ class Bed:
     dicom_part: Part
     fhir_part: Part
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=600))
-    runs: int = 0
 
     @property
     def dicom(self) -> str:
@@ -105,13 +106,13 @@ class Bed:
 
     def environment(self, fhir: str | None = None) -> dict[str, str]:
         """Settings of a new app with tables and a queue of its own."""
-        self.runs += 1
+        run = next(RUNS)
         return {
             "AzureWebJobsStorage": self.azurite.urls["connection_string"],
             "DicomWeb__Endpoint": self.dicom,
             "Fhir__Endpoint": fhir or self.fhir,
-            "TableStore__TableNamePrefix": f"bench{os.getpid()}x{self.runs}",
-            "STUDY_QUEUE_NAME": f"bench-{os.getpid()}-{self.runs}",
+            "TableStore__TableNamePrefix": f"bench{os.getpid()}x{run}",
+            "STUDY_QUEUE_NAME": f"bench-{os.getpid()}-{run}",
         }
 
     def hold(self) -> None:

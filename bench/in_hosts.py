@@ -29,7 +29,7 @@ STORE_CALL_MS = 30
 BESIDE, AWAY, MICROSOFT = "beside it", f"{AWAY_S * 1000:.0f} ms away", f"Microsoft's, {STORE_CALL_MS} ms a store call"
 WAYS = (BESIDE, AWAY, MICROSOFT)
 SCHEDULE, POLL_INTERVAL = "*/1 * * * * *", "00:00:01"
-HOST_LOG = ROOT / "bench" / "out" / "host.log"
+OUT = ROOT / "bench" / "out"
 SAMPLE = ROOT / "local.settings.sample.json"
 SUMMARY = "73569-6"
 WARM_UP = 515_151
@@ -95,7 +95,8 @@ def _way(bed: Bed, way: str) -> Iterator[tuple[Bed, str, Host]]:
             yield bed, url, Host.STAND_IN
     else:
         slow = {"MEMSTORE_LATENCY_MS": str(STORE_CALL_MS)}
-        with running("fhir-server", *ANY_PORT, "--admin", env=slow, timeout_s=FIRST_START_S) as server:
+        log = OUT / "fhir-server.log"
+        with running("fhir-server", *ANY_PORT, "--admin", env=slow, log=log, timeout_s=FIRST_START_S) as server:
             yield replace(bed, fhir_part=server), server.urls["url"], Host.STAND_IN if missing("func") else Host.FUNC
 
 
@@ -140,9 +141,8 @@ def _running(bed: Bed, side: str, fhir: str, host: Host) -> Iterator[int]:
         return
     env |= {"SYNC_SCHEDULE": SCHEDULE, "FUNCTIONS_WORKER_RUNTIME": "python"}
     arguments = ("--app", str(ROOT), *ANY_PORT, "--settings", str(SAMPLE))
-    with running(host.command, *arguments, env=env, log=HOST_LOG) as part:
-        # Microsoft's host is a child of the command that starts it
-        yield part.process.pid if host is Host.STAND_IN else tree(part.process.pid)[1]
+    with running(host.command, *arguments, env=env, log=OUT / "host.log", timeout_s=FIRST_START_S) as part:
+        yield part.urls.get("pid", part.process.pid)
 
 
 def _wait_until(bed: Bed, *, instances: int, reports: int) -> None:
