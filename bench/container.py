@@ -23,6 +23,7 @@ class Container:
     name = "cast"
 
     def __init__(self, env: dict[str, str], poll_interval: str = AT_ONCE) -> None:
+        LOG.parent.mkdir(exist_ok=True)
         LOG.unlink(missing_ok=True)
         own = {
             "TableStore__ConnectionString": env["AzureWebJobsStorage"],
