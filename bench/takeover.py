@@ -1,5 +1,4 @@
-"""What a takeover from DICOM Cast changes in FHIR, element by element: real files, written by DICOM Cast itself, then by
-the app.
+"""What a takeover changes in FHIR, element by element: real files, written by DICOM Cast itself and then by the app.
 
 `python -m bench.takeover` prints the table of docs/migrate.md and puts it there; tests/flow/test_takeover_page.py
 compares it.
