@@ -66,8 +66,10 @@ class Side:
     def close(self) -> None:
         """End the process."""
         assert self._child.stdin is not None
+        assert self._child.stdout is not None
         self._child.stdin.close()
         self._child.wait(30)
+        self._child.stdout.close()
 
     def _line(self) -> Figures:
         assert self._child.stdout is not None
@@ -194,4 +196,6 @@ def running_bed(dicom: Dicom = Dicom.STAND_IN, fhir: Fhir = Fhir.LOCAL) -> Itera
         running(*commands[0], timeout_s=FIRST_START_S) as service,
         running(*commands[1], timeout_s=FIRST_START_S) as server,
     ):
-        yield Bed(azurite, service, server)
+        bed = Bed(azurite, service, server)
+        with bed.http:
+            yield bed
