@@ -10,7 +10,7 @@ HAPI ?=
 ON_HAPI := tests/hapi tests/contract/fhir_server $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
 	tests/hosts
 REAL ?=
-ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py parked.py dose.py laws.py twins.py)
+ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py parked.py dose.py laws.py twins.py dicom_cast.py)
 ON_MICROSOFT := --host func --dicom microsoft --fhir microsoft
 REMOTE ?=
 # the interpreter of an Azure CLI that is there, or of one that is installed for the tests
@@ -76,7 +76,7 @@ type: setup ## mypy, strict
 fmt: setup ## format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
 
-bench: setup ## measure against a re-enactment of DICOM Cast, as ratios (minutes; QUICK=1 shorter, HAPI=1 on HAPI FHIR)
+bench: setup ## measure against DICOM Cast, or its re-enactment where it is not to be had (QUICK=1 shorter, HAPI=1 on HAPI FHIR)
 	@$(PY) -m bench $(if $(QUICK),--quick) $(if $(HAPI),--fhir hapi) $(if $(REAL),--dicom microsoft --fhir microsoft)
 
 docs: setup ## print docs/mapping.md from the tables of the code

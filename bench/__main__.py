@@ -1,4 +1,4 @@
-"""`make bench`: what this app costs, and what DICOM Cast's algorithm costs on the same servers with the same data.
+"""`make bench`: what this app costs, and what DICOM Cast costs on the same servers with the same data.
 
 A full run takes minutes and writes docs/performance.md; a quick one holds the app to its request counts.
 """
@@ -15,12 +15,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bench import data, page, picture, report, scenarios, stages, workers
-from bench.bed import Bed, Figures, running_bed
+from bench import data, in_hosts, page, picture, report, scenarios, stages, workers
+from bench.bed import Bed, Figures, has_dicom_cast, running_bed
 from bench.checks import failures
 from bench.floor import floor
 from bench.mapping import mapping
+from bench.report_in_hosts import RE_ENACTMENT, REAL
 from bench.start import import_s
+from dev.microsoft import missing
 from dev.parts import Dicom, DicomOption, Fhir, FhirOption, Parts
 from dev.samples import ct_study
 
@@ -44,6 +46,9 @@ def plan(*, quick: bool, elsewhere: bool) -> list[scenarios.Scenario]:
 
 def measured(*, quick: bool, elsewhere: bool) -> Iterator[Step]:
     """Everything to measure, in order; each has its name in the file of raw numbers."""
+    if not elsewhere and has_dicom_cast():
+        for way, load in in_hosts.pairs(quick=quick):
+            yield f"{way}: {load.name}", lambda bed, way=way, load=load: in_hosts.compared(bed, way, load)  # type: ignore[misc]
     for scenario in plan(quick=quick, elsewhere=elsewhere):
         yield scenario.name, lambda bed, scenario=scenario: scenarios.run(bed, scenario)  # type: ignore[misc]
     if not elsewhere and not quick:
@@ -91,7 +96,8 @@ def machine() -> Figures:
     """Its kind, and what else it had to do."""
     load = round(os.getloadavg()[0], 1)
     system, python = platform.system(), platform.python_version()
-    return {"processors": os.cpu_count(), "system": system, "python": python, "load_before": load}
+    cast = REAL if has_dicom_cast() else RE_ENACTMENT
+    return {"processors": os.cpu_count(), "system": system, "python": python, "load_before": load, "cast": cast}
 
 
 def main(
@@ -113,6 +119,8 @@ def main(
     )
     began, results = time.monotonic(), dict[str, Any]()
     results["machine"] = machine()
+    if lack := missing("dicom-cast"):
+        CONSOLE.log(f"its re-enactment takes the place of DICOM Cast: {lack}")
     with CONSOLE.status("starting the servers") as status, running_bed(dicom, fhir) as bed:
         for step, measure in measured(quick=quick, elsewhere=elsewhere):
             status.update(f"{step} ({time.monotonic() - began:.0f} s so far)")

@@ -1,28 +1,35 @@
 """The bed of a run: servers that both sides use, what these counted, and the two sides as child processes."""
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from bench.usage import cpu_s_of
+from dev.microsoft import missing
 from dev.parts import Dicom, Fhir
 from dev.process import ROOT, Part, running
+
+if TYPE_CHECKING:
+    from bench.container import Container
 
 ANY_PORT = ("--port", "0")
 STORAGE_PORTS = ("--blob-port", "0", "--queue-port", "0", "--table-port", "0")
 FIRST_START_S = 600.0  # HAPI is built and fetched then
+ALL = 10_000_000  # rows, more than any scenario has
+RUNS = itertools.count(1)
 Figures = dict[str, Any]
 
 
 class Side:
-    """The app or the re-enactment; obeys one order after the other."""
+    """The app or the re-enactment of DICOM Cast; obeys one order after the other."""
 
     def __init__(self, name: str, env: dict[str, str]) -> None:
         self.name = name
@@ -51,11 +58,18 @@ class Side:
         self.send(**order)
         return self.answer()
 
+    def catch_up(self, bed: "Bed", most: int | None = None) -> Figures:
+        """Let go what was held back, and have it worked off: all of it, or about the first so many entries."""
+        bed.release()
+        return self.do(do="catch_up", **({"most": most} if most and self.name == "cast" else {}))
+
     def close(self) -> None:
         """End the process."""
         assert self._child.stdin is not None
+        assert self._child.stdout is not None
         self._child.stdin.close()
         self._child.wait(30)
+        self._child.stdout.close()
 
     def _line(self) -> Figures:
         assert self._child.stdout is not None
@@ -74,7 +88,6 @@ class Bed:
     dicom_part: Part
     fhir_part: Part
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=600))
-    runs: int = 0
 
     @property
     def dicom(self) -> str:
@@ -95,19 +108,33 @@ class Bed:
 
     def environment(self, fhir: str | None = None) -> dict[str, str]:
         """Settings of a new app with tables and a queue of its own."""
-        self.runs += 1
+        run = next(RUNS)
         return {
             "AzureWebJobsStorage": self.azurite.urls["connection_string"],
             "DicomWeb__Endpoint": self.dicom,
             "Fhir__Endpoint": fhir or self.fhir,
-            "TableStore__TableNamePrefix": f"bench{os.getpid()}x{self.runs}",
-            "STUDY_QUEUE_NAME": f"bench-{os.getpid()}-{self.runs}",
+            "TableStore__TableNamePrefix": f"bench{os.getpid()}x{run}",
+            "STUDY_QUEUE_NAME": f"bench-{os.getpid()}-{run}",
         }
 
+    def hold(self) -> None:
+        """Keep every later row of the change feed back."""
+        self.http.post(f"{self.dicom}/_dev/feed", json={"hold": ALL}).raise_for_status()
+
+    def release(self, count: int | None = None) -> None:
+        """Let go what was held back, or the first so many rows of it."""
+        self.http.post(f"{self.dicom}/_dev/feed", json={"release": count or True}).raise_for_status()
+
+    def latest(self) -> int:
+        """The newest sequence that can be seen; 0 where the feed is empty."""
+        answer = self.http.get(f"{self.dicom}/v1/changefeed/latest", params={"includeMetadata": "false"})
+        return int(answer.raise_for_status().json()["sequence"]) if answer.status_code == 200 else 0
+
     @contextlib.contextmanager
-    def side(self, name: str, env: dict[str, str] | None = None) -> Iterator[Side]:
-        """A side for the length of a `with` block."""
-        side = Side(name, env or self.environment())
+    def side(self, name: str, env: dict[str, str] | None = None) -> Iterator["Side | Container"]:
+        """A side for the length of a `with` block; `cast` is DICOM Cast itself where it is to be had."""
+        environment = env or self.environment()
+        side = _container(environment) if name == "cast" and has_dicom_cast() else Side(name, environment)
         try:
             yield side
         finally:
@@ -136,6 +163,17 @@ class Bed:
         return found
 
 
+def has_dicom_cast() -> bool:
+    """Whether this machine has DICOM Cast itself; its re-enactment is measured elsewhere."""
+    return not missing("dicom-cast")
+
+
+def _container(env: dict[str, str]) -> "Container":
+    from bench.container import Container  # noqa: PLC0415 - it knows the bed
+
+    return Container(env)
+
+
 @contextlib.contextmanager
 def away(bed: Bed, seconds: float, places: int | None = None) -> Iterator[str]:
     """The FHIR server as it is from elsewhere: a proxy holds each request back for so long, which costs no CPU, and
@@ -158,4 +196,6 @@ def running_bed(dicom: Dicom = Dicom.STAND_IN, fhir: Fhir = Fhir.LOCAL) -> Itera
         running(*commands[0], timeout_s=FIRST_START_S) as service,
         running(*commands[1], timeout_s=FIRST_START_S) as server,
     ):
-        yield Bed(azurite, service, server)
+        bed = Bed(azurite, service, server)
+        with bed.http:
+            yield bed

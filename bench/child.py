@@ -52,6 +52,7 @@ class Ours:
         from azure.storage.queue import TextBase64DecodePolicy  # noqa: PLC0415
         from azure.storage.queue.aio import QueueClient  # noqa: PLC0415
 
+        from bench.answers import Answers  # noqa: PLC0415
         from bench.usage import Meter, StorageCalls  # noqa: PLC0415
         from shared.config import Settings  # noqa: PLC0415
         from shared.settings.hosting import StorageAccount  # noqa: PLC0415
@@ -63,7 +64,7 @@ class Ours:
             settings.study_queue_name,
             message_decode_policy=TextBase64DecodePolicy(),
         )
-        self._meter = Meter(StorageCalls(self._queue.url))
+        self._meter = Meter(StorageCalls(self._queue.url), Answers())
         self._app = build(settings, StorageAccount.load())
 
     async def obey(self, order: Order) -> dict[str, Any]:

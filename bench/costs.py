@@ -6,7 +6,7 @@ the order of magnitude is what they are good for.
 
 from dataclasses import dataclass
 
-from bench.report import Rows
+from bench.report_in_hosts import Rows
 
 DAYS = 30.4
 # counted and rounded up: of a day of 60 studies in ten polls, by message; of a poll, table calls

@@ -10,9 +10,11 @@ from typing import Any
 
 from bench import costs, simulation
 from bench.report import as_markdown, tables
+from bench.report_in_hosts import RE_ENACTMENT, REAL
 
 # what is computed, not measured
 MODELS = {**costs.TABLES, "day": simulation.day}
+BESIDE = {REAL: "DICOM Cast itself", RE_ENACTMENT: "the re-enactment of DICOM Cast"}
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
@@ -46,7 +48,7 @@ def _machine(results: dict[str, Any]) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}: {machine['processors']} processors for everything (servers, storage and both "
         f"sides), {machine['system']}, Python {machine['python']}; {results['seconds']:.0f} s for the run. "
-        f"Load average before it: {machine['load_before']}."
+        f"Load average before it: {machine['load_before']}. Beside the app: {BESIDE[machine['cast']]}."
     )
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.checks import bursts
-from bench.report import is_whole, scaled
+from bench.report import is_whole, label, scaled
+from bench.report_in_hosts import RE_ENACTMENT, REAL
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "performance.svg"
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 380, 300, 60, 50, 40
-SIDES = (("app", "this app", "#0969da"), ("cast", "re-enactment of DICOM Cast", "#bc4c00"))
+SIDES = (("app", "this app", "#0969da"), ("cast", "", "#bc4c00"))
+LABELS = {REAL: "DICOM Cast", RE_ENACTMENT: "re-enactment of DICOM Cast"}
 CHARTS = (("fhir_requests", "FHIR requests of a burst"), ("seconds", "seconds of a burst"))
 Point = tuple[float, float]
 
@@ -39,8 +41,8 @@ def write(results: dict[str, Any]) -> None:
     size = f'width="{WIDTH * 2}" height="{HEIGHT + 30}" viewBox="0 0 {WIDTH * 2} {HEIGHT + 30}"'
     legend = [
         f'<circle cx="{60 + 170 * n}" cy="{HEIGHT + 12}" r="4" fill="{colour}"/>'
-        + _text(70 + 170 * n, HEIGHT + 16, label)
-        for n, (_, label, colour) in enumerate(SIDES)
+        + _text(70 + 170 * n, HEIGHT + 16, name or LABELS[label(results)])
+        for n, (_, name, colour) in enumerate(SIDES)
     ]
     legend.append(_text(440, HEIGHT + 16, "hollow: extrapolated from its first entries"))
     background = '<rect width="100%" height="100%" fill="white"/>'

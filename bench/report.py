@@ -1,15 +1,14 @@
 """The tables of a run, as rows of text: for the console and for the page."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.table import Table
 
+from bench import report_in_hosts
 from bench.checks import MOST_REQUESTS, bursts, growth
+from bench.report_in_hosts import RE_ENACTMENT, Results, Rows
 from bench.workers import PLACES
 
-Rows = list[tuple[str, ...]]
-Results = dict[str, Any]
 LEAST_RATIO = {100: 20, 1_000: 100}  # of time, by instances of a burst
 MAPPING_STEPS = ("map_s", "check_s", "encode_s")
 GROWING = ("fhir_requests", "fhir_sent", "dicom_requests", "seconds", "cpu_s")
@@ -31,7 +30,8 @@ def as_markdown(rows: Rows) -> str:
 
 def tables(results: Results) -> dict[str, Rows]:
     """Every table that the run has figures for."""
-    found = {"scenarios": scenarios(results), "ratios": ratios(results), "growth": growth_table(results)}
+    found = {**report_in_hosts.tables(results)}
+    found |= {"scenarios": scenarios(results), "ratios": ratios(results), "growth": growth_table(results)}
     found["storage"] = storage(results)
     found |= {name: table(results) for name, (needed, table) in OF_FULL_RUNS.items() if needed in results}
     return found | {"goals": goals(results)}
@@ -56,7 +56,12 @@ def is_burst(one: Results) -> bool:
 
 def all_scenarios(results: Results) -> list[Results]:
     """In the order in which they were measured."""
-    return [one for one in results.values() if isinstance(one, dict) and "cast" in one]
+    return [one for one in results.values() if isinstance(one, dict) and "app" in one]
+
+
+def label(results: Results) -> str:
+    """Whose figures stand beside the app's: DICOM Cast's, or those of its re-enactment."""
+    return str(results.get("machine", {}).get("cast", RE_ENACTMENT))
 
 
 def scenarios(results: Results) -> Rows:
@@ -64,7 +69,9 @@ def scenarios(results: Results) -> Rows:
     traffic = ("FHIR requests", "sent, kB", "received, kB", "DICOM requests", "received, kB ")
     rows: Rows = [("scenario", "side", *traffic, "storage calls", "seconds", "CPU s", "peak MB")]
     for one in all_scenarios(results):
-        for side, label in (("app", "app"), ("cast", "re-enactment")):
+        for side, name in (("app", "app"), ("cast", label(results))):
+            if side not in one:
+                continue
             mark = "" if is_whole(one, side) else f" (first {one[side]['entries']:,})"
             found = one[side]
             kilobytes = (found[name] / 1000 for name in ("fhir_sent", "fhir_received", "dicom_received"))
@@ -72,16 +79,16 @@ def scenarios(results: Results) -> Rows:
             calls = f"{found['storage_calls']:,}" if side == "app" else "not kept"
             asked, read = (f"{found[name]:,}" for name in ("fhir_requests", "dicom_requests"))
             used = (f"{found['seconds']:.2f}", f"{found['cpu_s']:.2f}", f"{found['peak_mb']:.0f}")
-            rows.append((one["name"], label + mark, asked, sent, received, read, of_dicom, calls, *used))
+            rows.append((one["name"], name + mark, asked, sent, received, read, of_dicom, calls, *used))
     return rows
 
 
 def ratios(results: Results) -> Rows:
-    """Per instance, and how many times as much the re-enactment takes."""
+    """Per instance, and how many times as much DICOM Cast takes, or its re-enactment."""
     each = ("FHIR requests per instance", "CPU ms per instance", "ms per instance")
     rows: Rows = [("scenario", *each, "FHIR requests, ×", "bytes, ×", "CPU, ×", "time, ×")]
     for one in all_scenarios(results):
-        if one["name"].startswith("idle"):
+        if one["name"].startswith("idle") or "cast" not in one:
             continue
         app = {name: scaled(one, "app", name) for name in ("fhir_requests", "cpu_s", "seconds")}
         times = [
@@ -104,8 +111,8 @@ def _times(one: Results, figures: Iterable[str]) -> float:
 
 def growth_table(results: Results) -> Rows:
     """Exponents over the bursts: 0 is constant, 1 linear, 2 quadratic."""
-    sides = (("app", "app"), ("cast", "re-enactment"))
-    rows = [(label, *(f"{growth(results, side, figure):.2f}" for figure in GROWING)) for side, label in sides]
+    sides = (("app", "app"), ("cast", label(results)))
+    rows = [(name, *(f"{growth(results, side, figure):.2f}" for figure in GROWING)) for side, name in sides]
     return [("side", "FHIR requests", "bytes sent to FHIR", "DICOM requests", "seconds", "CPU s"), *rows]
 
 
@@ -161,7 +168,7 @@ def floor(results: Results) -> Rows:
     if "burst 1,000" in results:
         cast_s = results["burst 1,000"]["cast"]["seconds"]
         rows.append(
-            ("all of it by the re-enactment", f"{cast_s:.3f}", f"{cast_s / found['seconds']:.0f} × (the first line)")
+            (f"all of it by {label(results)}", f"{cast_s:.3f}", f"{cast_s / found['seconds']:.0f} × (the first line)")
         )
     if "decode_orjson_s" in found:
         faster = found["decode_orjson_s"]
@@ -189,7 +196,13 @@ def feed(results: Results) -> Rows:
 
 def goals(results: Results) -> Rows:
     """What was aimed at, and what was measured, as far as the run has figures for it."""
-    rows = [*_of_bursts(results), *_of_memory(results), *_of_workers(results), *_of_process(results)]
+    rows = [
+        *report_in_hosts.goals(results),
+        *_of_bursts(results),
+        *_of_memory(results),
+        *_of_workers(results),
+        *_of_process(results),
+    ]
     if "latency" in results:
         took = results["latency"]
         text = f"median {took['median_s']:.1f} s, p99 {took['p99_s']:.1f} s"
@@ -205,7 +218,7 @@ def _of_bursts(results: Results) -> Rows:
         least = LEAST_RATIO.get(one["instances"])
         if least and is_burst(one) and is_whole(one, "app"):
             ratio = _times(one, ("seconds",))
-            goal = f"time against the re-enactment, {one['name']}, ≥ {least} ×"
+            goal = f"time against {label(results)}, {one['name']}, ≥ {least} ×"
             is_known = ratio >= least or is_whole(one, "cast")  # what is extrapolated is a lower bound
             rows.append((goal, f"{ratio:.1f} ×", _met(ratio >= least) if is_known else "not shown"))
     for small, large in ((100, 1_000), (1_000, 10_000)):

@@ -1,4 +1,8 @@
-"""The scenarios: the same things happen in DICOM before the app and before the re-enactment, on the same servers."""
+"""The scenarios: the same things happen in DICOM before the app and before DICOM Cast, on the same servers.
+
+They are held back until all of it is there. DICOM Cast is the real one where it is to be had, else its re-enactment.
+The app is driven without timer and queue trigger here; bench/in_hosts.py has both sides as they run.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,10 +13,11 @@ from pydicom.dataset import Dataset
 
 from bench import data
 from bench.bed import Bed, Figures, Side, away
+from bench.container import Container
 from dev.samples import ct_study
 
 SIDES = ("app", "cast")
-NUMBERS = ("seconds", "cpu_s", "entries", "messages")
+NUMBERS = ("seconds", "cpu_s", "answers_s", "entries", "messages")
 WARM_UP = 424_242
 AWAY_S = 0.02
 # what takes less than a tenth of a second is measured several times
@@ -23,8 +28,8 @@ SHORT, ROUNDS = 100, 5
 class Scenario:
     """`prepare` fills the archive before anything is measured; each of `steps` changes it, then both sides catch up.
 
-    Of several `rounds`, each from nothing, the one with the median time counts. The re-enactment stops after `most`
-    entries: what it would have needed for all is then an extrapolation.
+    Of several `rounds`, each from nothing, the one with the median time counts. DICOM Cast stops after `most` entries:
+    what it would have needed for all is then an extrapolation. What ends it (`ends_cast`) is measured of the app alone.
     """
 
     name: str
@@ -35,10 +40,12 @@ class Scenario:
     idle_polls: int = 0
     away_s: float = 0
     rounds: int = 1
+    ends_cast: bool = False
 
 
-def run(bed: Bed, scenario: Scenario, sides: tuple[str, ...] = SIDES) -> Figures:
+def run(bed: Bed, scenario: Scenario) -> Figures:
     """Figures of each side. Both are warm: imports are done, connections open, the Endpoint is there."""
+    sides = SIDES[:1] if scenario.ends_cast else SIDES
     with _fhir(bed, scenario.away_s) as fhir:
         measured = {
             side: _median([_side(bed.empty(), scenario, side, fhir) for _ in range(scenario.rounds)]) for side in sides
@@ -65,14 +72,15 @@ def _side(bed: Bed, scenario: Scenario, name: str, fhir: str) -> Figures:
     if scenario.prepare:
         scenario.prepare(bed)
     with bed.side(name, bed.environment(fhir)) as side:
-        side.do(do="catch_up")
+        side.catch_up(bed)
         used, total = Counter[str](), Counter[str]()
         storage: Counter[str] = Counter()
         peak = 0.0
         for step in scenario.steps or (lambda _: None,):
+            bed.hold()
             step(bed)
             before = bed.counters()
-            found = _caught_up(side, scenario)
+            found = _caught_up(bed, side, scenario)
             after = bed.counters()
             used.update({key: after[key] - before[key] for key in before})
             total.update({key: found[key] for key in NUMBERS if key in found})
@@ -88,16 +96,15 @@ def _side(bed: Bed, scenario: Scenario, name: str, fhir: str) -> Figures:
         }
 
 
-def _caught_up(side: Side, scenario: Scenario) -> Figures:
-    if scenario.idle_polls:
-        found = [side.do(do="poll") for _ in range(scenario.idle_polls)]
-        storage: Counter[str] = Counter()
-        for one in found:
-            storage.update(one["storage"])
-        sums = {key: sum(one[key] for one in found) for key in ("seconds", "cpu_s")}
-        return {**found[-1], **sums, "storage": storage}
-    most = scenario.most if side.name == "cast" else None
-    return side.do(do="catch_up", **({"most": most} if most else {}))
+def _caught_up(bed: Bed, side: Side | Container, scenario: Scenario) -> Figures:
+    if not scenario.idle_polls:
+        return side.catch_up(bed, scenario.most)
+    found = [side.do(do="poll") for _ in range(scenario.idle_polls)]
+    storage: Counter[str] = Counter()
+    for one in found:
+        storage.update(one["storage"])
+    sums = {key: sum(one[key] for one in found) for key in ("seconds", "cpu_s")}
+    return {**found[-1], **sums, "storage": storage}
 
 
 def burst(size: int, most: int | None = None) -> Scenario:
@@ -138,7 +145,7 @@ def changes(size: int) -> list[Scenario]:
     study = str(datasets[0].StudyInstanceUID)
     there = _putting(datasets)
     return [
-        Scenario(f"update {size:,}", size, (lambda bed: data.update(bed, study),), prepare=there),
+        Scenario(f"update {size:,}", size, (lambda bed: data.update(bed, study),), prepare=there, ends_cast=True),
         Scenario(f"delete {size:,}", size, (lambda bed: data.delete(bed, study),), prepare=there),
     ]
 

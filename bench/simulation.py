@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.costs import FHIR_PER_MESSAGE, INSTANCES_PER_STUDY, PASSES_PER_STUDY, PEAK, SECONDS_A_DAY
-from bench.report import Rows
+from bench.report_in_hosts import Rows
 
 STEP_S = 10
 DAYS = 2  # the second begins with what the first left

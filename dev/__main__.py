@@ -24,6 +24,7 @@ COMMANDS = {
     "host": "dev.host.serve",
     "dicom-server": "dev.dicom_server",
     "fhir-server": "dev.fhir_server",
+    "dicom-cast": "dev.dicom_cast",
     "func": "dev.func",
     "microsoft": "dev.microsoft",
     "identity": "dev.identity.serve",

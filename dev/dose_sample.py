@@ -1,5 +1,6 @@
 """A made-up radiation dose report of a made-up CT study (PS3.16 TID 10011)."""
 
+from copy import deepcopy
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -24,7 +25,7 @@ def dose_report(image: Dataset) -> Dataset:
     dataset = Dataset()
     for element in image:
         if element.tag.group in (0x0008, 0x0010, 0x0018) or element.keyword in ("StudyInstanceUID", "StudyID"):
-            dataset.add(element)
+            dataset.add(deepcopy(element))
     for keyword in ("ImageType", "SliceThickness", "KVP", "ConvolutionKernel", "XRayTubeCurrent", "BodyPartExamined"):
         if keyword in dataset:
             del dataset[keyword]

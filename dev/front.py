@@ -18,6 +18,7 @@ from aiohttp import web
 from dev import dicom_server, fhir_server
 from dev.dicom.faults import ROUTES, route_of
 from dev.dicom.gateway import Gateway
+from dev.held_feed import HeldFeed
 from dev.microsoft import STOP_TIMEOUT_S, start_program, wait_until_answers
 from dev.process import announce, exit_with_parent, free_port
 from dev.proxy.call import Answer, Call
@@ -88,6 +89,7 @@ class DicomServer:
     def __init__(self, env: dict[str, str]) -> None:
         self.program = Program(dicom_server.NAME, dicom_server.PROBE, env)
         self.gateway = Gateway()
+        self._held = HeldFeed(self.program.url)
 
     def start(self) -> Ready:
         """Start it; what it tells of itself."""
@@ -109,16 +111,23 @@ class DicomServer:
 
     async def empty(self) -> None:
         self.gateway = Gateway()
+        self._held.release()
         await asyncio.to_thread(self.program.stop)
         await asyncio.to_thread(self.program.start)
 
     def shape(self, wishes: Rule) -> None:
-        """Have the gateway change rows and metadata."""
-        self.gateway.use(wishes)
+        """Have rows held back and released, and the gateway change rows and metadata."""
+        rest = dict(wishes)
+        if rest.pop("hold", 0):
+            self._held.hold()
+        if release := rest.pop("release", None):
+            self._held.release(None if release is True else release)
+        self.gateway.use(rest)
 
     def passed(self, call: Call, answer: Answer) -> Answer:
         """The answer as the gateway was asked to change it."""
         route = route_of(call.method, call.path.partition("?")[0])
+        answer = self._held.passed(route, answer)
         if answer.status != HTTPStatus.OK or not answer.body or not self.gateway.changes(route):
             return answer
         return replace(answer, body=self.gateway.changed(route, answer.body))
@@ -127,6 +136,7 @@ class DicomServer:
         raise ValueError("read it through the change feed")
 
     async def close(self) -> None:
+        self._held.close()
         await asyncio.to_thread(self.program.stop)
 
 

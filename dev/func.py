@@ -52,7 +52,7 @@ def command(
         arguments = ("start", "--port", str(port))
         with running_program(NAME, *arguments, env=env, cwd=Path(scratch), stop_timeout_s=STOP_TIMEOUT_S) as child:
             wait_until_answers(child, NAME, url)
-            announce(part=NAME, url=url, version=_version())
+            announce(part=NAME, url=url, version=_version(), pid=child.pid)
             status = ended(child)
     sys.exit(f"{NAME}: ended by itself with status {status}")
 

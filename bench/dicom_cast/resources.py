@@ -1,9 +1,10 @@
-"""What DICOM Cast wrote, by its documentation: one dataset at a time laid over what FHIR has.
+"""What DICOM Cast writes, as the real one was seen to: one dataset at a time laid over what FHIR has.
 
-A re-enactment to measure and to take over from, not a translation of its code. Where the documentation leaves a choice,
-the one that costs less is taken.
+A re-enactment to measure and to take over from, not a translation of its code. Of a dose report it writes the
+Observations with the numbers that it finds, not every value that the real one knows.
 """
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -11,7 +12,13 @@ Resource = dict[str, Any]
 Dataset = dict[str, Any]
 GENDERS = {"M": "male", "F": "female", "O": "other"}
 CONNECTION_TYPE = {"system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type", "code": "dicom-wado-rs"}
-LOINC_DOSE, DCM_EVENT = ("http://loinc.org", "73569-6"), ("http://dicom.nema.org/resources/ontology/DCM", "113852")
+DCM, LOINC = "http://dicom.nema.org/resources/ontology/DCM", "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+SUMMARY = {"coding": [{"system": LOINC, "code": "73569-6"}], "text": "Radiation exposure and protection information"}
+EVENT = {"coding": [{"system": DCM, "code": "113852"}], "text": "Irradiation Event"}
+# concepts of measured values that it writes, wherever in a report or in an event they are
+OF_REPORT, OF_EVENT = ("113722", "113813", "113830"), ("113830", "113838")
+ACQUISITIONS, REGION = ("113819", "113706"), "123014"
 DOSE_REPORTS = {"1.2.840.10008.5.1.4.1.1.88.67", "1.2.840.10008.5.1.4.1.1.88.68"}
 
 
@@ -25,6 +32,10 @@ def number(dataset: Dataset, tag: str) -> int | None:
     """The first value as a number."""
     value = text(dataset, tag)
     return int(float(value)) if value else None
+
+
+class EndedError(Exception):
+    """What ends the process of the real one; it comes to the same entry after each restart."""
 
 
 def put(resource: Resource, name: str, value: Any) -> None:
@@ -48,7 +59,7 @@ def endpoint(dicom: str) -> Resource:
 
 def patient(stored: Resource | None, dataset: Dataset, system: str) -> Resource:
     """Identifier, name, gender, birth date."""
-    identifier = {"value": text(dataset, "00100020")} | ({"system": system} if system else {})
+    identifier = {"system": system, "value": text(dataset, "00100020")}
     result = deepcopy(stored) if stored else {"resourceType": "Patient", "identifier": [identifier]}
     name = dataset.get("00100010", {}).get("Value") or [{}]
     parts = (name[0].get("Alphabetic", "") + "^^^^").split("^")
@@ -72,19 +83,13 @@ def imaging_study(stored: Resource | None, dataset: Dataset, dicom: str, links: 
     result = deepcopy(stored) if stored else _new_study(dicom, text(dataset, "0020000D") or "")
     result["subject"] = {"reference": subject}
     result["endpoint"] = [{"reference": where}]
-    if accession := text(dataset, "00080050"):
-        acsn = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]}
-        if not any(row.get("value") == accession for row in result["identifier"]):
-            result["identifier"].append({"type": acsn, "value": accession})
+    result["identifier"] += [one for one in _accession(dataset) if one not in result["identifier"]]
     put(result, "started", _started(dataset))
     if note := text(dataset, "00081030"):
         notes = result.setdefault("note", [])
         if {"text": note} not in notes:
             notes.append({"text": note})
-    modality = {"system": "DCM", "code": text(dataset, "00080060") or "OT"}
-    if modality not in result.setdefault("modality", []):
-        result["modality"].append(modality)
-    _lay_instance(_series(result, dataset, modality), dataset)
+    _lay_instance(_series(result, dataset, {"system": "DCM", "code": text(dataset, "00080060") or "OT"}), dataset)
     return result
 
 
@@ -111,26 +116,71 @@ def observations(dataset: Dataset, study: str, subject: str) -> list[Resource]:
     """Of a dose report: a summary and an Observation for each irradiation event, without any link between them."""
     if text(dataset, "00080016") not in DOSE_REPORTS:
         return []
-    uid = f"urn:oid:{text(dataset, '0020000D')}"
-    made = [_observation(LOINC_DOSE, uid, study, subject)]
-    return [*made, *(_observation(DCM_EVENT, uid, study, subject) for _ in range(_events(dataset)))]
-
-
-def _observation(code: tuple[str, str], study_uid: str, study: str, subject: str) -> Resource:
-    return {
+    uid = {"system": "urn:dicom:uid", "value": f"urn:oid:{text(dataset, '0020000D')}"}
+    summary = {
         "resourceType": "Observation",
-        "status": "preliminary",
-        "code": {"coding": [{"system": code[0], "code": code[1]}]},
-        "identifier": [{"system": "urn:dicom:uid", "value": study_uid}],
-        "subject": {"reference": subject},
+        "identifier": [uid, *_accession(dataset)],
         "partOf": [{"reference": study}],
+        "status": "preliminary",
+        "code": SUMMARY,
+        "subject": {"reference": subject},
+    }
+    put(summary, "component", _measured(dataset, OF_REPORT))
+    return [summary, *(_event(item, uid, subject) for item in _items(dataset) if _concept(item)[0] in ACQUISITIONS)]
+
+
+def _event(item: Dataset, uid: Resource, subject: str) -> Resource:
+    event = {
+        "resourceType": "Observation",
+        "identifier": [uid],
+        "status": "preliminary",
+        "code": EVENT,
+        "subject": {"reference": subject},
+    }
+    for inner in _items(item):
+        if _concept(inner)[0] == REGION and text(inner, "0040A040") == "CODE":
+            event["bodySite"] = _body_site(inner)
+    put(event, "component", _measured(item, OF_EVENT))
+    return event
+
+
+def _body_site(item: Dataset) -> Resource:
+    if "0040A168" not in item:
+        raise EndedError("Tag: (0040,a168) not found in dataset")
+    code = item["0040A168"]["Value"][0]
+    return {
+        "coding": [{"system": text(code, "00080102"), "code": text(code, "00080100")}],
+        "text": text(code, "00080104"),
     }
 
 
-def _events(item: Dataset) -> int:
+def _accession(dataset: Dataset) -> list[Resource]:
+    acsn = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}]}
+    accession = text(dataset, "00080050")
+    return [{"type": acsn, "value": accession}] if accession else []
+
+
+def _items(item: Dataset) -> Iterator[Dataset]:
+    for child in item.get("0040A730", {}).get("Value") or []:
+        yield child
+        yield from _items(child)
+
+
+def _concept(item: Dataset) -> tuple[str | None, str | None]:
     concept = (item.get("0040A043", {}).get("Value") or [{}])[0]
-    is_event = text(concept, "00080100") in ("113819", "113706")
-    return is_event + sum(_events(child) for child in item.get("0040A730", {}).get("Value") or [])
+    return text(concept, "00080100"), text(concept, "00080104")
+
+
+def _measured(item: Dataset, codes: tuple[str, ...]) -> list[Resource]:
+    return [_component(one) for one in _items(item) if _concept(one)[0] in codes and one.get("0040A300")]
+
+
+def _component(item: Dataset) -> Resource:
+    code, meaning = _concept(item)
+    measured = item["0040A300"]["Value"][0]
+    unit = text(measured["004008EA"]["Value"][0], "00080100")
+    value = {"value": float(text(measured, "0040A30A") or "0"), "unit": unit, "system": UCUM, "code": unit}
+    return {"code": {"coding": [{"system": DCM, "code": code}], "text": meaning}, "valueQuantity": value}
 
 
 def _series(study: Resource, dataset: Dataset, modality: Resource) -> Resource:
@@ -155,10 +205,14 @@ def _lay_instance(series: Resource, dataset: Dataset) -> None:
 
 
 def _started(dataset: Dataset) -> str | None:
+    """Without an offset from UTC it takes a time of day for UTC."""
     day, time, zone = (text(dataset, tag) for tag in ("00080020", "00080030", "00080201"))
     if not day or len(day) != 8:
         return None
     date = f"{day[:4]}-{day[4:6]}-{day[6:]}"
-    if not time or not zone or len(time) < 6:
+    if not time or len(time) < 6:
         return date
-    return f"{date}T{time[:2]}:{time[2:4]}:{time[4:6]}{zone[:3]}:{zone[3:]}"
+    seconds, _, fraction = time[4:].partition(".")
+    fraction = fraction.rstrip("0")
+    offset = f"{zone[:3]}:{zone[3:]}" if zone else "+00:00"
+    return f"{date}T{time[:2]}:{time[2:4]}:{seconds}{'.' + fraction if fraction else ''}{offset}"

@@ -137,8 +137,8 @@ class Archive:
             self.feed = Feed()
         self.feed.skip(change.get("skip", 0))
         self.feed.hold(change.get("hold", 0))
-        if change.get("release"):
-            self.feed.release()
+        if release := change.get("release"):
+            self.feed.release(None if release is True else release)
 
 
 def _version(change: Change) -> Version:

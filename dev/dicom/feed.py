@@ -58,11 +58,12 @@ class Feed:
         """Keep the rows of the next changes out of sight."""
         self._held += count
 
-    def release(self) -> None:
-        """Show everything that was held back."""
-        for row in self._hidden:
+    def release(self, count: int | None = None) -> None:
+        """Show what was held back, or the first so many rows of it; rows of later changes are shown."""
+        shown = self._hidden[:count]
+        for row in shown:
             row.visible = True
-        self._hidden.clear()
+        del self._hidden[: len(shown)]
         self._held = 0
 
     def by_sequence(self, offset: int, limit: int) -> list[Row]:

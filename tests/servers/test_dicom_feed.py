@@ -189,6 +189,17 @@ async def test_held_rows_appear_late_with_older_numbers_and_times(dicom):
     assert times == sorted(times)
 
 
+async def test_held_rows_are_let_go_in_portions(dicom):
+    await shape(dicom, hold=100)
+    for number in range(4):
+        await store(dicom, make_file(sop=f"1.2.{number}"))
+    await shape(dicom, release=3)
+    assert [entry["sequence"] for entry in await feed(dicom)] == [1, 2, 3]
+    await shape(dicom, release=True)
+    await store(dicom, make_file(sop="1.2.9"))
+    assert [entry["sequence"] for entry in await feed(dicom)] == [1, 2, 3, 4, 5]
+
+
 async def test_latest_does_not_show_what_is_held(dicom):
     await store(dicom, make_file())
     await shape(dicom, hold=1)

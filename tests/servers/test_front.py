@@ -66,6 +66,28 @@ def test_rows_pass_a_gateway_and_the_services_own_numbering_stays(dicom):
     assert http.post("/_dev/bulk", json={}).status_code == 404
 
 
+def test_rows_are_held_back_and_let_go(dicom):
+    """As the stand-in does it, so that an archive can be filled before anybody sees it."""
+    _, http = dicom
+    http.post("/_dev/reset").raise_for_status()
+    http.post("/_dev/feed", json={"hold": 100}).raise_for_status()
+    assert (seen(http), http.get("/v1/changefeed/latest").status_code) == ([], 204)
+    http.post("/_dev/feed", json={"release": True}).raise_for_status()
+    store(http, make_instance(1))
+    http.post("/_dev/feed", json={"hold": 100}).raise_for_status()
+    for number in (2, 3, 4):
+        store(http, make_instance(number))
+    assert (seen(http), http.get("/v1/changefeed/latest").json()["sequence"]) == ([1], 1)
+    http.post("/_dev/feed", json={"release": 2}).raise_for_status()
+    assert (seen(http), http.get("/v1/changefeed/latest").json()["sequence"]) == ([1, 2, 3], 3)
+    http.post("/_dev/feed", json={"release": True}).raise_for_status()
+    assert (seen(http), http.get("/v1/changefeed/latest").json()["sequence"]) == ([1, 2, 3, 4], 4)
+
+
+def seen(http):
+    return [row["sequence"] for row in http.get("/v1/changefeed").json()]
+
+
 def test_an_emptied_fhir_server_has_no_trace_of_what_was_there(fhir):
     _, http = fhir
     made = http.post("/Patient", json=PATIENT).json()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import page, report
+from bench import page, report, report_in_hosts
 from bench.checks import exponent, failures, growth
 from bench.costs import PEAK
 from bench.simulation import Limits, arrivals, simulated
@@ -61,6 +61,39 @@ def test_what_was_stopped_early_is_extrapolated_linearly():
     one = results((10_000, 5, 300))["burst 10000"]
     assert report.scaled(one, "cast", "fhir_requests") == pytest.approx(30_000)
     assert report.scaled(one, "app", "fhir_requests") == 5
+
+
+def compared(way, load, app_s, cast_s):
+    sides = {
+        side: {"seconds": seconds, "cpu_s": seconds, "peak_mb": 100.0, "fhir_requests": 4, "dicom_requests": 5}
+        for side, seconds in (("app", app_s), ("cast", cast_s))
+    }
+    return {"way": way, "load": load, "instances": 100, "host": "func", "sides": sides, "own_s": 0.3, "answers_s": 0.2}
+
+
+def test_the_app_in_its_host_is_held_to_its_goals_on_microsofts_server_alone():
+    found = {
+        "1": compared("beside it", "burst 100", 1.0, 2.0),
+        "2": compared("Microsoft's, 30 ms a store call", "burst 100", 1.0, 29.0),
+    }
+    assert report_in_hosts.goals(found) == [
+        ("own time of burst 100, FHIR server beside it, ≤ 2 × its answers'", "1.50 ×", "yes"),
+        ("time against DICOM Cast, FHIR server Microsoft's, 30 ms a store call, burst 100, ≥ 30 ×", "29.0 ×", "no"),
+        ("own time of burst 100, FHIR server Microsoft's, 30 ms a store call, ≤ 2 × its answers'", "1.50 ×", "yes"),
+    ]
+    assert [row[2] for row in report_in_hosts.ratios(found)[1:]] == ["2.0", "29.0"]
+    assert report.all_scenarios(found) == []
+
+
+@pytest.mark.parametrize("cast", [report_in_hosts.REAL, report_in_hosts.RE_ENACTMENT])
+def test_figures_say_whose_they_are(cast):
+    found = {"machine": {"cast": cast}, **results((10, 5, 10))}
+    for one in found.values():
+        if "app" in one:
+            for side in ("app", "cast"):
+                one[side] |= dict.fromkeys(("fhir_sent", "fhir_received", "dicom_received", "dicom_requests"), 1000)
+                one[side] |= {"cpu_s": 1.0, "peak_mb": 50.0, "storage_calls": 3, "storage": {}}
+    assert [row[1] for row in report.scenarios(found)[1:]] == ["app", cast]
 
 
 def test_tables_of_a_run_take_the_place_of_the_last_ones():
