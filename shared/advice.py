@@ -58,6 +58,11 @@ ADVICE = {
         "others. It is retried for `TotalRetryDuration`; other studies do not wait for it. Look for the study in the "
         "log of the service.",
     ),
+    "unreadable-resource": Advice(
+        "retrying",
+        "A resource that the FHIR server has is not valid R4, so nobody can tell what in it is whose; the line names "
+        "its type and element. Correct it in FHIR. Other studies do not wait for it.",
+    ),
     "write-failed": Advice(
         "retrying",
         "The FHIR server answers 500 when the study is written, and answered the searches before. It is retried for "

@@ -105,7 +105,7 @@ def named_codes():
         "MALFORMED_ENTRY",
         "MALFORMED_MESSAGE",
     }
-    names |= {"DEADLINE", "DIED", "TOO_SLOW", "NOT_STARTED", "STUDY_TOO_LARGE"}
+    names |= {"DEADLINE", "DIED", "TOO_SLOW", "NOT_STARTED", "STUDY_TOO_LARGE", "UNREADABLE_RESOURCE"}
     for tree in SOURCES.values():
         for node in tree.body:
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in names:

@@ -29,9 +29,17 @@ from shared.fhir.creation import Creation
 from shared.fhir.identifiers import ByIdentifier, Identity, Resource, any_of, identifiers_of
 from shared.fhir.outcome import issues_of, read_outcome
 from shared.fhir.refused import GONE, of_write, refusal_of, transient_of
-from shared.fhir.searchset import MOST_PAGES, SERVICE, hits_of, next_page, not_followed, usable
+from shared.fhir.searchset import (
+    MOST_PAGES,
+    SERVICE,
+    UNREADABLE_RESOURCE,
+    hits_of,
+    next_page,
+    not_followed,
+    usable,
+)
 from shared.fhir.shapes import is_too_deep, odd_element
-from shared.http import UNREADABLE, ServerClock, error_for_read, json_of, send, timeout_for
+from shared.http import ServerClock, error_for_read, json_of, send, timeout_for
 from shared.retry import repeated
 from shared.single_flight import SingleFlight
 
@@ -167,7 +175,7 @@ class FhirClient:
         pages = self._pages(found, target.partition("/")[0], {})
         versions = [version_in(entry) async for page in pages for entry in mappings(page, "entry")]
         if any(one is not None and odd_element(one) is not None for one in versions):
-            raise Unavailable(f"{SERVICE} answered a version that is not valid R4", code=UNREADABLE)
+            raise Unavailable(f"{SERVICE} answered a version that is not valid R4", code=UNREADABLE_RESOURCE)
         return versions
 
     async def put(self, resource: Resource, version: str) -> None:
@@ -241,7 +249,7 @@ class FhirClient:
         if not isinstance(resource, dict) or "resourceType" not in resource:
             raise Unavailable(f"{SERVICE} answered something that is not a FHIR resource")
         if is_too_deep(resource):
-            raise Unavailable(f"{SERVICE} answered a resource that is nested too deeply", code=UNREADABLE)
+            raise Unavailable(f"{SERVICE} answered a resource that is nested too deeply", code=UNREADABLE_RESOURCE)
         return resource
 
     async def _send(self, request: httpx.Request, *, is_read: bool = True) -> httpx.Response:

@@ -10,6 +10,7 @@ from shared.fhir.identifiers import Resource
 from shared.fhir.shapes import odd_element
 
 SERVICE = "the FHIR server"
+UNREADABLE_RESOURCE = "unreadable-resource"
 MOST_PAGES = 1000  # of one search
 DOT_SEGMENT = re.compile(r"(^|[/\\])\.\.?($|[/\\;])")
 
@@ -47,7 +48,7 @@ def usable(hits: Iterable[Resource]) -> list[Resource]:
             raise Misconfigured(text, code="no-versions")
         if (wrong := odd_element(hit)) is not None:
             raise Unavailable(
-                f"{SERVICE} answered a {hit['resourceType']} whose {wrong} is not valid R4", code="unreadable"
+                f"{SERVICE} answered a {hit['resourceType']} whose {wrong} is not valid R4", code=UNREADABLE_RESOURCE
             )
     return list(found.values())
 

@@ -17,7 +17,7 @@ FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 60.0
 MOST_ROOM = 64.0  # studies at a time, more than a host runs
 # failures of one study or one row: the services answered for other things before
-OF_ONE_STUDY = frozenset({"unreadable-row", "unreadable-study", "write-failed"})
+OF_ONE_STUDY = frozenset({"unreadable-row", "unreadable-resource", "unreadable-study", "write-failed"})
 
 
 class Circuit:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from shared.errors import Misconfigured, Rejected, Throttled, Unavailable, VersionConflict
+from shared.fhir.searchset import UNREADABLE_RESOURCE
 from shared.model import StudyKey
 from shared.sync.circuit import MOST_ROOM, OPENS_AFTER, Circuit
 
@@ -74,7 +75,9 @@ def test_a_success_between_starts_the_count_anew(clock):
     assert not circuit.is_open
 
 
-@pytest.mark.parametrize("error", [Rejected("422"), VersionConflict("412")])
+@pytest.mark.parametrize(
+    "error", [Rejected("422"), VersionConflict("412"), Unavailable("odd", code=UNREADABLE_RESOURCE)]
+)
 def test_what_says_nothing_about_a_service_does_not_count(clock, error):
     circuit = Circuit(clock)
     assert not any(circuit.failed(study, error) for study in STUDIES * 3)

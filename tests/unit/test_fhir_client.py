@@ -156,4 +156,4 @@ async def test_a_resource_that_is_nested_too_deeply_is_an_outage():
 async def test_a_version_that_is_not_as_r4_has_it(odd):
     with pytest.raises(Unavailable) as raised:
         await client_of({**PATIENT, **odd}).history("Patient/1")
-    assert raised.value.code == "unreadable"
+    assert raised.value.code == "unreadable-resource"
