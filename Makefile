@@ -10,7 +10,8 @@ HAPI ?=
 ON_HAPI := tests/hapi tests/contract/fhir_server $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
 	tests/hosts
 REAL ?=
-ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py parked.py dose.py laws.py twins.py dicom_cast.py)
+ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py parked.py failures_of_dicom_cast.py dose.py laws.py \
+	twins.py dicom_cast.py)
 ON_MICROSOFT := --host func --dicom microsoft --fhir microsoft
 REMOTE ?=
 # the interpreter of an Azure CLI that is there, or of one that is installed for the tests

@@ -19,7 +19,7 @@ async def test_an_old_answer_about_a_study_takes_no_new_instance_away(stack, mon
         await stack.poll()
         (outcome,) = await stack.run(*await stack.messages())
         assert len(answers) > 1, "it is asked for as a whole"
-        assert outcome == "deferred"
+        assert outcome == "retrying"
     await stack.drain()
     study = await stack.one("ImagingStudy")
     assert study["numberOfInstances"] == 39
