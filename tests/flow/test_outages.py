@@ -5,6 +5,7 @@ import json
 import pytest
 
 from shared.errors import Misconfigured
+from shared.version import version
 from shared.worker import Worker
 from tests.builders import make_instance, make_series, study_uid
 
@@ -119,6 +120,7 @@ NOTHING_WAITS = {"retrying": 0, "set_up": 0, "failed": 0, "skipped": 0}
 async def test_health_names_what_is_wrong(stack, monkeypatch):
     worker = Worker()
     state = await worker.health()
+    assert state.pop("version") == version()
     assert state == {"status": "healthy", "problems": [], "lag": 0, "queue": 0, "poison": 0, **NOTHING_WAITS}
     await fhir_fault(stack, route="*", status=401)
     await dicom_fault(stack, route="*", status=503)
