@@ -10,8 +10,8 @@ HAPI ?=
 ON_HAPI := tests/hapi tests/contract/fhir_server $(addprefix tests/flow/test_,study.py dose.py laws.py interleavings.py twins.py) \
 	tests/hosts
 REAL ?=
-ON_BOTH := tests/contract $(addprefix tests/flow/test_,study.py feed.py bad_input.py parked.py failures_of_dicom_cast.py dose.py laws.py \
-	twins.py dicom_cast.py)
+ON_SERVERS := tests/contract/dicom tests/contract/fhir_server $(addprefix tests/flow/test_,study.py feed.py bad_input.py parked.py \
+	failures_of_dicom_cast.py dose.py laws.py twins.py)
 ON_MICROSOFT := --host func --dicom microsoft --fhir microsoft
 REMOTE ?=
 # the interpreter of an Azure CLI that is there, or of one that is installed for the tests
@@ -19,7 +19,7 @@ AZURE_CLI ?= .stack/azure-cli/bin/python
 FUNCTION_PYTHON_VERSION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-hapi test-microsoft test-azure-cli chaos schedules lint type fmt bench package audit clean pins docs
+.PHONY: help setup demo up test test-hapi test-servers test-microsoft test-azure-cli chaos schedules lint type fmt bench package audit clean pins docs
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -51,8 +51,11 @@ test-hapi: setup ## what another FHIR server can show, on HAPI FHIR (Java 17, Ma
 	@$(PY) -m dev hapi --build
 	@$(PY) -m pytest --fhir hapi --rounds 50 --timeout 600 $(ON_HAPI)
 
-test-microsoft: setup ## contracts and flow tests on Microsoft's own programs (on PATH, or ../shared/dotnet)
-	@$(PY) -m pytest --dicom microsoft --fhir microsoft --timeout 600 -n 2 --dist loadfile $(ON_BOTH)
+test-servers: setup ## contracts and flow tests on Microsoft's DICOM service and FHIR server
+	@$(PY) -m pytest --dicom microsoft --fhir microsoft --timeout 600 -n 2 --dist loadfile $(ON_SERVERS)
+
+test-microsoft: test-servers ## these, then all on Microsoft's host, and DICOM Cast (on PATH, or ../shared/dotnet)
+	@$(PY) -m pytest --dicom microsoft --fhir microsoft --timeout 600 -n 2 --dist loadfile tests/contract/host tests/flow/test_dicom_cast.py
 	@$(PY) -m pytest --host func --timeout 600 -n 2 --dist loadfile -m real tests/hosts tests/servers tests/flow
 
 test-azure-cli: setup $(AZURE_CLI) ## the commands of the docs and workflows, by the Azure CLI's own parser
