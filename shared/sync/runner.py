@@ -31,6 +31,8 @@ LIMIT_S = 300.0
 # how long a message waits here until its study may be tried, before it goes back to the queue: as many as wait here are
 # not fetched from it. Less than the ten seconds that a host gives its functions when it is told to end
 TURN_S = 8.0
+# the end of that wait, in which a place that becomes free is taken at once
+WATCH_S = 0.5
 
 Work = Callable[[str], Awaitable[Ending]]
 
@@ -103,15 +105,15 @@ class Runner:
 
     async def _enter(self) -> bool:
         """Whether the study may be tried; waits a few seconds for that. A server that asks for less is not given the
-        next one at once: it has a rest while messages sleep here.
+        next one at once: it has a rest while messages sleep here. Those that slept together follow one another then.
         """
         until_s = self._clock() + TURN_S
         while not self._circuit.enter():
             left_s = until_s - self._clock()
             if left_s <= 0:
                 return False
-            if not self._circuit.opens_soon:
-                await asyncio.sleep(left_s)
+            if left_s > WATCH_S and not self._circuit.opens_soon:
+                await asyncio.sleep(left_s - WATCH_S)
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left_s, self._circuit.trial_in_s or left_s)):

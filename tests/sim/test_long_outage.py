@@ -1,13 +1,18 @@
 """Six hours without a FHIR server, in simulated time: the real runner, backoff and circuit, no clock but the loop's."""
 
+import asyncio
 import logging
 from collections import Counter
 from datetime import timedelta
 
+import httpx
 import pytest
 
+from shared.errors import Throttled
+from shared.model import StudyChange, StudyKey
 from shared.storage.error_records import ErrorTable
-from tests.sim.world import HOUR_S, Plan, answers_401, answers_503, does_not_answer, lived
+from tests.sim.virtual_time import run_virtually
+from tests.sim.world import HOUR_S, Plan, World, answers_401, answers_503, does_not_answer, lived
 
 SIX_HOURS = Plan(
     studies=2_000, arrive_within_h=6.5, outage=((answers_503, 2.0), (does_not_answer, 2.0), (answers_401, 2.0))
@@ -136,3 +141,24 @@ def test_refused_access_parks_nothing_however_long_it_lasts():
     assert len(world.done) == 60
     assert [row for table in PARKED for row in world.rows(table)] == []
     assert world.ended_at_s < plan.back_at_s + HOUR_S / 2
+
+
+def test_messages_that_rest_together_follow_one_another_then():
+    """A server that asked for less, and answers at once since."""
+
+    async def answers_at_once():
+        await asyncio.sleep(0.01)
+        return httpx.Response(200)
+
+    async def rest_together():
+        world = World(Plan(studies=0, arrive_within_h=0, outage=()))
+        runner, world.fhir.request = world.runner(), answers_at_once
+        study = StudyKey("Microsoft.Default", "1.2.0")
+        for _ in range(10):
+            runner._circuit.failed(study, Throttled("429"))
+        changes = [StudyChange(StudyKey("Microsoft.Default", f"1.2.{number}"), number) for number in range(1, 9)]
+        await asyncio.gather(*(runner.run(change.to_json()) for change in changes))
+        return world
+
+    world = run_virtually(rest_together())
+    assert (len(world.done), world.queue.sent) == (8, 0)
