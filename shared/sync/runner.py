@@ -154,13 +154,13 @@ class Runner:
         try:
             return await self._try(change, has_raised=has_raised)
         except GoesAlone:
-            return await self._run_alone(change)
+            return await self._alone.run(change)
 
     async def _work_alone(self, change: StudyChange) -> Result:
         """In a process of its own, unless a later pass has done this work: of the messages that were under way in a
         host that ended many are such, and each process takes seconds.
         """
-        return await self._superseded(change) or await self._run_alone(change)
+        return await self._superseded(change) or await self._alone.run(change)
 
     async def _superseded(self, change: StudyChange) -> Result | None:
         """The result of a message whose work was done by a later pass, if it was. Asks tables only."""
@@ -170,12 +170,6 @@ class Runner:
                 event("study_synced", logging.INFO, **_fields_of(change), outcome=Outcome.SUPERSEDED)
                 return Result(Outcome.SUPERSEDED)
         return None
-
-    async def _run_alone(self, change: StudyChange) -> Result:
-        result = await self._alone.run(change)
-        if not result.code and result.outcome is not Outcome.RETRYING:
-            self._answered(change)
-        return result
 
     async def _try(self, change: StudyChange, *, has_raised: bool) -> Result:
         started = time.monotonic()
