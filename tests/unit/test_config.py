@@ -1,6 +1,5 @@
 """Settings: names and text forms of DICOM Cast, all problems at once, no value in any message."""
 
-import os
 from datetime import timedelta
 
 import pytest
@@ -15,20 +14,6 @@ from shared.text_forms import parse_time_span, schedule_for
 DICOM, FHIR = "https://dicom.example.org", "https://fhir.example.org/fhir/R4"
 NEEDED = {"DicomWeb__Endpoint": DICOM, "Fhir__Endpoint": FHIR}
 SECRET = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0"
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Load a model from these app settings and no others."""
-
-    def load(model, settings):
-        for name in list(os.environ):
-            monkeypatch.delenv(name)
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        return model.load()
-
-    return load
 
 
 def _problems(load, settings, model=Settings):

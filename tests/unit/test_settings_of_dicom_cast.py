@@ -1,7 +1,6 @@
 """Each setting that DICOM Cast reads is taken, refused by name, or named as without effect; the page says which."""
 
 import logging
-import os
 import re
 
 import pytest
@@ -44,20 +43,6 @@ def named(use):
     return [name for name, one in SETTINGS_OF_DICOM_CAST.items() if one is use]
 
 
-@pytest.fixture
-def load(monkeypatch):
-    """The settings of these app settings and no others."""
-
-    def load(settings):
-        for name in list(os.environ):
-            monkeypatch.delenv(name)
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        return Settings.load()
-
-    return load
-
-
 def around(name):
     """App settings with which this one has a meaning."""
     service, _, rest = name.partition("__Authentication__")
@@ -79,8 +64,8 @@ def test_what_is_taken_makes_a_difference(load, name):
     key = name.rpartition("__")[2]
     is_switch = key in ("EnforceValidationOfTagValues", "IgnoreJsonParsingErrors", "IsIssuerIdUsed")
     otherwise = OTHERWISE.get(key, "true" if is_switch else "b")
-    before = load(around(name))
-    assert load({**around(name), name: otherwise}) != before
+    before = load(Settings, around(name))
+    assert load(Settings, {**around(name), name: otherwise}) != before
 
 
 @pytest.mark.parametrize("name", SETTINGS_OF_DICOM_CAST)
@@ -91,7 +76,7 @@ def test_none_is_called_unknown(name):
 
 
 def test_the_poll_interval_is_taken(load):
-    load({**NEEDED, "DicomCastWorker__PollInterval": "00:05:00"})
+    load(Settings, {**NEEDED, "DicomCastWorker__PollInterval": "00:05:00"})
     assert Triggers.load().schedule == "0 */5 * * * *"
 
 
@@ -99,7 +84,7 @@ def test_the_poll_interval_is_taken(load):
 def test_a_certificate_is_refused_by_name(load, service):
     section = f"{service}__Authentication"
     with pytest.raises(Misconfigured) as refused:
-        load({**NEEDED, f"{section}__Enabled": "true", f"{section}__AuthenticationType": CERTIFICATE})
+        load(Settings, {**NEEDED, f"{section}__Enabled": "true", f"{section}__AuthenticationType": CERTIFICATE})
     (problem,) = refused.value.problems
     assert problem.startswith(f"{section} has the AuthenticationType OAuth2ClientCertificateCredential, which this app")
     assert {one.split("__")[2] for one in named(Use.REFUSED)} == {CERTIFICATE}
@@ -109,7 +94,7 @@ def test_a_certificate_is_refused_by_name(load, service):
 def test_what_has_no_effect_is_named(load, caplog, name):
     caplog.set_level(logging.INFO)
     setting = f"{name}__Default" if name == "Logging__LogLevel" else name
-    assert load({**NEEDED, setting: "00:00:05"}) == load(NEEDED)
+    assert load(Settings, {**NEEDED, setting: "00:00:05"}) == load(Settings, NEEDED)
     assert caplog.messages == [f"settings_without_effect settings={name}"]
 
 
@@ -120,7 +105,7 @@ async def test_tables_without_keys(load, monkeypatch):
         identity, "credential_of", lambda client_id: asked.append(client_id) or credential_of(client_id)
     )
     uri = {"TableStore__EndpointUri": "https://cast.table.core.windows.net", "TableStore__ClientId": "of-cast"}
-    settings = load({**NEEDED, **STORAGE, **uri, "IDENTITY_ENDPOINT": "http://127.0.0.1:1"})
+    settings = load(Settings, {**NEEDED, **STORAGE, **uri, "IDENTITY_ENDPOINT": "http://127.0.0.1:1"})
     app = build(settings, StorageAccount.load())
     try:
         client = app.checkpoints._table._client
@@ -133,7 +118,7 @@ async def test_tables_without_keys(load, monkeypatch):
 def test_where_the_vault_has_it_too_both_are_named(load, caplog, monkeypatch):
     kept = {("fhir", "endpoint"): "https://of-the-vault.example.org", ("patient", "patientsystemid"): "urn:x"}
     monkeypatch.setattr(vault, "vault_settings", lambda _: kept)
-    settings = load({**NEEDED, "KeyVault__Endpoint": "https://vault.example.org"})
+    settings = load(Settings, {**NEEDED, "KeyVault__Endpoint": "https://vault.example.org"})
     assert (settings.fhir.endpoint, settings.patient.patient_system_id) == ("https://fhir.example.org", "urn:x")
     (line,) = caplog.messages
     assert line.startswith("settings_in_both settings=Fhir__Endpoint reason=the app settings win")

@@ -1,7 +1,6 @@
 """Settings that nobody reads, and schedules that no timer can read: each is named, with what was probably meant."""
 
 import contextlib
-import os
 
 import pytest
 
@@ -12,20 +11,6 @@ from shared.text_forms import check_schedule
 from tests.infra.settings import documented_settings
 
 NEEDED = {"DicomWeb__Endpoint": "https://dicom.example.org", "Fhir__Endpoint": "https://fhir.example.org"}
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Load the settings from these app settings and no others."""
-
-    def load(settings):
-        for name in list(os.environ):
-            monkeypatch.delenv(name)
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        return Settings.load()
-
-    return load
 
 
 @pytest.mark.parametrize(
@@ -49,12 +34,12 @@ def load(monkeypatch):
     ],
 )
 def test_a_misspelt_setting_is_named_with_what_was_meant(load, name, meant):
-    found = load(NEEDED | {name: "x"}).unknown_settings
+    found = load(Settings, NEEDED | {name: "x"}).unknown_settings
     assert found == (f"{name} is not a setting of this app, and nothing reads it: is {meant} meant?",)
 
 
 def test_an_unknown_setting_of_a_section_is_named(load):
-    found = load(NEEDED | {"ImagingStudy__Colour": "x", "Fhir__Zzz__Yyy": "x"}).unknown_settings
+    found = load(Settings, NEEDED | {"ImagingStudy__Colour": "x", "Fhir__Zzz__Yyy": "x"}).unknown_settings
     assert [text.split()[0] for text in found] == ["Fhir__Zzz__Yyy", "ImagingStudy__Colour"]
     assert not any("meant" in text for text in found)
 
@@ -79,17 +64,17 @@ def test_an_unknown_setting_of_a_section_is_named(load):
 def test_settings_that_somebody_reads_are_not_named(load, name):
     """What a setting's name is like in another program is none of this app's business."""
     value = "UseDevelopmentStorage=true" if "Connection" in name else "x"
-    assert load(NEEDED | {name: value}).unknown_settings == ()
+    assert load(Settings, NEEDED | {name: value}).unknown_settings == ()
 
 
 @pytest.mark.parametrize("name", sorted(documented_settings()))
 def test_no_documented_setting_is_named(load, name):
     with contextlib.suppress(Misconfigured):  # the value is nonsense for some
-        assert load(NEEDED | {name: "x"}).unknown_settings == ()
+        assert load(Settings, NEEDED | {name: "x"}).unknown_settings == ()
 
 
 def test_an_empty_setting_is_not_set(load):
-    assert load(NEEDED | {"Fhir__Endpont": " "}).unknown_settings == ()
+    assert load(Settings, NEEDED | {"Fhir__Endpont": " "}).unknown_settings == ()
 
 
 @pytest.mark.parametrize(
@@ -113,7 +98,7 @@ def test_an_empty_setting_is_not_set(load):
 )
 def test_a_schedule_that_no_timer_can_read_is_a_wrong_setting(load, schedule):
     with pytest.raises(Misconfigured) as raised:
-        load(NEEDED | {"SYNC_SCHEDULE": schedule})
+        load(Settings, NEEDED | {"SYNC_SCHEDULE": schedule})
     (problem,) = raised.value.problems
     assert problem.startswith("SYNC_SCHEDULE must be ")
     # the timer runs all the same, so that the log names it
@@ -137,7 +122,7 @@ def test_a_schedule_that_no_timer_can_read_is_a_wrong_setting(load, schedule):
 )
 def test_a_schedule_that_a_timer_can_read_is_taken(load, schedule):
     assert check_schedule(schedule) == schedule
-    load(NEEDED | {"SYNC_SCHEDULE": schedule})
+    load(Settings, NEEDED | {"SYNC_SCHEDULE": schedule})
     assert Triggers.load().schedule == schedule
 
 
@@ -146,7 +131,7 @@ def test_a_schedule_that_a_timer_can_read_is_taken(load, schedule):
 def test_a_system_of_patient_identifiers_must_be_a_uri(load, name, system):
     value = system if name.endswith("SystemId") else f'{{"clinic-a": "{system}"}}'
     with pytest.raises(Misconfigured) as raised:
-        load(NEEDED | {name: value})
+        load(Settings, NEEDED | {name: value})
     (problem,) = raised.value.problems
     assert problem.startswith(f"{name} must be ")
     assert "urn:oid:1.2.3" in problem
@@ -155,4 +140,4 @@ def test_a_system_of_patient_identifiers_must_be_a_uri(load, name, system):
 
 @pytest.mark.parametrize("system", ["urn:oid:1.2.3", "https://hospital.example.org/patients", "urn:x", "http://a"])
 def test_a_uri_is_taken(load, system):
-    assert load(NEEDED | {"Patient__PatientSystemId": system}).patient.patient_system_id == system
+    assert load(Settings, NEEDED | {"Patient__PatientSystemId": system}).patient.patient_system_id == system
