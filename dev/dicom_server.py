@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from dev.microsoft import running_program, wait_until_answers
-from dev.process import announce, claim_port, ended
+from dev.microsoft import port_for, running_program, wait_until_answers
+from dev.process import announce, ended
 
 NAME = "dicom-server"
 PROBE = "/v1/changefeed?limit=1&includeMetadata=false"
@@ -27,7 +27,7 @@ def command(
 
         front.run(front.DicomServer(environment(partitions=partitions)), port)
         return
-    port = claim_port(port, f"{NAME}: the port")
+    port = port_for(NAME, port)
     url = f"http://127.0.0.1:{port}"
     with running_program(NAME, env={"PORT": str(port), **environment(partitions=partitions)}) as child:
         wait_until_answers(child, NAME, url + PROBE)

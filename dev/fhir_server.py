@@ -6,8 +6,8 @@ from typing import Annotated
 import httpx
 import typer
 
-from dev.microsoft import running_program, wait_until_answers
-from dev.process import announce, claim_port, ended
+from dev.microsoft import port_for, running_program, wait_until_answers
+from dev.process import announce, ended
 
 NAME = "fhir-server"
 PROBE = "/metadata"
@@ -26,7 +26,7 @@ def command(
 
         front.run(front.FhirServer(), port)
         return
-    port = claim_port(port, f"{NAME}: the port")
+    port = port_for(NAME, port)
     url = f"http://127.0.0.1:{port}"
     with running_program(NAME, env={"PORT": str(port)}) as child:
         announce(part=NAME, url=url, version=version_of(wait_until_answers(child, NAME, url + PROBE)))

@@ -17,8 +17,8 @@ import typer
 
 from dev.host.errors import StartError
 from dev.host.settings import read_json
-from dev.microsoft import program, running_program, wait_until_answers
-from dev.process import announce, claim_port, ended
+from dev.microsoft import port_for, program, running_program, wait_until_answers
+from dev.process import announce, ended
 
 NAME = "func"
 HOST_ID = "AzureFunctionsWebHost__hostid"
@@ -42,7 +42,7 @@ def command(
         content = _settings(folder, settings)
     except StartError as error:
         sys.exit(f"{NAME}: {error}")
-    port = claim_port(port, f"{NAME}: the port")
+    port = port_for(NAME, port)
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="func-") as scratch:
         _link(folder, Path(scratch))

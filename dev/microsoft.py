@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from dev.process import ROOT, stopped_at_end
+from dev.process import ROOT, claim_port, stopped_at_end
 
 PROGRAMS = ("func", "dicom-server", "fhir-server", "dicom-cast", "dicom-json", "bicep")
 SERVED = ("func", "dicom-server", "fhir-server")
@@ -70,6 +70,15 @@ def command() -> None:
     if lack := missing(*SERVED):
         sys.exit(f"microsoft: {lack}")
     print(*(program(name) for name in SERVED), sep="\n")
+
+
+def port_for(name: str, port: int) -> int:
+    """The port for one of PROGRAMS, a free one for 0; ends the command with a sentence where the program is missing, or
+    else the port is taken.
+    """
+    if lack := missing(name):
+        sys.exit(f"{name}: {lack}")
+    return claim_port(port, f"{name}: the port")
 
 
 def start_program(
