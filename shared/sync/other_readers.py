@@ -83,6 +83,8 @@ class NotAlone:
                 row = await self._checkpoints.get()
                 if _own(row) != _own(self._seen):
                     raise
+                if row.etag == checkpoint.etag:  # nobody wrote it: something before the table refused the write
+                    continue
                 _report_moved(checkpoint, row.synced)
                 others = checkpoint.others or OtherReaders(checkpoint.sequence, _whole(now))
                 others = others._replace(again_to=max(row.synced, others.again_to), moved_at=_whole(now))

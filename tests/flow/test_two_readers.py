@@ -150,6 +150,26 @@ async def test_one_that_writes_all_the_time_holds_up_no_poll(stack, cast, caplog
     assert (checkpoint.sequence, checkpoint.others.again_to) == (8, 7)
 
 
+async def test_a_refused_write_of_a_row_that_nobody_changed_is_no_move(stack, caplog, monkeypatch):
+    """Gateways answer 412, too: the studies would be read again, and health would name a second reader."""
+    await stack.store(make_instance(1))
+    await stack.drain()
+    await stack.store(make_instance(2))
+    save = type(stack.app.checkpoints).save
+    refused = iter([True])
+
+    async def late(self, checkpoint):
+        if next(refused, False):
+            raise VersionConflict("refused")
+        return await save(self, checkpoint)
+
+    monkeypatch.setattr(type(stack.app.checkpoints), "save", late)
+    assert (await stack.poll()).sequence == 2
+    checkpoint = await stack.app.checkpoints.get()
+    assert (checkpoint.others.again_to, checkpoint.others.moved_at) == (0, None)
+    assert said(caplog, "checkpoint_moved") == []
+
+
 async def test_a_poll_gives_way_to_another_of_this_app(stack, monkeypatch):
     await stack.store(make_instance(1))
     other, save = stack.new_app(), type(stack.app.checkpoints).save
