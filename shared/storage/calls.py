@@ -76,8 +76,8 @@ def storage_error(what: str, error: AzureError) -> SyncError:
     asked = retry_after_s(getattr(getattr(error, "response", None), "headers", {}))
     if isinstance(error, ClientAuthenticationError) and status is None:  # nothing was asked of storage
         text = (
-            f"{what} was not asked, since there is no identity to ask with: sign in with `az login`; in Azure, give the "
-            "app the identity that AzureWebJobsStorage__clientId or AZURE_CLIENT_ID names"
+            f"{what} was not asked, since there is no identity to ask with: sign in with `az login`; in Azure, give "
+            "the app the identity that AzureWebJobsStorage__clientId or AZURE_CLIENT_ID names"
         )
         return Misconfigured(text, code="access-refused")
     if isinstance(error, ClientAuthenticationError) or status in REFUSED:
