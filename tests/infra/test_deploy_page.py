@@ -87,6 +87,17 @@ def test_who_deployed_with_az_can_go_on_with_az(heading):
     assert re.search(r"\baz (deployment|group|functionapp deployment) ", section)
 
 
+def test_deployments_on_the_pages_name_parameters_of_their_templates():
+    pages = [PAGE, (ROOT / "infra" / "README.md").read_text()]
+    text = re.sub(r"\s*\\\n\s*", " ", "".join(pages))
+    found = re.findall(r"--template-file (\S+\.bicep) --parameters (.+)", text)
+    assert len(found) >= 4
+    for file, given in found:
+        declared = re.findall(r"^param (\w+) \w+( = .+)?$", (ROOT / file).read_text(), re.MULTILINE)
+        named = {part.split("=")[0] for part in shlex.split(given)}
+        assert {name for name, default in declared if not default} <= named <= {name for name, _ in declared}, file
+
+
 def test_alerts_are_counted_where_their_cost_is():
     """Azure bills each rule by how often it is asked."""
     files = [path for path in (ROOT / "infra").rglob("alerts.*") if path.suffix in (".bicep", ".yaml")]
