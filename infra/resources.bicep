@@ -84,7 +84,7 @@ param maximumInstanceCount int = 5
 @description('Spread over availability zones.')
 param zoneRedundant bool = false
 
-@description('Object id of who may list and release studies from a command line; empty: nobody.')
+@description('Object id of who may list and retry studies from a command line; empty: nobody.')
 param operatorPrincipalId string = ''
 
 @allowed(['User', 'Group', 'ServicePrincipal'])

@@ -191,7 +191,7 @@ class ImagingStudySettings(Section):
 
 
 class RetryConfiguration(Section):
-    """How long a transient failure is retried before the study is parked."""
+    """How long a transient failure is retried before the study fails."""
 
     total_retry_duration: TimeSpan = timedelta(days=7)
 

@@ -1,17 +1,17 @@
 """What can go wrong, as one tree.
 
     SyncError(code)
-    ├── TransientError(retry_after_s)   look again later
+    ├── TransientError(retry_after_s)   retry later
     │   ├── Throttled                   429: the server asks for less
     │   ├── Unavailable                 408, 5xx, timeouts, broken or unreadable answers
     │   ├── NoRoom                      this worker's memory is held by other large studies
     │   └── VersionConflict             409, 412, a lost ETag: read again, run again
     │       └── Overwritten             a creation came late: look after what was there, too
-    ├── PermanentError                  this study cannot be written as it is: park it
+    ├── PermanentError                  this study cannot be written as it is: it fails
     │   ├── InvalidStudy                DICOM lacks what FHIR needs
     │   ├── AmbiguousMatch              several resources carry one identity
     │   └── Rejected                    400, 422: the FHIR server refuses the content
-    └── Misconfigured(problems)         not the study's fault: wait and alert, never park
+    └── Misconfigured(problems)         not the study's fault: it waits, and an alert is on; none fails
 
 Messages are written for operators. They never hold values of DICOM attributes, URLs with queries, or text that a server
 sent, because any of these can name a patient.

@@ -159,7 +159,7 @@ def check_schedule(text: str) -> str:
     except ValueError:
         is_right = False
     if not is_right:
-        raise ValueError("must be an NCRONTAB of six fields such as 0 */5 * * * *, or a time span such as 00:10:00")
+        raise ValueError("must be an NCRONTAB of six fields such as 0 */5 * * * *")
     return text
 
 

@@ -5,7 +5,7 @@ param principalId string
 param storageName string
 param insightsName string
 
-@description('Who may list and release studies from a command line; empty: nobody.')
+@description('Who may list and retry studies from a command line; empty: nobody.')
 param operatorPrincipalId string
 
 @allowed(['User', 'Group', 'ServicePrincipal'])

@@ -74,6 +74,12 @@ def storage_error(what: str, error: AzureError) -> SyncError:
     """The error that a failure of Azure Storage stands for: by its status, else by its class."""
     status = error.status_code if isinstance(error, HttpResponseError) else None
     asked = retry_after_s(getattr(getattr(error, "response", None), "headers", {}))
+    if isinstance(error, ClientAuthenticationError) and status is None:  # nothing was asked of storage
+        text = (
+            f"{what} was not asked, since there is no identity to ask with: sign in with `az login`; in Azure, give "
+            "the app the identity that AzureWebJobsStorage__clientId or AZURE_CLIENT_ID names"
+        )
+        return Misconfigured(text, code="access-refused")
     if isinstance(error, ClientAuthenticationError) or status in REFUSED:
         text = f"{what} refuses access ({status or type(error).__name__}): check the app's storage roles or key"
         return Misconfigured(text, code="access-refused")

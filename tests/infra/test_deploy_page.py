@@ -67,7 +67,45 @@ def test_the_way_without_rights_on_the_subscription_comes_first():
     rights = dict(re.findall(r"^  \| \[(With \w+)\]\S+ \| (.+) \|$", PAGE, re.MULTILINE))
     assert list(rights) == ["With az", "With azd"]
     assert "nothing on the subscription" in rights["With az"]
+    # a role on a service is given by a deployment into its group, which Owner of the service alone may not make
+    assert "the groups of both services" in rights["With az"]
     assert rights["With azd"].startswith("on the subscription")
+
+
+def test_every_provider_of_the_templates_is_registered():
+    """Who has rights on a group only cannot have one registered on the way."""
+    (block,) = [block for block in blocks(PAGE) if "az provider register" in block]
+    named = set(re.search(r"for name in ([\w ]+);", block)[1].split())
+    text = "".join(path.read_text() for path in (ROOT / "infra").rglob("*.bicep"))
+    used = set(re.findall(r"^ *resource \w+ 'Microsoft\.(\w+)/", text, re.MULTILINE))
+    assert used - {"Authorization", "Resources"} <= named  # these two are registered in every subscription
+
+
+@pytest.mark.parametrize("heading", ["Change settings, rotate secrets", "Upgrade", "Remove"])
+def test_who_deployed_with_az_can_go_on_with_az(heading):
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    assert re.search(r"\baz (deployment|group|functionapp deployment) ", section)
+
+
+def test_deployments_on_the_pages_name_parameters_of_their_templates():
+    pages = [PAGE, (ROOT / "infra" / "README.md").read_text()]
+    text = re.sub(r"\s*\\\n\s*", " ", "".join(pages))
+    found = re.findall(r"--template-file (\S+\.bicep) --parameters (.+)", text)
+    assert len(found) >= 4
+    for file, given in found:
+        declared = re.findall(r"^param (\w+) \w+( = .+)?$", (ROOT / file).read_text(), re.MULTILINE)
+        named = {part.split("=")[0] for part in shlex.split(given)}
+        assert {name for name, default in declared if not default} <= named <= {name for name, _ in declared}, file
+
+
+def test_alerts_are_counted_where_their_cost_is():
+    """Azure bills each rule by how often it is asked."""
+    files = [path for path in (ROOT / "infra").rglob("alerts.*") if path.suffix in (".bicep", ".yaml")]
+    asked = re.findall(r"\bfrequency: '?PT(\d+)M", "".join(path.read_text() for path in files))
+    costs = (ROOT / "docs" / "costs.md").read_text()
+    (found,) = re.findall(r"\| (\d+) minutes \| (\d+) \| .+\n\| (\d+) minutes \| (\d+) \|", costs)
+    assert dict(zip(found[::2], map(int, found[1::2]), strict=True)) == {one: asked.count(one) for one in sorted(asked)}
+    assert f"Alerts: {len(asked)} log rules" in (ROOT / "infra" / "README.md").read_text()
 
 
 def test_what_is_switched_off_are_functions_of_the_app():

@@ -101,6 +101,15 @@ async def test_every_class_is_one_error(kind, monkeypatch):
     assert (raised.value.__cause__, raised.value.__suppress_context__) == (None, True)
 
 
+def test_who_has_no_token_is_not_sent_to_look_for_roles():
+    """An operator who is not signed in, or an app without an identity: storage was not asked at all."""
+    error = storage_error("table T", azure.identity.CredentialUnavailableError(SECRET))
+    assert "az login" in str(error)
+    assert "refuses" not in str(error)
+    refused = storage_error("table T", core.ClientAuthenticationError(SECRET, response=_response(403)))
+    assert "refuses access (403)" in str(refused)
+
+
 @pytest.mark.parametrize("kind", [ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError])
 async def test_what_the_libraries_raise_about_an_odd_answer_is_named(kind, monkeypatch):
     monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.001)
