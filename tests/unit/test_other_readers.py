@@ -26,6 +26,15 @@ def checkpoint(sequence, moved_to=None, others=None, gaps=()):
         pytest.param(OtherReaders(80, BEFORE), None, 100, OtherReaders(80, BEFORE), id="not moved"),
         pytest.param(OtherReaders(80, NOW - QUIET), None, 100, OtherReaders(100, NOW), id="quiet for an hour"),
         pytest.param(
+            OtherReaders(80, BEFORE, 80, NOW - QUIET), None, 100, OtherReaders(80, BEFORE, 80, NOW - QUIET), id="looked"
+        ),
+        pytest.param(
+            OtherReaders(80, NOW - QUIET, 80, NOW - QUIET), None, 100, OtherReaders(80, NOW, 90), id="stopped in a page"
+        ),
+        pytest.param(
+            OtherReaders(80, NOW - QUIET, 80, NOW - QUIET), None, 85, OtherReaders(80, NOW, 85), id="in the last page"
+        ),
+        pytest.param(
             OtherReaders(80, NOW - QUIET, 90), None, 100, OtherReaders(80, NOW - QUIET, 90), id="not all sent yet"
         ),
         pytest.param(OtherReaders(80, BEFORE), 90, 100, OtherReaders(80, BEFORE, 90, NOW), id="moved behind it"),
