@@ -134,7 +134,9 @@ def after_others(checkpoint: Checkpoint, latest: int, now: datetime, *, is_at_wo
     quiet.
     """
     now = _whole(now)
-    others = checkpoint.others or OtherReaders(checkpoint.sequence, now)
+    # DICOM Cast was at work until now, at least; `two-readers` is said where it goes on
+    before = now - QUIET if checkpoint.is_of_dicom_cast else None
+    others = checkpoint.others or OtherReaders(checkpoint.sequence, now, moved_at=before)
     moved_to = checkpoint.moved_to
     if moved_to is None:
         is_quiet = now - max(others.seen_at, others.moved_at or others.seen_at) >= QUIET

@@ -51,6 +51,15 @@ def test_rows_that_others_passed_are_processed_again(others, moved_to, sequence,
     assert (found.sequence, found.others) == (sequence, expected)
 
 
+def test_one_that_is_stopped_after_the_takeover_may_have_been_in_a_page():
+    """The site started this app first: nothing shows what DICOM Cast wrote of the page that it was in."""
+    taken_over = Checkpoint(100, etag="e", synced=100)
+    first = after_others(taken_over, LATEST, NOW, is_at_work=False)
+    check_alone(first, EVERY_MINUTE, NOW)
+    later = after_others(replace(first, sequence=LATEST, poll=7), LATEST, NOW + QUIET, is_at_work=False)
+    assert later.others == OtherReaders(100, NOW + QUIET, 110)
+
+
 def test_a_row_that_was_set_back_reads_the_feed_from_there():
     gaps = (SequenceRange(5, 6, BEFORE), SequenceRange(70, 75, BEFORE))
     found = after_others(checkpoint(100, 20, OtherReaders(80, BEFORE, 90, BEFORE), gaps), LATEST, NOW, is_at_work=True)
