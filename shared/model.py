@@ -213,7 +213,7 @@ class OtherReaders(NamedTuple):
 
     seen_to: studies with rows up to here were processed again after others had them. seen_at: since when. again_to: how
     far others were seen; studies with rows from `seen_to` to here are to be processed again. moved_at: when the
-    checkpoint was last found moved while this app polled.
+    checkpoint was last found moved while this app polled, or an hour before it was taken over from DICOM Cast.
     """
 
     seen_to: int

@@ -21,7 +21,7 @@ FIRST_FAILED_AT = "FirstFailedAt"
 MALFORMED_ENTRY = "malformed-entry"
 # DICOM Cast's PartitionKey is the name of an exception; this app's is a UID or in lower case
 DICOM_CAST_KEYS = ("A", "[")
-MOST_OF_DICOM_CAST = 50_000  # rows that are remembered at once
+MOST_OF_DICOM_CAST = 50_000  # rows that are read, and remembered, at once
 REMEMBERED_S, REMEMBERED_IF_ASKED_S = 3600.0, 2.0
 
 
@@ -33,6 +33,11 @@ class ErrorTable(StrEnum):
     FHIR = "FhirFailToStoreExceptionTable"
     TRANSIENT_RETRY = "TransientRetryExceptionTable"
     TRANSIENT_FAILURE = "TransientFailureExceptionTable"
+
+
+# values that DICOM Cast left out, and a row for each time that it tried again: nothing waits, and there may be one for
+# each instance
+NOTES_OF_DICOM_CAST = (ErrorTable.TRANSIENT_RETRY, ErrorTable.INVALID_TAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +128,21 @@ class ErrorRecords:
 
     async def _read_of_dicom_cast(self) -> None:
         found: dict[str, list[tuple[ErrorTable, str, str]]] = {}
-        number = 0
-        for name, table in self._tables.items():
-            async for row in table.rows_between(*DICOM_CAST_KEYS):
-                if number < MOST_OF_DICOM_CAST and is_of_dicom_cast(row):
-                    keys = (name, str(row["PartitionKey"]), str(row["RowKey"]))
-                    found.setdefault(str(row.get("StudyUid")), []).append(keys)
-                    number += 1
+        async for name, row in self._rows_of_dicom_cast():
+            if is_of_dicom_cast(row):
+                keys = (name, str(row["PartitionKey"]), str(row["RowKey"]))
+                found.setdefault(str(row.get("StudyUid")), []).append(keys)
         self._of_dicom_cast, self._read_at = found, self._clock()
+
+    async def _rows_of_dicom_cast(self) -> AsyncIterator[tuple[ErrorTable, Entity]]:
+        """Failures first: notes may be more than there is room for."""
+        number = 0
+        for name in sorted(self._tables, key=NOTES_OF_DICOM_CAST.__contains__):
+            async for row in self._tables[name].rows_between(*DICOM_CAST_KEYS):
+                yield name, row
+                number += 1
+                if number == MOST_OF_DICOM_CAST:
+                    return
 
     async def of_study(self, table: ErrorTable, study: StudyKey) -> list[Entity]:
         """The records of one study in one data partition."""

@@ -14,6 +14,7 @@ from shared.model import DEFAULT_PARTITION, PARTITION_NAME, StudyKey, is_uid
 from shared.storage.error_records import (
     FIRST_FAILED_AT,
     MALFORMED_ENTRY,
+    NOTES_OF_DICOM_CAST,
     ErrorRecords,
     ErrorTable,
     is_of_dicom_cast,
@@ -50,8 +51,6 @@ TABLES = {
 }
 # tables with rows of several states: messages that are none, and failures of DICOM Cast
 MIXED = (ErrorTable.FHIR, ErrorTable.TRANSIENT_RETRY, ErrorTable.DICOM)
-# values that DICOM Cast left out, and a row for each time that it tried again: nothing waits
-NOTES_OF_DICOM_CAST = (ErrorTable.INVALID_TAG, ErrorTable.TRANSIENT_RETRY)
 
 
 @dataclass(frozen=True, slots=True)

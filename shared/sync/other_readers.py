@@ -26,6 +26,8 @@ from shared.telemetry import event
 
 # what is at work no more has written all that it had read by then
 QUIET = timedelta(hours=1)
+# sequences that DICOM Cast works through before it moves the checkpoint
+PAGE = 10
 AT_ONCE = 8
 TRIES = 5
 LIMIT_S = 20.0
@@ -129,14 +131,22 @@ def after_others(checkpoint: Checkpoint, latest: int, now: datetime, *, is_at_wo
     """The checkpoint to go on from.
 
     Rows that others have passed are processed again from where they were last known not to have been. If the row was
-    set back behind that, all of the feed from there is read once more. is_at_work: see `is_at_work`.
+    set back behind that, all of the feed from there is read once more. is_at_work: see `is_at_work`. One that was at
+    work may have been stopped in the middle of a page, of which it told nothing: its rows are processed when it is
+    quiet.
     """
     now = _whole(now)
-    others = checkpoint.others or OtherReaders(checkpoint.sequence, now)
+    # DICOM Cast was at work until now, at least; `two-readers` is said where it goes on
+    before = now - QUIET if checkpoint.is_of_dicom_cast else None
+    others = checkpoint.others or OtherReaders(checkpoint.sequence, now, moved_at=before)
     moved_to = checkpoint.moved_to
     if moved_to is None:
-        if others.again_to <= others.seen_to and now - max(others.seen_at, others.moved_at or others.seen_at) >= QUIET:
-            others = OtherReaders(checkpoint.sequence, now, moved_at=others.moved_at)
+        is_quiet = now - max(others.seen_at, others.moved_at or others.seen_at) >= QUIET
+        if others.again_to <= others.seen_to and is_quiet:
+            if others.moved_at is None:
+                others = OtherReaders(checkpoint.sequence, now)
+            else:
+                others = OtherReaders(others.seen_to, now, min(checkpoint.sequence, others.seen_to + PAGE))
         return replace(checkpoint, others=others)
     moved_at = now if is_at_work else others.moved_at
     if moved_to < others.seen_to:

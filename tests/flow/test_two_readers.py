@@ -4,6 +4,7 @@ Its resources come from the re-enactment of its algorithm in bench/dicom_cast; t
 one: `SyncedSequence` alone is merged into the row, whatever its ETag.
 """
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +14,7 @@ from azure.data.tables import EntityProperty, UpdateMode
 from bench.dicom_cast.worker import DicomCast
 from shared.errors import Misconfigured, VersionConflict
 from shared.health import Health
-from tests.builders import make_instance, series_uid, sop_uid
+from tests.builders import make_instance, series_uid, sop_uid, study_uid
 from tests.flow.life import differences, linked
 from tests.flow.test_dose import report
 from tests.flow.test_health import checks_of
@@ -37,12 +38,13 @@ class Cast:
         async with client:
             await client.upsert_entity({**KEYS, **columns}, mode=UpdateMode.MERGE)
 
-    async def works(self, after):
-        """Work the feed from this sequence to its end."""
+    async def works(self, after, *, moves=True):
+        """Work the feed from this sequence to its end; moves: not if it is stopped before it writes how far it came."""
         cast = DicomCast(self._stack.dicom, self._stack.fhir, sequence=after)
         cast.catch_up()
         cast.close()
-        await self.moves_to(cast.sequence)
+        if moves:
+            await self.moves_to(cast.sequence)
 
 
 @pytest.fixture
@@ -209,6 +211,31 @@ async def test_what_both_wrote_is_in_sync_when_dicom_cast_is_quiet(stack, cast, 
     await stack.drain()
     assert len(await codes(stack)) == 3
     await assert_as_new(stack, fresh_projection)
+
+
+async def test_what_it_wrote_of_a_page_that_it_was_stopped_in_is_in_sync_an_hour_later(
+    stack, cast, monkeypatch, fresh_projection
+):
+    """It moves the checkpoint behind a page. A study that it wrote once more after its deletion has no next change."""
+    await stack.store(make_instance(1))
+    await stack.drain()
+    await cast.moves_to(1)
+    await stack.store(report(ct_report([1, 2])), make_instance(2))
+    await stack.drain()
+    (deleted,) = [one for one in await stack.resources("ImagingStudy") if study_uid(2) in json.dumps(one)]
+    await stack.delete(study_uid(2))
+    await stack.drain()
+    await cast.works(1, moves=False)
+    await stack.post({name: value for name, value in deleted.items() if name != "id"})
+    await stack.drain()
+    assert len(await codes(stack)) == 6
+    for hours in (1, 2, 3):
+        later = datetime.now(UTC) + timedelta(hours=hours)
+        monkeypatch.setattr(stack.app.poller._others, "_now", lambda later=later: later)
+        await stack.drain()
+        assert len(await codes(stack)) == 3
+    await assert_as_new(stack, fresh_projection)
+    assert (await stack.app.checkpoints.get()).others.seen_to == 4
 
 
 async def test_without_the_notice_the_next_change_of_the_study_puts_it_in_sync(stack, cast, fresh_projection):

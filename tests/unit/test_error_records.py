@@ -3,7 +3,8 @@
 import pytest
 
 from shared.model import StudyKey
-from shared.storage.error_records import ErrorRecord, ErrorTable, _partition_key
+from shared.storage import error_records
+from shared.storage.error_records import ErrorRecord, ErrorRecords, ErrorTable, _partition_key
 
 STUDY = StudyKey("Microsoft.Default", "1.2")
 RECORD = ErrorRecord(STUDY, "invalid-date", "1.2.3", "1.2.3.4", 7, "StudyDate", 0)
@@ -67,3 +68,33 @@ def test_text_of_a_record(detail, text):
 )
 def test_partition_key(uid, key):
     assert _partition_key(StudyKey("Microsoft.Default", uid)) == key
+
+
+TWO = ("DicomTagException", "2")
+
+
+class Rows:
+    """A table with so many rows of DICOM Cast, which counts those that were read, and keeps keys that were removed."""
+
+    def __init__(self, count=0):
+        self.count, self.read, self.removed = count, 0, []
+
+    async def rows_between(self, first, before):
+        assert first <= "DicomTagException" < before
+        for number in range(self.count):
+            self.read += 1
+            yield {"PartitionKey": "DicomTagException", "RowKey": str(number), "StudyUid": f"1.{number}"}
+
+    async def delete(self, *keys):
+        self.removed.append(keys)
+
+
+async def test_notes_of_dicom_cast_leave_room_for_its_failures(monkeypatch):
+    """It wrote a row for each value of each instance that it could not use."""
+    monkeypatch.setattr(error_records, "MOST_OF_DICOM_CAST", 10)
+    tables = {name: Rows() for name in ErrorTable}
+    tables[ErrorTable.INVALID_TAG], tables[ErrorTable.TRANSIENT_RETRY] = Rows(30), Rows(30)
+    tables[ErrorTable.FHIR], tables[ErrorTable.TRANSIENT_FAILURE] = Rows(6), Rows(3)
+    await ErrorRecords(tables).clear_of_dicom_cast(StudyKey("Microsoft.Default", "1.2"), is_asked=True)
+    assert (tables[ErrorTable.FHIR].removed, tables[ErrorTable.TRANSIENT_FAILURE].removed) == ([TWO], [TWO])
+    assert sum(table.read for table in tables.values()) <= 12

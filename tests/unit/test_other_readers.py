@@ -26,6 +26,15 @@ def checkpoint(sequence, moved_to=None, others=None, gaps=()):
         pytest.param(OtherReaders(80, BEFORE), None, 100, OtherReaders(80, BEFORE), id="not moved"),
         pytest.param(OtherReaders(80, NOW - QUIET), None, 100, OtherReaders(100, NOW), id="quiet for an hour"),
         pytest.param(
+            OtherReaders(80, BEFORE, 80, NOW - QUIET), None, 100, OtherReaders(80, BEFORE, 80, NOW - QUIET), id="looked"
+        ),
+        pytest.param(
+            OtherReaders(80, NOW - QUIET, 80, NOW - QUIET), None, 100, OtherReaders(80, NOW, 90), id="stopped in a page"
+        ),
+        pytest.param(
+            OtherReaders(80, NOW - QUIET, 80, NOW - QUIET), None, 85, OtherReaders(80, NOW, 85), id="in the last page"
+        ),
+        pytest.param(
             OtherReaders(80, NOW - QUIET, 90), None, 100, OtherReaders(80, NOW - QUIET, 90), id="not all sent yet"
         ),
         pytest.param(OtherReaders(80, BEFORE), 90, 100, OtherReaders(80, BEFORE, 90, NOW), id="moved behind it"),
@@ -40,6 +49,15 @@ def checkpoint(sequence, moved_to=None, others=None, gaps=()):
 def test_rows_that_others_passed_are_processed_again(others, moved_to, sequence, expected):
     found = after_others(checkpoint(sequence, moved_to, others), LATEST, NOW, is_at_work=True)
     assert (found.sequence, found.others) == (sequence, expected)
+
+
+def test_one_that_is_stopped_after_the_takeover_may_have_been_in_a_page():
+    """The site started this app first: nothing shows what DICOM Cast wrote of the page that it was in."""
+    taken_over = Checkpoint(100, etag="e", synced=100)
+    first = after_others(taken_over, LATEST, NOW, is_at_work=False)
+    check_alone(first, EVERY_MINUTE, NOW)
+    later = after_others(replace(first, sequence=LATEST, poll=7), LATEST, NOW + QUIET, is_at_work=False)
+    assert later.others == OtherReaders(100, NOW + QUIET, 110)
 
 
 def test_a_row_that_was_set_back_reads_the_feed_from_there():
