@@ -27,6 +27,7 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "use_env_settings": False,  # looked up anew for each request, in a thread; the other clients use none either
 }
 REFUSED, MISSING, CONFLICTS, THROTTLED = (401, 403), 404, (409, 412), 429
+BUSY = (408, THROTTLED, *range(500, 600))
 # what a row raises that this app did not write
 UNREADABLE_ROW = (
     *(ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError),
@@ -80,8 +81,15 @@ def storage_error(what: str, error: AzureError) -> SyncError:
             "the app the identity that AzureWebJobsStorage__clientId or AZURE_CLIENT_ID names"
         )
         return Misconfigured(text, code="access-refused")
-    if isinstance(error, ClientAuthenticationError) or status in REFUSED:
-        text = f"{what} refuses access ({status or type(error).__name__}): check the app's storage roles or key"
+    # the library for tables makes an error of its own of the credential's
+    is_of_identity = any(isinstance(one, ClientAuthenticationError) for one in (error, error.__cause__))
+    if is_of_identity and status is not None and status not in (*REFUSED, *BUSY):
+        text = (
+            f"{what}: the app's identity gets no token for it ({status}): does the app have the one of this client id?"
+        )
+        return Misconfigured(text, code="access-refused")
+    if status in REFUSED:
+        text = f"{what} refuses access ({status}): check the app's storage roles or key"
         return Misconfigured(text, code="access-refused")
     if status == MISSING or isinstance(error, ResourceNotFoundError):
         return Misconfigured(f"{what} answered 404 and is not Azure Storage: check its address", code="wrong-endpoint")

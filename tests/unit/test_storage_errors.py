@@ -1,6 +1,7 @@
 """Whatever the libraries of Azure Storage raise is one of our errors, by its status or by its class."""
 
 import struct
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
 import azure.core.exceptions as core
@@ -8,9 +9,12 @@ import azure.data.tables._error
 import azure.identity
 import azure.storage.queue
 import pytest
+from azure.core.exceptions import AzureError
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.queue.aio import QueueClient
 
 from shared.errors import Misconfigured, SyncError, Throttled, Unavailable, VersionConflict
-from shared.storage.calls import UNREADABLE_ROW, called, read_from, storage_error
+from shared.storage.calls import CLIENT_OPTIONS, UNREADABLE_ROW, called, read_from, storage_error
 
 SECRET = "https://account.table.core.windows.net/?sig=SECRET"
 MISCONFIGURED = {401, 403, 404}
@@ -108,6 +112,39 @@ def test_who_has_no_token_is_not_sent_to_look_for_roles():
     assert "refuses" not in str(error)
     refused = storage_error("table T", core.ClientAuthenticationError(SECRET, response=_response(403)))
     assert "refuses access (403)" in str(refused)
+
+
+class NoIdentity:
+    """The credential of a client id that the app does not have, as App Service answers for it."""
+
+    def __init__(self, status):
+        self.status = status
+
+    async def get_token(self, *_, **__):
+        response = _response(self.status)
+        response.content_type, response.text = "application/json", lambda *_: "{}"
+        raise core.ClientAuthenticationError(SECRET, response=response)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(400, Misconfigured), (429, Throttled), (500, Unavailable)])
+@pytest.mark.parametrize("service", ["table", "queue"])
+async def test_an_identity_that_the_app_does_not_have_is_named(service, status, kind, monkeypatch):
+    """DICOM Cast's `TableStore__ClientId`, for one. The library for tables makes another error of it."""
+    monkeypatch.setattr("shared.retry.REPEAT_WAIT_S", 0.001)
+    credential = NoIdentity(status)
+    async with AsyncExitStack() as stack:
+        if service == "table":
+            tables = TableServiceClient("https://127.0.0.1:1/account", credential=credential, **CLIENT_OPTIONS)
+            read = (await stack.enter_async_context(tables)).get_table_client("T").get_entity("1", "1")
+        else:
+            queue = QueueClient("https://127.0.0.1:1/account", "name", credential=credential, **CLIENT_OPTIONS)
+            read = (await stack.enter_async_context(queue)).get_queue_properties()
+        with pytest.raises(AzureError) as raised:
+            await read
+    found = storage_error("table T", raised.value)
+    assert isinstance(found, kind)
+    assert ("the app's identity gets no token for it" in str(found)) == (kind is Misconfigured)
+    assert "SECRET" not in str(found)
 
 
 @pytest.mark.parametrize("kind", [ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError])
