@@ -5,6 +5,7 @@ import re
 import pytest
 
 from shared.config import Settings
+from shared.errors import Misconfigured
 from shared.settings.hosting import StorageAccount, Triggers
 from tests.infra.bicep import NAMES, Templates
 
@@ -26,7 +27,6 @@ FROM_THE_VAULT = {
         "Fhir__Authentication__Enabled": "false",
     }
 }
-NEEDS = {"first": {"DicomWeb__Endpoint": "https://dicom.example.org", "Fhir__Endpoint": "https://fhir.example.org"}}
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,26 @@ def by_azure(value):
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_app_starts_with_the_settings_of_the_templates(monkeypatch, templates, name):
+def set_as_azure_does(monkeypatch, templates, name):
     given = {name: by_azure(value) for name, value in templates.deployment(name).settings.items()}
-    for setting, value in (given | FROM_THE_VAULT.get(name, {}) | NEEDS.get(name, {})).items():
+    for setting, value in (given | FROM_THE_VAULT.get(name, {})).items():
         monkeypatch.setenv(setting, value)
+
+
+def test_after_a_first_deployment_the_app_says_what_it_lacks(monkeypatch, templates):
+    set_as_azure_does(monkeypatch, templates, "first")
+    with pytest.raises(Misconfigured) as raised:
+        Settings.load()
+    assert set(raised.value.problems) == {
+        "DicomWeb__Endpoint is missing",
+        "Fhir__Authentication__ManagedIdentityCredential__Resource is missing",
+        "Fhir__Endpoint is missing",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"first"}))
+def test_the_app_starts_with_the_settings_of_the_templates(monkeypatch, templates, name):
+    set_as_azure_does(monkeypatch, templates, name)
     settings, account = Settings.load(), StorageAccount.load()
     assert settings.dicom_web.endpoint.startswith("https://")
     assert settings.fhir.endpoint.startswith("https://")
