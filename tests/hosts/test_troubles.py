@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 FACTOR = 60
-# `raise` and `die` are files: while one is there, the study that it names has a defect, or ends its process
+# `raise` and `die` are files: while one is there, each study meets a defect of the app, or ends its process
 APP = """
 import asyncio, os, sys
 sys.path.insert(0, {root!r})
@@ -36,15 +36,18 @@ from shared.sync import backoff, circuit
 status.MINUTE_S = 1
 backoff.FIRST_S, backoff.LONGEST_S = 0.5, 10.0
 circuit.FIRST_WAIT_S, circuit.LONGEST_WAIT_S = 0.2, 1.0
-sync = WORKER.sync
-async def troubled(text, tries):
+from shared.sync import reconciler
+sync, look_at = WORKER.sync, reconciler.look_at
+async def fatal(text, tries):
     if os.path.exists("die"):
         await asyncio.sleep(5)
         os._exit(1)
+    await sync(text, tries)
+async def defective(*parts):
     if os.path.exists("raise"):
         raise KeyError("a defect")
-    await sync(text, tries)
-WORKER.sync = troubled
+    return await look_at(*parts)
+WORKER.sync, reconciler.look_at = fatal, defective
 """
 TELLING = {name: value for name, value in TELLTALE.items() if value and name != "StudyTime"}
 LOG = logging.getLogger(__name__)
@@ -53,14 +56,14 @@ LOG = logging.getLogger(__name__)
 class Trial:
     """A host on this stack, what it sends, and from when to when there was which trouble."""
 
-    def __init__(self, stack, folder):
+    def __init__(self, stack, folder, levels):
         self.stack, self.folder = stack, folder
         self.ingestion = Ingestion()
         self.troubles = []
         (folder / "function_app.py").write_text(APP.format(root=str(ROOT), app=str(ROOT / "function_app.py")))
         host = json.loads((ROOT / "host.json").read_text())
         host["extensions"]["queues"]["visibilityTimeout"] = "00:00:01"
-        host["logging"]["logLevel"] = {"default": "Trace"}
+        host["logging"]["logLevel"] = levels or host["logging"]["logLevel"]
         (folder / "host.json").write_text(json.dumps(host))
         self.host = None
 
@@ -140,8 +143,14 @@ def is_well(line):
 
 
 @pytest.fixture
-def trial(stack, tmp_path):
-    one = Trial(stack, tmp_path)
+def levels():
+    """The app's own; a test may ask for others."""
+    return {}
+
+
+@pytest.fixture
+def trial(stack, tmp_path, levels):
+    one = Trial(stack, tmp_path, levels)
     yield one
     if one.host:
         one.host.stop()
@@ -240,6 +249,7 @@ async def test_each_alert_is_on_while_its_trouble_lasts(trial):
             assert ended >= over, f"{name} went while its trouble lasted"
 
 
+@pytest.mark.parametrize("levels", [{"default": "Trace"}])
 async def test_no_row_names_a_patient(trial):
     """At every level, and where a service puts the name into its answer."""
     await trial.stack.app.ensure_queues()

@@ -69,7 +69,7 @@ class Scene:
     async def pass_by(self, caplog, asked_every=1, **time):
         """Let time pass: the timer writes its lines, and each alert is asked as often as it is in Azure.
 
-        asked_every: minutes; 60 for long times in which nothing changes.
+        asked_every: minutes; more for long times in which nothing changes.
         """
         every = {EVERY_MINUTE: 1, EVERY_FIVE: 5, EVERY_HOUR: 60}[self.schedule]
         caplog.set_level(logging.INFO)
@@ -110,7 +110,7 @@ async def test_an_outage_with_one_waiting_study_is_on_as_long_as_it_lasts(scene,
     """No five studies in a row are needed, and none at all."""
     scene.errors["fhir"] = NO_ANSWER
     scene.codes[State.RETRYING]["unavailable"], scene.retried_since = 1, scene.now
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"outage": [(40, 210)]}
@@ -149,9 +149,9 @@ async def test_what_is_set_up_wrongly_is_on_until_it_is_right(scene, caplog, how
         scene.codes[State.RETRYING]["access-refused"] = 1
     else:
         scene.settings_error = scene.poll_error = Misconfigured("Fhir__Endpoint is missing", code="settings")
-    await scene.pass_by(caplog, hours=2)
+    await scene.pass_by(caplog, asked_every=15, hours=2)
     scene.recycle()
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"set-up": [(30, 330)]}
@@ -168,12 +168,12 @@ async def test_what_is_set_up_wrongly_is_on_until_it_is_right(scene, caplog, how
 )
 async def test_failed_and_skipped_are_on_until_somebody_has_acted(scene, caplog, state, code, alerts):
     scene.codes[state][code] = 1
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     scene.recycle()
     scene.errors["tables"] = NO_ANSWER  # nothing is known of the tables for a moment
     await scene.pass_by(caplog, minutes=5)
     scene.errors = {}
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {name: [(30, 30 + 6 * 60 + 15)] for name in alerts}
@@ -181,7 +181,7 @@ async def test_failed_and_skipped_are_on_until_somebody_has_acted(scene, caplog,
 
 async def test_a_study_that_does_not_come_through_is_on_after_an_hour(scene, caplog):
     scene.codes[State.RETRYING]["write-failed"], scene.retried_since = 1, scene.now
-    await scene.pass_by(caplog, hours=9)
+    await scene.pass_by(caplog, asked_every=15, hours=9)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"waiting": [(105, 30 + 9 * 60)]}
@@ -210,13 +210,13 @@ async def test_a_queue_that_nobody_works_on(scene, caplog):
 
 async def test_a_queue_that_moves_is_no_alert_however_long_it_is(scene, caplog):
     scene.queue, scene.queue_age_s = 100_000, 600
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     assert scene.was_on == {}
 
 
 async def test_a_feed_whose_end_no_poll_reaches(scene, caplog):
     scene.lag = 20_000
-    await scene.pass_by(caplog, hours=4)
+    await scene.pass_by(caplog, asked_every=15, hours=4)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"lag": [(60, 270)]}
