@@ -99,7 +99,7 @@ param operatorPrincipalType string = 'User'
 
 var abbreviations = loadJsonContent('abbreviations.json')
 
-resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: empty(resourceGroupName) ? '${abbreviations.resourceGroup}${environmentName}' : resourceGroupName
   location: location
   tags: { 'azd-env-name': environmentName }

@@ -117,6 +117,11 @@ var newDicomId = resourceId('${healthType}/dicomservices', names.healthWorkspace
 var newFhirId = resourceId('${healthType}/fhirservices', names.healthWorkspace, names.fhirService)
 var dicomId = deployHealthServices ? newDicomId : dicomServiceId
 var fhirId = deployHealthServices ? newFhirId : fhirServiceId
+var vaultId = deployKeyVault ? resourceId('Microsoft.KeyVault/vaults', names.keyVault) : keyVaultId
+
+// `what-if` looks into a module only where names, scopes and counts in it are known before the deployment begins
+var identityId = resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', names.identity)
+var storageId = resourceId('Microsoft.Storage/storageAccounts', names.storageAccount)
 
 module identity 'modules/identity.bicep' = {
   name: 'identity'
@@ -159,11 +164,11 @@ module vault 'modules/vault.bicep' = {
     location: location
     tags: tags
     isNew: deployKeyVault
-    name: names.keyVault
-    existingId: keyVaultId
+    vaultId: vaultId
     workspaceId: monitoring.outputs.workspaceId
     privateOnly: vnetEnabled
     roleName: 'vault-role-${suffix}'
+    identityId: identityId
     principalId: identity.outputs.principalId
     operatorPrincipalId: operatorPrincipalId
     operatorPrincipalType: operatorPrincipalType
@@ -185,12 +190,14 @@ module healthServices 'modules/ahds.bicep' = if (deployHealthServices) {
 module rbac 'modules/rbac.bicep' = {
   name: 'rbac'
   params: {
+    identityId: identityId
     principalId: identity.outputs.principalId
-    storageName: storage.outputs.name
-    insightsName: monitoring.outputs.insightsName
+    storageName: names.storageAccount
+    insightsName: names.applicationInsights
     operatorPrincipalId: operatorPrincipalId
     operatorPrincipalType: operatorPrincipalType
   }
+  dependsOn: [storage, monitoring]
 }
 
 module dicom 'modules/connection.bicep' = {
@@ -202,6 +209,7 @@ module dicom 'modules/connection.bicep' = {
     audience: dicomAudience
     authentication: dicomAuthentication
     roleName: 'dicom-role-${suffix}'
+    identityId: identityId
     principalId: identity.outputs.principalId
     clientId: identity.outputs.clientId
   }
@@ -218,6 +226,7 @@ module fhir 'modules/connection.bicep' = {
     authentication: fhirAuthentication
     roleName: 'fhir-role-${suffix}'
     fhirRoleId: fhirRoleId
+    identityId: identityId
     principalId: identity.outputs.principalId
     clientId: identity.outputs.clientId
   }
@@ -230,11 +239,11 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     location: location
     tags: tags
     name: names.virtualNetwork
-    storageId: storage.outputs.id
-    vaultId: vault.outputs.id
+    storageId: storageId
+    vaultId: vaultId
     healthServiceIds: [dicomId, fhirId]
   }
-  dependsOn: [healthServices]
+  dependsOn: [storage, vault, healthServices]
 }
 
 module app 'modules/function-app.bicep' = {
@@ -244,11 +253,11 @@ module app 'modules/function-app.bicep' = {
     tags: tags
     planName: names.functionPlan
     name: names.functionApp
-    identityId: identity.outputs.id
+    identityId: identityId
     identityClientId: identity.outputs.clientId
-    storageName: storage.outputs.name
+    storageName: names.storageAccount
     containerName: containerName
-    insightsName: monitoring.outputs.insightsName
+    insightsName: names.applicationInsights
     subnetId: vnetEnabled ? network!.outputs.appSubnetId : ''
     pythonVersion: pythonVersion
     instanceMemoryMB: instanceMemoryMB

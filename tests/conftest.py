@@ -42,6 +42,9 @@ def _parts(config):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "real(program): on Microsoft's own program, in `make test-microsoft`")
+    config.addinivalue_line(
+        "markers", "needs(program): uses one of Microsoft's programs; skipped where it is not to be had"
+    )
     config.addinivalue_line("markers", "stand_in: on a stand-in; its contract runs without Microsoft's programs")
     config.addinivalue_line("markers", "not_on(part, reason): arranges what this part cannot be made to do")
     if lack := _parts(config).missing():
@@ -61,7 +64,7 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
     for item in items:
-        for marker in item.iter_markers("real"):
+        for marker in (*item.iter_markers("real"), *item.iter_markers("needs")):
             if lack := missing(*marker.args):
                 item.add_marker(pytest.mark.skip(reason=lack))
         for marker in item.iter_markers("not_on"):

@@ -2,6 +2,8 @@
 
 @description('Resource id: /subscriptions/S/resourceGroups/G/providers/Microsoft.HealthcareApis/workspaces/W/dicomservices/D')
 param serviceId string
+@description('Resource id of the identity. It makes the name of an assignment: the principal is known only once the deployment runs.')
+param identityId string
 param principalId string
 
 @description('Id of the role on a FHIR service, without its path; empty: FHIR Data Writer.')
@@ -27,7 +29,7 @@ resource fhir 'Microsoft.HealthcareApis/workspaces/fhirservices@2024-03-31' exis
 }
 
 resource readDicom 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (isDicom) {
-  name: guid(dicom.id, principalId, roles.dicomDataReader)
+  name: guid(dicom.id, identityId, roles.dicomDataReader)
   scope: dicom
   properties: {
     principalId: principalId
@@ -37,7 +39,7 @@ resource readDicom 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (is
 }
 
 resource writeFhir 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!isDicom) {
-  name: guid(fhir.id, principalId, fhirRole)
+  name: guid(fhir.id, identityId, fhirRole)
   scope: fhir
   properties: {
     principalId: principalId

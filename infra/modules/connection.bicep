@@ -12,6 +12,8 @@ param roleName string
 
 @description('Id of the role on a FHIR service, without its path; empty: FHIR Data Writer.')
 param fhirRoleId string = ''
+@description('Resource id of the identity. It makes the name of an assignment: the principal is known only once the deployment runs.')
+param identityId string
 param principalId string
 param clientId string
 
@@ -31,6 +33,7 @@ module role 'ahds-role.bicep' = if (!empty(serviceId)) {
   scope: resourceGroup(parts[2], parts[4])
   params: {
     serviceId: serviceId
+    identityId: identityId
     principalId: principalId
     fhirRoleId: fhirRoleId
   }

@@ -1,6 +1,8 @@
 // Roles on the vault, ours or an existing one. A vault with access policies ignores them: see docs/deploy.md.
 
 param vaultName string
+@description('Resource id of the identity. It makes the name of an assignment: the principal is known only once the deployment runs.')
+param identityId string
 param principalId string
 
 @description('Who may write the secrets; empty: nobody gets that right here.')
@@ -11,12 +13,12 @@ param operatorPrincipalType string
 
 var roles = loadJsonContent('../roles.json')
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
   name: vaultName
 }
 
 resource readSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, principalId, roles.keyVaultSecretsUser)
+  name: guid(vault.id, identityId, roles.keyVaultSecretsUser)
   scope: vault
   properties: {
     principalId: principalId

@@ -11,11 +11,13 @@ param vaultId string
 @description('Resource ids of the DICOM and the FHIR service; empty ones are passed over.')
 param healthServiceIds array
 
+// `{0}` is the suffix of storage in this cloud. It goes into the names last: how many zones there are must be known before
+// the deployment begins, and the suffix is not
 var suffix = environment().suffixes.storage
 var storageEndpoints = [
-  { name: 'blob', id: storageId, group: 'blob', zones: ['privatelink.blob.${suffix}'] }
-  { name: 'queue', id: storageId, group: 'queue', zones: ['privatelink.queue.${suffix}'] }
-  { name: 'table', id: storageId, group: 'table', zones: ['privatelink.table.${suffix}'] }
+  { name: 'blob', id: storageId, group: 'blob', zones: ['privatelink.blob.{0}'] }
+  { name: 'queue', id: storageId, group: 'queue', zones: ['privatelink.queue.{0}'] }
+  { name: 'table', id: storageId, group: 'table', zones: ['privatelink.table.{0}'] }
 ]
 var vaultEndpoint = { name: 'vault', id: vaultId, group: 'vault', zones: ['privatelink.vaultcore.azure.net'] }
 var vaultEndpoints = empty(vaultId) ? [] : [vaultEndpoint]
@@ -72,7 +74,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
 
 resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
   for zoneName in zoneNames: {
-    name: zoneName
+    name: format(zoneName, suffix)
     location: 'global'
     tags: tags
   }
@@ -122,9 +124,9 @@ resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@202
     properties: {
       privateDnsZoneConfigs: [
         for zoneName in endpoint.zones: {
-          name: replace(zoneName, '.', '-')
+          name: replace(format(zoneName, suffix), '.', '-')
           properties: {
-            privateDnsZoneId: resourceId('Microsoft.Network/privateDnsZones', zoneName)
+            privateDnsZoneId: resourceId('Microsoft.Network/privateDnsZones', format(zoneName, suffix))
           }
         }
       ]

@@ -1,6 +1,8 @@
 // Roles on what this template creates. Why each one: docs/security.md.
 // `principalType` keeps Azure from looking for an identity that has not spread yet.
 
+@description('Resource id of the identity. It makes the name of an assignment: the principal is known only once the deployment runs.')
+param identityId string
 param principalId string
 param storageName string
 param insightsName string
@@ -22,7 +24,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
 }
 
 resource blobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(storage.id, principalId, roles.storageBlobDataOwner)
+  name: guid(storage.id, identityId, roles.storageBlobDataOwner)
   scope: storage
   properties: {
     principalId: principalId
@@ -32,7 +34,7 @@ resource blobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 resource queues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(storage.id, principalId, roles.storageQueueDataContributor)
+  name: guid(storage.id, identityId, roles.storageQueueDataContributor)
   scope: storage
   properties: {
     principalId: principalId
@@ -42,7 +44,7 @@ resource queues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 resource tables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(storage.id, principalId, roles.storageTableDataContributor)
+  name: guid(storage.id, identityId, roles.storageTableDataContributor)
   scope: storage
   properties: {
     principalId: principalId
@@ -52,7 +54,7 @@ resource tables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 resource telemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(insights.id, principalId, roles.monitoringMetricsPublisher)
+  name: guid(insights.id, identityId, roles.monitoringMetricsPublisher)
   scope: insights
   properties: {
     principalId: principalId

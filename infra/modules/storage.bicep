@@ -61,5 +61,4 @@ resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-
   }
 ]
 
-output id string = account.id
 output name string = account.name

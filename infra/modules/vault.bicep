@@ -3,22 +3,22 @@
 param location string
 param tags object
 
-@description('Make one of this name.')
+@description('Make it; otherwise it was there before.')
 param isNew bool
-param name string
 
-@description('Resource id of the existing one; empty: none.')
-param existingId string
+@description('Resource id; empty: none.')
+param vaultId string
 param workspaceId string
 param privateOnly bool
 param roleName string
+@description('Resource id of the identity. It makes the name of an assignment: the principal is known only once the deployment runs.')
+param identityId string
 param principalId string
 param operatorPrincipalId string
 
 @allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string
 
-var vaultId = isNew ? resourceId('Microsoft.KeyVault/vaults', name) : existingId
 // without a vault, the id of this group stands in: the scope of a module is looked at even where the module is left out
 var parts = split(empty(vaultId) ? resourceGroup().id : vaultId, '/')
 var vaultName = empty(vaultId) ? '' : last(parts)
@@ -28,7 +28,7 @@ module vault 'keyvault.bicep' = if (isNew) {
   params: {
     location: location
     tags: tags
-    name: name
+    name: vaultName
     workspaceId: workspaceId
     privateOnly: privateOnly
   }
@@ -39,6 +39,7 @@ module role 'keyvault-role.bicep' = if (!empty(vaultId)) {
   scope: resourceGroup(parts[2], parts[4])
   params: {
     vaultName: vaultName
+    identityId: identityId
     principalId: principalId
     // who keeps an existing vault knows who may write to it
     operatorPrincipalId: isNew ? operatorPrincipalId : ''
@@ -47,6 +48,5 @@ module role 'keyvault-role.bicep' = if (!empty(vaultId)) {
   dependsOn: [vault]
 }
 
-output id string = vaultId
 output name string = vaultName
 output endpoint string = empty(vaultId) ? '' : 'https://${vaultName}${environment().suffixes.keyvaultDns}/'

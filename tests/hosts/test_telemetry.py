@@ -12,6 +12,7 @@ from azure.storage.queue.aio import QueueServiceClient
 from dev.process import ROOT
 from tests.builders import make_series
 from tests.hosts.telemetry import FunctionsHost, Ingestion
+from tests.logs.workspace import RULES
 
 pytestmark = [
     pytest.mark.real("func"),
@@ -94,8 +95,7 @@ async def test_the_app_makes_its_queues_and_only_its_own_lines_are_logged(stack,
 
 async def test_one_death_of_a_worker_is_more_failed_runs_than_the_alert_waits_for(stack, start, ingestion):
     """Each message that was in flight is a failed request; the alert `failing` wants more than five of them."""
-    alert = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
-    (threshold,) = re.findall(r"where Studies > (\d+) or Poison > 0", alert)
+    (threshold,) = re.findall(r"where Studies > (\d+) or Poison > 0", RULES["failing"]["query"])
     await stack.app.ensure_queues()
     for _ in range(IN_FLIGHT):
         await stack.queue.send_message(base64.b64encode(b"{}").decode())

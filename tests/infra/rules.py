@@ -1,274 +1,254 @@
-"""Rules that the templates are held to, one function each: what is wrong, as a list of sentences."""
+"""Rules that what would be deployed is held to, one function each: what is wrong, as sentences."""
 
 import json
 import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 
-from tests.infra.compiler import rule
-from tests.infra.settings import app_settings, documented_settings, queue_triggers, status_fields
+from tests.infra.bicep import Deployment, at
+from tests.infra.settings import HOST_SETTINGS, documented_settings, queue_triggers
 from tests.infra.tables import (
+    ALWAYS,
+    BESIDES,
     ENDPOINTS,
     HARDENING,
-    HOST_SETTINGS,
     INSIGHTS_TABLES,
     NAMES,
-    WAITS,
+    OUTSIDE_THE_GROUP,
+    ROLES,
     WINDOWS,
 )
-from tests.infra.template import ROOT, call, dotted, objects
 
-MAIN, RESOURCES, APP = "infra/main.bicep", "infra/resources.bicep", "infra/modules/function-app.bicep"
 KEYS = re.compile(r"listKeys|listAccountSas|listServiceSas|AccountKey|SharedAccessKey|InstrumentationKey|\bSAS\b")
 SECRET = re.compile(r"secret|password|pwd|token(?!uri)|connection_?string|account_?key", re.IGNORECASE)
-FUNCTIONS = re.findall(r"^async def (\w+)\(", (ROOT / "function_app.py").read_text(), re.MULTILINE)
-EVENT = re.compile(r'"([a-z]+(?:_[a-z]+)+) ?"')
+INSIGHTS_SETTING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+
+Rule = Callable[[Deployment], Iterator[str]]
+RULES: list[Rule] = []
+
+
+def rule(check: Rule) -> Rule:
+    RULES.append(check)
+    return check
 
 
 @rule
-def logs_are_kept_as_long_as_is_said(infra):
-    workspaces, tables = (infra.made(f"Microsoft.OperationalInsights/workspaces{kind}") for kind in ("", "/tables"))
-    for one, name in [
-        *((one, "retentionInDays") for one in (*workspaces, *tables)),
-        *((one, "totalRetentionInDays") for one in tables),
-    ]:
-        if dotted(one.value(f"properties.{name}")) != "retentionDays":
-            yield f"{one.file}: {name} of {one.symbol} is {one.value(f'properties.{name}')}"
-    set_here = {name for one in tables for name in infra.templates[one.file].variables["insightsTables"]}
-    yield from (f"{name} keeps 90 days" for name in sorted(INSIGHTS_TABLES - set_here))
+def it_is_expanded_as_a_whole(made):
+    yield from map(str, made.diagnostics)
 
 
 @rule
-def connections_by_identity_are_complete(infra):
-    """Without credential and client id the app starts, and no trigger ever fires."""
-    settings = app_settings(infra)
-    for service in ("blob", "queue", "table"):
-        value = dotted(settings.get(f"AzureWebJobsStorage__{service}ServiceUri"))
-        if value != f"storage.properties.primaryEndpoints.{service}":
-            yield f"AzureWebJobsStorage__{service}ServiceUri is {value or 'missing'}"
-    if settings.get("AzureWebJobsStorage__credential") != "managedidentity":
-        yield "AzureWebJobsStorage__credential must be managedidentity"
-    yield from (
-        f"{name} is not the client id of the identity"
-        for name in ("AzureWebJobsStorage__clientId", "AZURE_CLIENT_ID")
-        if settings.get(name) != "identityClientId"
-    )
-    if "APPLICATIONINSIGHTS_CONNECTION_STRING" not in settings:
-        yield "APPLICATIONINSIGHTS_CONNECTION_STRING is missing"
-    if settings.get("APPLICATIONINSIGHTS_AUTHENTICATION_STRING") != "ClientId=${identityClientId};Authorization=AAD":
-        yield "APPLICATIONINSIGHTS_AUTHENTICATION_STRING does not name the identity"
-    for app in infra.made("Microsoft.Web/sites"):
-        if "${identityId}" not in json.dumps(app.value("identity.userAssignedIdentities")):
-            yield f"{app.file}: {app.symbol} does not have the identity"
-    for section in ("DicomWeb", "Fhir"):
-        prefix = f"{section}__Authentication__ManagedIdentityCredential__"
-        wanted = {prefix + name for name in ("Resource", "ClientId")}
-        wanted |= {f"{section}__Authentication__{name}" for name in ("Enabled", "AuthenticationType")}
-        yield from (f"{name} is missing" for name in wanted - set(settings))
+def resources_are_those_of_the_set(made):
+    found = Counter(one["type"] for one in made.resources)
+    wanted = Counter(ALWAYS) + Counter(BESIDES[made.name])
+    yield from (f"{kind}: {found[kind]}, not {wanted[kind]}" for kind in found | wanted if found[kind] != wanted[kind])
 
 
 @rule
-def no_keys(infra):
-    for file, template in infra.templates.items():
-        yield from (f"{file}: {found}" for found in KEYS.findall(template.text))
-    yield from (f"{name} holds a key" for name in app_settings(infra) if name == "AzureWebJobsStorage")
+def names_are_within_limits(made):
+    for one in made.resources:
+        name = one["name"].rsplit("/", 1)[-1]
+        if not re.fullmatch(NAMES.get(one["type"], ".*"), name):
+            yield f"{one['type']} would be named {name}"
 
 
 @rule
-def no_secret_is_a_parameter_a_setting_or_an_output(infra):
-    for file, template in infra.templates.items():
-        yield from (f"{file}: parameter {name}" for name in template.parameters if SECRET.search(name))
-        for name, value in template.outputs.items():
-            if SECRET.search(name) or SECRET.search(json.dumps(value)):
-                yield f"{file}: output {name}"
-    allowed = {"APPLICATIONINSIGHTS_CONNECTION_STRING"}
-    yield from (f"setting {name}" for name in set(app_settings(infra)) - allowed if SECRET.search(name))
+def roles_are_those_of_the_table(made):
+    """The role, who gets it, and the resource that it is given on, in the subscription and group of that one."""
+    who = {made.identity("principalId"): "app", "00000000-0000-0000-0000-00000000000a": "operator"}
+    known = {(who, role, kind) for who, _, role, kind in ROLES} | {("app", NARROW_ROLE, FHIR)}
+    found = []
+    for one in made.of("Microsoft.Authorization/roleAssignments"):
+        scope, _, _ = one["id"].rpartition("/providers/Microsoft.Authorization/roleAssignments/")
+        given = one["properties"]
+        role = given["roleDefinitionId"].rsplit("/", 1)[-1]
+        found.append((who.get(given["principalId"], given["principalId"]), role, _kind(scope)))
+        if found[-1] not in known:
+            yield f"gives {found[-1]}"
+        if given["roleDefinitionId"].split("/")[:5] != [*scope.split("/")[:3], "providers", "Microsoft.Authorization"]:
+            yield f"{_kind(scope)}: the role is not of the scope's subscription"
+        kinds = {"app": {"ServicePrincipal"}, "operator": {"User", "Group"}}
+        if given["principalType"] not in kinds.get(found[-1][0], ()):
+            yield f"{found[-1][0]}: principalType is {given['principalType']}"
+        yield from _place(made, scope)
+    yield from (f"gives {one} twice" for one, times in Counter(found).items() if times > 1)
+    yield from (f"lacks {one}" for one in _wanted(made) - set(found))
+
+
+FHIR, NARROW_ROLE = "Microsoft.HealthcareApis/workspaces/fhirservices", "00000000-0000-0000-0000-00000000000f"
+
+
+def _wanted(made: Deployment) -> set[tuple[str, str, str]]:
+    """Roles of the table, as far as the set has an operator, services and a vault."""
+    has = {
+        "operator": made.name in {"existing", "new", "outside"},
+        "Microsoft.HealthcareApis": made.name in {"existing", "new", "private"},
+        "Microsoft.KeyVault": made.name in {"new", "private", "outside"},
+    }
+    return {
+        (who, NARROW_ROLE if made.name == "private" and kind == FHIR else role, kind)
+        for who, name, role, kind in ROLES
+        if has.get(who, True)
+        and has.get(kind.split("/")[0], True)
+        # who keeps an existing vault knows who may write to it
+        and (name != "Key Vault Secrets Officer" or made.of("Microsoft.KeyVault/vaults"))
+    }
+
+
+def _kind(scope: str) -> str:
+    """`Microsoft.X/a/b` of a resource id; the id itself where it is none of a resource."""
+    provider, *rest = scope.rpartition("/providers/")[2].split("/")
+    return "/".join([provider, *rest[::2]]) if "/providers/" in scope else scope
+
+
+def _place(made: Deployment, scope: str) -> Iterator[str]:
+    elsewhere = OUTSIDE_THE_GROUP.get(made.name, {})
+    for end, (subscription, group) in elsewhere.items():
+        if scope.endswith(end):
+            if scope.split("/")[2:5:2] != [f"00000000-0000-0000-0000-00000000000{subscription}", group]:
+                yield f"the role on {end} is given in another place: {scope}"
+            return
+    if scope not in {one["id"] for one in made.resources}:
+        yield f"a role is given on {scope}, which is not made here"
 
 
 @rule
-def resources_are_hardened(infra):
+def role_assignments_have_names_of_their_own(made):
+    names = Counter(one["name"] for one in made.of("Microsoft.Authorization/roleAssignments"))
+    yield from (f"{name} is the name of {times}" for name, times in names.items() if times > 1)
+
+
+@rule
+def resources_are_hardened(made):
+    is_private = made.name == "private"
     for kind, path, wanted in HARDENING:
-        if not (made := infra.made(kind)):
-            yield f"there is no {kind}"
-        for one in made:
-            value = infra.resolved(one.file, one.value(path))
-            if isinstance(value, dict) and "operator" in value:
-                value = value["operator"]["operands"]
-            if type(value) is not type(wanted) or value != wanted:
-                yield f"{one.file}: {path} of {one.symbol} is {value}"
+        value = wanted[is_private] if isinstance(wanted, tuple) else wanted
+        for one in made.of(kind):
+            if type(at(one, path)) is not type(value) or at(one, path) != value:
+                yield f"{path} of {one['name']} is {at(one, path)}"
 
 
 @rule
-def publishing_by_password_is_off(infra):
-    kind = "Microsoft.Web/sites/basicPublishingCredentialsPolicies"
-    names = {one.body["name"] for one in infra.made(kind)}
+def publishing_by_password_is_off(made):
+    names = {one["name"].rsplit("/")[-1] for one in made.of("Microsoft.Web/sites/basicPublishingCredentialsPolicies")}
     yield from (f"{name} still takes user name and password" for name in {"ftp", "scm"} - names)
 
 
 @rule
-def the_app_is_python_on_flex_consumption(infra):
-    plans, apps = infra.made("Microsoft.Web/serverfarms"), infra.made("Microsoft.Web/sites")
-    wanted = [(plans, "sku.name", "FC1"), (plans, "sku.tier", "FlexConsumption"), (plans, "properties.reserved", True)]
-    wanted += [(apps, "properties.functionAppConfig.runtime.name", "python"), (apps, "kind", "functionapp,linux")]
-    for found, path, value in wanted:
-        yield from (f"{path} of {one.symbol} must be {value}" for one in found if one.value(path) != value)
-        if len(found) != 1:
-            yield f"one app has one plan, and there are {len(found)} for {path}"
+def the_app_is_python_on_flex_consumption(made):
+    (plan,), (app,) = made.of("Microsoft.Web/serverfarms"), made.of("Microsoft.Web/sites")
+    (identity,) = made.of("Microsoft.ManagedIdentity/userAssignedIdentities")
+    (account,) = made.of("Microsoft.Storage/storageAccounts")
+    storage = at(app, "properties.functionAppConfig.deployment.storage")
+    wanted = [
+        (at(plan, "sku"), {"name": "FC1", "tier": "FlexConsumption"}),
+        (at(plan, "properties.reserved"), True),
+        (app["kind"], "functionapp,linux"),
+        (at(app, "properties.functionAppConfig.runtime.name"), "python"),
+        (at(app, "properties.serverFarmId"), plan["id"]),
+        (at(app, "identity.userAssignedIdentities"), {identity["id"]: {}}),
+        (at(app, "properties.keyVaultReferenceIdentity"), identity["id"]),
+        (storage["authentication"]["userAssignedIdentityResourceId"], identity["id"]),
+        (account["id"] in storage["value"] and "'app-package'" in storage["value"], True),
+        (at(app, "tags.azd-service-name"), "sync"),
+    ]
+    yield from (f"the app has {found}, not {value}" for found, value in wanted if found != value)
 
 
 @rule
-def private_endpoints_have_their_zones(infra):
-    variables = infra.templates["infra/modules/network.bicep"].variables
-    found = {one["group"]: set(one["zones"]) for one in objects(variables) if {"group", "zones"} <= set(one)}
-    yield from (f"{group}: {found.get(group)}" for group in ENDPOINTS if found.get(group) != ENDPOINTS[group])
-    for one in infra.made("Microsoft.Network/virtualNetworks"):
-        if "Microsoft.App/environments" not in json.dumps(one.body):
-            yield f"{one.file}: no subnet is delegated to the app"
+def connections_by_identity_are_complete(made):
+    """Without credential and client id the app starts, and no trigger ever fires."""
+    (account,) = made.of("Microsoft.Storage/storageAccounts")
+    (insights,) = made.of("Microsoft.Insights/components")
+    client_id = made.identity("clientId")
+    wanted = {
+        f"AzureWebJobsStorage__{service}ServiceUri": (
+            f"[reference('{account['id']}', '{account['apiVersion']}').primaryEndpoints.{service}]"
+        )
+        for service in ("blob", "queue", "table")
+    }
+    wanted |= {
+        "AzureWebJobsStorage__credential": "managedidentity",
+        "AzureWebJobsStorage__clientId": client_id,
+        "AZURE_CLIENT_ID": client_id,
+        INSIGHTS_SETTING: f"[reference('{insights['id']}', '{insights['apiVersion']}').ConnectionString]",
+        "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": f"[format('ClientId={{0}};Authorization=AAD', {client_id[1:-1]})]",
+    }
+    for name, value in wanted.items():
+        if made.settings.get(name) != value:
+            yield f"{name} is {made.settings.get(name, 'missing')}"
 
 
 @rule
-def required_settings_are_set(infra):
-    settings = app_settings(infra)
-    for name, default in documented_settings().items():
-        if default == "required" and name not in settings and f"{name}__credential" not in settings:
-            yield f"{name} is required and not set"
-
-
-@rule
-def settings_that_are_set_are_known(infra):
+def settings_are_known_to_the_app(made):
     known = {*documented_settings(), *HOST_SETTINGS}
-    yield from (f"nobody reads {name}" for name in set(app_settings(infra)) - known)
+    yield from (f"nobody reads {name}" for name in set(made.settings) - known)
 
 
 @rule
-def azd_finds_the_app(infra):
-    services = re.search(r"^services:\n((?:  .*\n)+)", infra.files["azure.yaml"], re.MULTILINE)
-    keys = re.findall(r"^  (\w+):", services[1], re.MULTILINE) if services else []
-    tags = re.findall(r"'azd-service-name': '(\w+)'", infra.files[APP])
-    if keys != tags:
-        yield f"azure.yaml has the services {keys}, the template the tags {tags}"
-    for key in keys:
-        if f"SERVICE_{key.upper()}_NAME" not in infra.templates[MAIN].outputs:
-            yield f"SERVICE_{key.upper()}_NAME is no output"
+def no_key_and_no_secret_is_anywhere(made):
+    text = json.dumps([made.resources, made.outputs])
+    yield from (f"{found} is used" for found in set(KEYS.findall(text)))
+    yield from (f"setting {name}" for name in made.settings if SECRET.search(name) and name != INSIGHTS_SETTING)
+    yield from (f"setting {name} holds a key" for name in made.settings if name == "AzureWebJobsStorage")
+    for name, value in made.outputs.items():
+        if SECRET.search(name) or SECRET.search(str(value)):
+            yield f"output {name}"
 
 
 @rule
-def names_are_within_limits(infra):
-    short = infra.json("infra/abbreviations.json")
-    names = infra.templates[RESOURCES].variables["names"]
-    yield from (f"no limit is known for {name}" for name in set(names) - set(NAMES))
-    for name, written in names.items():
-        made = re.sub(r"\$\{abbreviations\.(\w+)\}", lambda found: short.get(found[1], "?"), written)
-        made = made.replace("${suffix}", "a1b2c3d4e5f6g")
-        if not re.fullmatch(NAMES.get(name, ".*"), made):
-            yield f"{name} would be {made}"
+def logs_are_kept_as_long_as_is_said(made):
+    days = 90 if made.name == "new" else 30
+    tables = made.of("Microsoft.OperationalInsights/workspaces/tables")
+    for one, names in [
+        *((one, ["retentionInDays"]) for one in made.of("Microsoft.OperationalInsights/workspaces")),
+        *((one, ["retentionInDays", "totalRetentionInDays"]) for one in tables),
+    ]:
+        yield from (f"{name} of {one['name']}" for name in names if at(one, f"properties.{name}") != days)
+    set_here = {one["name"].rsplit("/")[-1] for one in tables}
+    yield from (f"{name} keeps 90 days" for name in sorted(INSIGHTS_TABLES - set_here))
 
 
 @rule
-def parameters_agree(infra):
-    """main.parameters.json, main.bicep and resources.bicep: the same parameters with the same defaults."""
-    main, inner = infra.templates[MAIN].parameters, infra.templates[RESOURCES].parameters
-    given = {name: one["value"] for name, one in infra.json("infra/main.parameters.json")["parameters"].items()}
-    yield from (f"main.parameters.json and main.bicep: {name}" for name in set(given) ^ set(main))
-    yield from (f"main.bicep and resources.bicep: {name}" for name in set(main) ^ set(inner) ^ {"resourceGroupName"})
-    for name in set(main) & set(inner) - {"location"}:
-        if main[name] != inner[name]:
-            yield f"main.bicep and resources.bicep declare {name} differently"
-    variables = []
-    for name, value in given.items():
-        variable = re.fullmatch(r"\$\{(\w+)(?:=(.*))?\}", str(value))
-        default = main.get(name, {}).get("default")
-        shown = default if default is None or isinstance(default, str | dict) else json.dumps(default)
-        if (variable[2] if variable else value) != shown:
-            yield f"the default of {name} is {default} in main.bicep, {value} in main.parameters.json"
-        variables += [variable[1]] if variable else []
-    yield from (f"{name} is read twice" for name in set(variables) if variables.count(name) > 1)
-    echoes = {"AZURE_LOCATION", "AZURE_RESOURCE_GROUP"}
-    for name in set(infra.templates[MAIN].outputs) & set(variables) - echoes:
-        yield f"{name} is an output and would be taken for a choice of the user"
+def queues_are_those_of_the_app(made):
+    """The trigger's, and its poison queue as the host names it."""
+    found = {one["name"].rsplit("/")[-1] for one in made.of("Microsoft.Storage/storageAccounts/queueServices/queues")}
+    wanted = queue_triggers(made.settings.get("STUDY_QUEUE_NAME", ""))
+    if found != wanted:
+        yield f"made are {sorted(found)}, the app listens to {sorted(wanted)}"
 
 
 @rule
-def queues_are_those_of_the_app(infra):
-    """The trigger, its poison queue as the host names it, and the encoding that the app sends with."""
-    setting = infra.resolved(RESOURCES, app_settings(infra).get("STUDY_QUEUE_NAME"))
-    module = next(one for one in infra.modules() if one.kind == "infra/modules/storage.bicep")
-    made = {infra.filled(RESOURCES, name) for name in module.value("params.queueNames")}
-    if made != queue_triggers(setting):
-        yield f"made are {sorted(made)}, the app listens to {sorted(queue_triggers(setting))}"
-    queues = infra.json("host.json")["extensions"]["queues"]
-    if queues["messageEncoding"] != "base64" or queues["maxDequeueCount"] < 1:
-        yield "host.json: messages are sent as base64, and go to the poison queue after a number of tries"
+def private_endpoints_have_their_zones(made):
+    text, zones = json.dumps(made.resources), made.of("Microsoft.Network/privateDnsZones")
+    wanted = {"blob", "queue", "table", "vault", "healthcareworkspace"} if made.name == "private" else set()
+    groups = {}
+    for one in made.of("Microsoft.Network/privateEndpoints"):
+        group = at(one, "properties.privateLinkServiceConnections.0.properties.groupIds.0")
+        (zone_group,) = [each for each in made.resources if each["name"] == f"{one['name']}/default"]
+        ids = [at(each, "properties.privateDnsZoneId") for each in at(zone_group, "properties.privateDnsZoneConfigs")]
+        groups[group] = {re.search(r"format\('([^']+)'", each)[1] for each in ids}
+        yield from (f"{one['name']}: no zone {each} is made" for each in set(ids) - {zone["id"] for zone in zones})
+    yield from (f"{group}: {groups.get(group)}" for group in wanted if groups.get(group) != ENDPOINTS[group])
+    if wanted and "Microsoft.App/environments" not in text:
+        yield "no subnet is delegated to the app"
+    (app,) = made.of("Microsoft.Web/sites")
+    subnet = str(at(app, "properties.virtualNetworkSubnetId") or "")
+    if subnet.endswith("/subnets/app") != bool(wanted):
+        yield f"the app sends from {subnet or 'the public network'}"
 
 
 @rule
-def what_needs_others_waits_for_them(infra):
-    for file, symbol, other in WAITS:
-        if f'"{other}"' not in json.dumps(infra.templates[file].modules[symbol].body):
-            yield f"{file}: {symbol} does not wait for {other}"
-
-
-@rule
-def modules_are_deployed_where_they_belong(infra):
-    """Roles go where their service is, which need not be this group."""
-    if infra.templates[MAIN].tree.get("globals", {}).get("scope", {}).get("value") != "subscription":
-        yield f"{MAIN} makes a resource group, and that is of a subscription"
-    for module in infra.modules():
-        scope = module.body.get("scope")
-        if module.file == MAIN and scope != "group":
-            yield f"{module.file}: {module.symbol} is not in the group"
-        if module.kind.endswith("-role.bicep") and not call(scope, "resource_group"):
-            yield f"{module.file}: {module.symbol} is not where its service is"
-
-
-@rule
-def alerts_are_whole(infra):
-    for one in infra.templates["infra/modules/alerts.bicep"].variables["rules"]:
-        missing = {"name", "severity", "description", "query", "window", "frequency"} - set(one)
-        yield from (f"{one.get('name')} has no {name}" for name in missing)
-        window, frequency = (WINDOWS.get(one.get(name), 0) for name in ("window", "frequency"))
+def alerts_are_whole(made):
+    groups = [one["id"] for one in made.of("Microsoft.Insights/actionGroups")]
+    workspaces = [one["id"] for one in made.of("Microsoft.OperationalInsights/workspaces")]
+    for one in made.of("Microsoft.Insights/scheduledQueryRules"):
+        name, has = one["name"], one["properties"]
+        window, frequency = (WINDOWS.get(has[key], 0) for key in ("windowSize", "evaluationFrequency"))
         if not 0 < frequency <= window:
-            yield f"{one.get('name')} is asked every {one.get('frequency')} about {one.get('window')}"
-    for one in infra.made("Microsoft.Insights/scheduledQueryRules"):
-        condition = one.value("properties.criteria.allOf.0")
-        if (condition.get("operator"), condition.get("threshold")) != ("GreaterThan", 0):
-            yield f"{one.symbol} fires on {condition.get('operator')} {condition.get('threshold')}"
-
-
-@rule
-def alerts_and_workbook_ask_for_lines_that_exist(infra):
-    page = (ROOT / "docs" / "operations.md").read_text().split("\n## ")[1]
-    events = {*re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE), *FUNCTIONS}
-    for file in ("infra/modules/alerts.bicep", "infra/workbook.json"):
-        text = infra.files[file].replace('\\"', '"')
-        asked = {*EVENT.findall(text), *re.findall(r'startswith "(\w*) ?"', text)}
-        yield from (f"{file}: nothing logs {name}" for name in asked - events)
-
-
-@rule
-def alerts_and_workbook_ask_for_fields_of_the_status_line(infra):
-    known = status_fields()
-    for file in ("infra/modules/alerts.bicep", "infra/workbook.json"):
-        asked = set(re.findall(r'\\?" ([a-z_]+)=', infra.files[file]))
-        yield from (f"{file}: the status line has no {name}" for name in asked - known)
-
-
-@rule
-def each_alert_has_one_query_and_looks_at_the_status_line(infra):
-    """But for `failing`: a process that dies writes no line."""
-    made = infra.templates["infra/modules/alerts.bicep"].variables["rules"]
-    queries = [one.get("query") for one in made]
-    yield from (f"{one['name']} has the query of another" for one in made if queries.count(one.get("query")) > 1)
-    for one in made:
-        if 'startswith "status "' not in one.get("query", "") and one["name"] != "failing":
-            yield f"{one['name']} looks at other lines"
-
-
-@rule
-def host_keeps_the_rows_that_are_asked_for(infra):
-    """Requests are logged by Host.Results, the app's lines by the category of their function."""
-    logging = infra.json("host.json")["logging"]
-    for category in ("Host.Results", *(f"Function.{name}.User" for name in FUNCTIONS)):
-        if logging["logLevel"].get(category) != "Information":
-            yield f"host.json: alerts and workbook need {category} at Information"
-    sampling = logging["applicationInsights"]["samplingSettings"]
-    if sampling["isEnabled"] and not {"Request", "Exception", "Trace"} <= set(sampling["excludedTypes"].split(";")):
-        yield "host.json: alerts count rows that are sampled away"
+            yield f"{name} is asked every {has['evaluationFrequency']} about {has['windowSize']}"
+        condition = at(has, "criteria.allOf.0")
+        if (condition["operator"], condition["threshold"], has["autoMitigate"]) != ("GreaterThan", 0, True):
+            yield f"{name} fires on {condition['operator']} {condition['threshold']}"
+        if (at(has, "actions.actionGroups"), has["scopes"]) != (groups, workspaces):
+            yield f"{name} asks {has['scopes']} and tells {at(has, 'actions.actionGroups')}"

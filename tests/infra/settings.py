@@ -2,9 +2,18 @@
 
 import ast
 import re
-from typing import Any
 
-from tests.infra.template import ROOT, Infra, Template, call, dotted
+from dev.process import ROOT
+
+# settings that the Functions host or a library reads; those of the app are in docs/settings.md
+HOST_SETTINGS = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AZURE_CLIENT_ID",
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__credential",
+}
+FUNCTIONS = re.findall(r"^async def (\w+)\(", (ROOT / "function_app.py").read_text(), re.MULTILINE)
 
 
 def documented_settings() -> dict[str, str]:
@@ -18,28 +27,6 @@ def status_fields() -> set[str]:
     page = (ROOT / "docs" / "operations.md").read_text().split("\n## The status line\n")[1].split("\n## ")[0]
     cells = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
-
-
-def app_settings(infra: Infra) -> dict[str, Any]:
-    """The app settings of the deployed app, with their values as they are written."""
-    config = next(one for one in infra.made("Microsoft.Web/sites/config") if one.body["name"] == "appsettings")
-    caller = next(one for one in infra.modules() if one.kind == config.file)
-    template = infra.templates[caller.file]
-    given = _members(infra, template, caller.value("params.settings"))
-    return {**given, **_members(infra, infra.templates[config.file], config.body["properties"])}
-
-
-def _members(infra: Infra, template: Template, value: Any) -> dict[str, Any]:
-    """Members of an object that is written out, merged by union(), or the output of a module."""
-    if parts := call(value, "union"):
-        return {name: member for part in parts for name, member in _members(infra, template, part).items()}
-    symbol, _, output = dotted(value).partition(".outputs.")
-    if output and symbol in template.modules:
-        module = template.modules[symbol]
-        section = module.value("params.section")
-        members = _members(infra, infra.templates[module.kind], infra.templates[module.kind].outputs.get(output))
-        return {name.strip("'").replace("${section}", str(section)): one for name, one in members.items()}
-    return value if isinstance(value, dict) and not {"operator", "function"} & set(value) else {}
 
 
 def queue_triggers(name: str) -> set[str]:

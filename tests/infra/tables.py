@@ -1,38 +1,5 @@
 """What the templates may hold: the tables that the rules look things up in."""
 
-# resource types and the one version of each; all are in the Bicep compiler's own list of types
-VERSIONS = {
-    "Microsoft.Authorization/roleAssignments": "2022-04-01",
-    "Microsoft.Authorization/roleDefinitions": "2022-04-01",
-    "Microsoft.HealthcareApis/workspaces": "2024-03-31",
-    "Microsoft.HealthcareApis/workspaces/dicomservices": "2024-03-31",
-    "Microsoft.HealthcareApis/workspaces/fhirservices": "2024-03-31",
-    "Microsoft.Insights/actionGroups": "2023-01-01",
-    "Microsoft.Insights/components": "2020-02-02",
-    "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",
-    "Microsoft.Insights/scheduledQueryRules": "2023-12-01",
-    "Microsoft.Insights/workbooks": "2023-06-01",
-    "Microsoft.KeyVault/vaults": "2024-11-01",
-    "Microsoft.ManagedIdentity/userAssignedIdentities": "2024-11-30",
-    "Microsoft.Network/privateDnsZones": "2024-06-01",
-    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": "2024-06-01",
-    "Microsoft.Network/privateEndpoints": "2025-05-01",
-    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "2025-05-01",
-    "Microsoft.Network/virtualNetworks": "2025-05-01",
-    "Microsoft.OperationalInsights/workspaces": "2025-07-01",
-    "Microsoft.OperationalInsights/workspaces/tables": "2025-07-01",
-    "Microsoft.Resources/resourceGroups": "2024-11-01",
-    "Microsoft.Storage/storageAccounts": "2025-06-01",
-    "Microsoft.Storage/storageAccounts/blobServices": "2025-06-01",
-    "Microsoft.Storage/storageAccounts/blobServices/containers": "2025-06-01",
-    "Microsoft.Storage/storageAccounts/queueServices": "2025-06-01",
-    "Microsoft.Storage/storageAccounts/queueServices/queues": "2025-06-01",
-    "Microsoft.Web/serverfarms": "2025-03-01",
-    "Microsoft.Web/sites": "2025-03-01",
-    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": "2025-03-01",
-    "Microsoft.Web/sites/config": "2025-03-01",
-}
-
 STORAGE = "Microsoft.Storage/storageAccounts"
 VAULT = "Microsoft.KeyVault/vaults"
 # who, role, its id, and the type of resource it is given on: no more and no less; docs/security.md says why
@@ -60,8 +27,8 @@ ROLES = {
     ("operator", "Key Vault Secrets Officer", "b86a8fe4-44ce-4948-aee5-eccb2c155cd7", VAULT),
 }
 
-PRIVATE_ONLY = {"condition": "privateOnly", "true_value": "Disabled", "false_value": "Enabled"}
-DENY = {"condition": "privateOnly", "true_value": "Deny", "false_value": "Allow"}
+# the value without and with a network of its own
+PUBLIC_ACCESS, DEFAULT_ACTION = ("Enabled", "Disabled"), ("Allow", "Deny")
 # type, property, value
 HARDENING = [
     (STORAGE, "properties.allowBlobPublicAccess", False),
@@ -70,19 +37,19 @@ HARDENING = [
     (STORAGE, "properties.defaultToOAuthAuthentication", True),
     (STORAGE, "properties.minimumTlsVersion", "TLS1_2"),
     (STORAGE, "properties.supportsHttpsTrafficOnly", True),
-    (STORAGE, "properties.publicNetworkAccess", PRIVATE_ONLY),
-    (STORAGE, "properties.networkAcls.defaultAction", DENY),
+    (STORAGE, "properties.publicNetworkAccess", PUBLIC_ACCESS),
+    (STORAGE, "properties.networkAcls.defaultAction", DEFAULT_ACTION),
     ("Microsoft.Storage/storageAccounts/blobServices/containers", "properties.publicAccess", "None"),
     (VAULT, "properties.enableRbacAuthorization", True),
     (VAULT, "properties.enableSoftDelete", True),
     (VAULT, "properties.enablePurgeProtection", True),
-    (VAULT, "properties.publicNetworkAccess", PRIVATE_ONLY),
-    (VAULT, "properties.networkAcls.defaultAction", DENY),
+    (VAULT, "properties.publicNetworkAccess", PUBLIC_ACCESS),
+    (VAULT, "properties.networkAcls.defaultAction", DEFAULT_ACTION),
     ("Microsoft.OperationalInsights/workspaces", "properties.features.disableLocalAuth", True),
     ("Microsoft.Insights/components", "properties.DisableLocalAuth", True),
-    ("Microsoft.HealthcareApis/workspaces", "properties.publicNetworkAccess", PRIVATE_ONLY),
-    ("Microsoft.HealthcareApis/workspaces/dicomservices", "properties.publicNetworkAccess", PRIVATE_ONLY),
-    ("Microsoft.HealthcareApis/workspaces/fhirservices", "properties.publicNetworkAccess", PRIVATE_ONLY),
+    ("Microsoft.HealthcareApis/workspaces", "properties.publicNetworkAccess", PUBLIC_ACCESS),
+    ("Microsoft.HealthcareApis/workspaces/dicomservices", "properties.publicNetworkAccess", PUBLIC_ACCESS),
+    ("Microsoft.HealthcareApis/workspaces/fhirservices", "properties.publicNetworkAccess", PUBLIC_ACCESS),
     ("Microsoft.Web/sites", "properties.httpsOnly", True),
     ("Microsoft.Web/sites", "properties.siteConfig.minTlsVersion", "1.2"),
     ("Microsoft.Web/sites", "identity.type", "UserAssigned"),
@@ -94,69 +61,18 @@ HARDENING = [
     ("Microsoft.Web/sites/basicPublishingCredentialsPolicies", "properties.allow", False),
 ]
 
-SITE, DEPLOYMENT = "Microsoft.Web/sites", "properties.functionAppConfig.deployment.storage"
-CONDITION, LINK = "properties.criteria.allOf.0", "properties.privateLinkServiceConnections.0"
-# what a resource of each type cannot be without: `name` for all, `parent` for children, and these
-REQUIRED = {
-    "Microsoft.Authorization/roleDefinitions": "properties.roleName properties.assignableScopes properties.type",
-    "Microsoft.HealthcareApis/workspaces": "location",
-    "Microsoft.HealthcareApis/workspaces/dicomservices": "location",
-    "Microsoft.HealthcareApis/workspaces/fhirservices": (
-        "location kind properties.authenticationConfiguration.authority properties.authenticationConfiguration.audience"
-    ),
-    "Microsoft.Insights/actionGroups": (
-        "location properties.enabled properties.groupShortName"
-        " properties.emailReceivers.0.name properties.emailReceivers.0.emailAddress"
-    ),
-    "Microsoft.Insights/components": "location kind properties.Application_Type properties.WorkspaceResourceId",
-    "Microsoft.Insights/diagnosticSettings": (
-        "scope properties.workspaceId properties.logs.0.categoryGroup properties.logs.0.enabled"
-    ),
-    "Microsoft.Insights/scheduledQueryRules": (
-        "location kind properties.severity properties.enabled properties.autoMitigate properties.scopes"
-        " properties.evaluationFrequency properties.windowSize properties.skipQueryValidation"
-        f" properties.actions.actionGroups {CONDITION}.query {CONDITION}.timeAggregation {CONDITION}.operator"
-        f" {CONDITION}.threshold"
-    ),
-    "Microsoft.Insights/workbooks": (
-        "location kind properties.displayName properties.category properties.sourceId properties.serializedData"
-    ),
-    VAULT: "location properties.tenantId properties.sku.family properties.sku.name",
-    "Microsoft.ManagedIdentity/userAssignedIdentities": "location",
-    "Microsoft.Network/privateDnsZones": "location",
-    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": (
-        "location properties.registrationEnabled properties.virtualNetwork.id"
-    ),
-    "Microsoft.Network/privateEndpoints": (
-        f"location properties.subnet.id {LINK}.name {LINK}.properties.privateLinkServiceId {LINK}.properties.groupIds"
-    ),
-    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "properties.privateDnsZoneConfigs dependsOn",
-    "Microsoft.Network/virtualNetworks": (
-        "location properties.addressSpace.addressPrefixes properties.subnets.0.name"
-        " properties.subnets.0.properties.addressPrefix properties.subnets.1.name"
-        " properties.subnets.1.properties.addressPrefix"
-    ),
-    "Microsoft.OperationalInsights/workspaces": "location properties.sku.name properties.retentionInDays",
-    "Microsoft.OperationalInsights/workspaces/tables": "properties.retentionInDays properties.totalRetentionInDays",
-    "Microsoft.Resources/resourceGroups": "location tags",
-    STORAGE: "location kind sku.name",
-    "Microsoft.Web/serverfarms": "location",
-    SITE: (
-        "location tags properties.serverFarmId properties.keyVaultReferenceIdentity identity.userAssignedIdentities"
-        f" {DEPLOYMENT}.type {DEPLOYMENT}.value {DEPLOYMENT}.authentication.userAssignedIdentityResourceId"
-        " properties.functionAppConfig.scaleAndConcurrency.triggers.http.perInstanceConcurrency"
-    ),
+# module, the modules that must be there before it: by name, since names that are computed make nothing wait
+WAITS = {
+    # the first start is refused where the app comes before its roles; host and app need what they are told to use
+    "function-app": {"rbac", "vault", "dicom", "fhir", "storage", "monitoring", "identity"},
+    "rbac": {"identity", "storage", "monitoring"},
+    "vault": {"identity", "monitoring"},
+    "dicom": {"identity", "health-services"},
+    "fhir": {"identity", "health-services"},
+    "network": {"storage", "vault", "health-services"},
+    "alerts": {"monitoring"},
+    "workbook": {"monitoring"},
 }
-
-MODULES = "infra/modules/"
-# file, module, what it must name, directly or in `dependsOn`
-WAITS = [
-    # the first start is refused where the app comes before its roles
-    *(("infra/resources.bicep", "app", other) for other in ("rbac", "vault", "dicom", "fhir")),
-    # a role needs the service that it is given on
-    *(("infra/resources.bicep", module, "healthServices") for module in ("dicom", "fhir", "network")),
-    (MODULES + "vault.bicep", "role", "vault"),
-]
 
 # what a log alert may have for a window (Azure Monitor), in minutes
 WINDOWS = {
@@ -171,11 +87,11 @@ WINDOWS = {
     "P2D": 2880,
 }
 
-# private endpoints: group id, and the DNS zones that make its names lead there
+# private endpoints: group id, and the DNS zones that make its names lead there; {0} is the suffix of storage
 ENDPOINTS = {
-    "blob": {"privatelink.blob.${suffix}"},
-    "queue": {"privatelink.queue.${suffix}"},
-    "table": {"privatelink.table.${suffix}"},
+    "blob": {"privatelink.blob.{0}"},
+    "queue": {"privatelink.queue.{0}"},
+    "table": {"privatelink.table.{0}"},
     "vault": {"privatelink.vaultcore.azure.net"},
     "healthcareworkspace": {
         "privatelink.workspace.azurehealthcareapis.com",
@@ -193,29 +109,72 @@ INSIGHTS_TABLES = {
 # what the app does on a FHIR service, of the data actions of Microsoft.HealthcareApis/workspaces/fhirservices/resources
 FHIR_ACTIONS = ["read", "write", "delete"]
 
-# settings that the Functions host or a library reads; those of the app are in docs/settings.md
-HOST_SETTINGS = {
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING",
-    "AZURE_CLIENT_ID",
-    "AzureWebJobsStorage__blobServiceUri",
-    "AzureWebJobsStorage__credential",
+# names as each kind of resource allows them
+LETTERS = r"[a-z0-9-]"
+NAMES = {
+    "Microsoft.HealthcareApis/workspaces": r"[a-z0-9]{3,24}",
+    "Microsoft.HealthcareApis/workspaces/dicomservices": LETTERS + "{3,24}",
+    "Microsoft.HealthcareApis/workspaces/fhirservices": LETTERS + "{3,24}",
+    "Microsoft.Insights/actionGroups": r"[\w.-]{1,260}",
+    "Microsoft.Insights/components": r"[\w.-]{1,255}",
+    "Microsoft.Insights/scheduledQueryRules": r"[\w.-]{1,260}",
+    VAULT: r"(?=.{3,24}$)[a-z](-?[a-z0-9])+",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": r"[A-Za-z0-9][\w-]{2,127}",
+    "Microsoft.Network/virtualNetworks": r"[A-Za-z0-9][\w.-]{1,63}",
+    "Microsoft.OperationalInsights/workspaces": r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
+    STORAGE: r"[a-z0-9]{3,24}",
+    "Microsoft.Web/serverfarms": LETTERS + "{1,40}",
+    # the host cuts its id to 32 characters
+    "Microsoft.Web/sites": r"[a-z][a-z0-9-]{0,30}[a-z0-9]",
 }
 
-# names with a suffix of 13 characters: what each kind of resource allows
-NAMES = {
-    "actionGroup": r"[\w.-]{1,260}",
-    "alertRule": r"[\w.-]{1,230}",
-    "applicationInsights": r"[\w.-]{1,255}",
-    "dicomService": r"[a-z0-9-]{3,24}",
-    "fhirService": r"[a-z0-9-]{3,24}",
-    # the host cuts its id to 32 characters
-    "functionApp": r"[a-z][a-z0-9-]{0,30}[a-z0-9]",
-    "functionPlan": r"[a-z0-9-]{1,40}",
-    "healthWorkspace": r"[a-z0-9]{3,24}",
-    "identity": r"[A-Za-z0-9][\w-]{2,127}",
-    "keyVault": r"(?=.{3,24}$)[a-z](-?[a-z0-9])+",
-    "logAnalytics": r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
-    "storageAccount": r"[a-z0-9]{3,24}",
-    "virtualNetwork": r"[A-Za-z0-9][\w.-]{1,63}",
+# what every deployment makes: kind and how many
+ALWAYS = {
+    "Microsoft.Authorization/roleAssignments": 4,
+    "Microsoft.Insights/components": 1,
+    "Microsoft.Insights/workbooks": 1,
+    "Microsoft.ManagedIdentity/userAssignedIdentities": 1,
+    "Microsoft.OperationalInsights/workspaces": 1,
+    "Microsoft.OperationalInsights/workspaces/tables": len(INSIGHTS_TABLES),
+    "Microsoft.Resources/resourceGroups": 1,
+    STORAGE: 1,
+    STORAGE + "/blobServices": 1,
+    STORAGE + "/blobServices/containers": 1,
+    STORAGE + "/queueServices": 1,
+    STORAGE + "/queueServices/queues": 2,
+    "Microsoft.Web/serverfarms": 1,
+    "Microsoft.Web/sites": 1,
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": 2,
+    "Microsoft.Web/sites/config": 1,
+}
+NEW_VAULT = {VAULT: 1, "Microsoft.Insights/diagnosticSettings": 1}
+ALERTS = {"Microsoft.Insights/actionGroups": 1, "Microsoft.Insights/scheduledQueryRules": 10}
+# what each set of parameters makes besides; roles come on top of the four
+BESIDES = {
+    "first": {},
+    "existing": {"Microsoft.Authorization/roleAssignments": 5, **ALERTS},
+    "new": {
+        "Microsoft.Authorization/roleAssignments": 7,
+        "Microsoft.HealthcareApis/workspaces": 1,
+        "Microsoft.HealthcareApis/workspaces/dicomservices": 1,
+        "Microsoft.HealthcareApis/workspaces/fhirservices": 1,
+        **NEW_VAULT,
+        **ALERTS,
+    },
+    "private": {
+        "Microsoft.Authorization/roleAssignments": 3,
+        "Microsoft.Network/privateDnsZones": 7,
+        "Microsoft.Network/privateDnsZones/virtualNetworkLinks": 7,
+        "Microsoft.Network/privateEndpoints": 6,
+        "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": 6,
+        "Microsoft.Network/virtualNetworks": 1,
+        **NEW_VAULT,
+    },
+    "outside": {"Microsoft.Authorization/roleAssignments": 4},
+}
+# role ids by what they are given on; the groups of services that were there before
+OUTSIDE_THE_GROUP = {
+    "existing": {"images/dicomservices/archive": ("2", "imaging"), "records/fhirservices/r4": ("3", "records")},
+    "private": {"images/dicomservices/archive": ("2", "imaging"), "records/fhirservices/r4": ("3", "records")},
+    "outside": {"vaults/hospital": ("4", "secrets")},
 }

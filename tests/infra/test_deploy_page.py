@@ -8,9 +8,9 @@ import subprocess
 import pytest
 import yaml
 
-from tests.infra.rules import FUNCTIONS
+from dev.process import ROOT
+from tests.infra.settings import FUNCTIONS
 from tests.infra.tables import ROLES
-from tests.infra.template import ROOT
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
 GITHUB = PAGE.split("\n## From GitHub\n")[1].split("\n## ")[0]

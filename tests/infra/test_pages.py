@@ -1,13 +1,15 @@
 """What the pages say of the templates is what the templates do."""
 
+import json
 import re
 
-from tests.infra.rules import MAIN
-from tests.infra.settings import app_settings
-from tests.infra.tables import ROLES
-from tests.infra.template import ROOT, Infra
+import pytest
+import yaml
 
-INFRA = Infra.read()
+from dev.process import ROOT
+from tests.infra.bicep import Templates
+from tests.infra.tables import ROLES
+
 README, SECURITY = "infra/README.md", "docs/security.md"
 
 
@@ -19,7 +21,7 @@ def rows(page, heading):
 
 
 def test_every_parameter_is_on_the_page_with_its_variable_and_default():
-    given = INFRA.json("infra/main.parameters.json")["parameters"]
+    given = json.loads((ROOT / "infra" / "main.parameters.json").read_text())["parameters"]
     wanted = []
     for name, value in given.items():
         found = re.fullmatch(r"\$\{(\w+)(?:=(.*))?\}", str(value["value"]))
@@ -29,7 +31,6 @@ def test_every_parameter_is_on_the_page_with_its_variable_and_default():
     assert [(name, variable.split(":")[0], default) for name, variable, default, _ in written] == [
         (name, variable or "none", default) for name, variable, default in wanted
     ]
-    assert {name for name, *_ in wanted} == set(INFRA.templates[MAIN].parameters)
 
 
 def test_both_tables_of_roles_are_those_that_are_given():
@@ -39,24 +40,27 @@ def test_both_tables_of_roles_are_those_that_are_given():
 
 
 def test_every_alert_is_on_the_page_with_its_severity():
-    made = INFRA.templates["infra/modules/alerts.bicep"].variables["rules"]
+    made = yaml.safe_load((ROOT / "infra" / "alerts.yaml").read_text())
     written = {(row[0].strip("`"), int(row[1])) for row in rows("docs/operations.md", "Alerts")}
     assert written == {(one["name"], one["severity"]) for one in made}
 
 
-def test_the_steps_by_hand_set_what_the_templates_set():
+@pytest.mark.needs("bicep")
+def test_the_steps_by_hand_set_what_the_templates_set(tmp_path):
     page = (ROOT / "docs" / "deploy.md").read_text().split("\n## By hand, in the portal\n")[1].split("\n## ")[0]
     with_a_default = {"SYNC_SCHEDULE", "STUDY_QUEUE_NAME", "KeyVault__Endpoint"}
     by_the_portal = {"APPLICATIONINSIGHTS_CONNECTION_STRING"}
     named = set(re.findall(r"`(\w+)`", page))
-    assert set(app_settings(INFRA)) - with_a_default - by_the_portal - named == set()
+    settings = Templates(tmp_path / "copy").deployment("first").settings
+    assert set(settings) - with_a_default - by_the_portal - named == set()
 
 
-def test_what_the_pages_ask_azd_for_is_an_output():
+@pytest.mark.needs("bicep")
+def test_what_the_pages_ask_azd_for_is_an_output(tmp_path):
     page = (ROOT / "docs" / "deploy.md").read_text()
     asked = {
         *re.findall(r"azd env get-value (\w+)", page),
-        *re.findall(r"\$(?:env:)?([A-Z_]+)", INFRA.files["azure.yaml"]),
+        *re.findall(r"\$(?:env:)?([A-Z_]+)", (ROOT / "azure.yaml").read_text()),
     }
-    assert asked - set(INFRA.templates[MAIN].outputs) == set()
+    assert asked - set(Templates(tmp_path / "copy").built("infra/main.bicep")["outputs"]) == set()
     assert {"APP_HEALTH_URL", "AZURE_KEY_VAULT_NAME"} <= asked

@@ -1,7 +1,6 @@
 """When each alert is on: its query over status lines that the app writes of made-up services, minute by minute."""
 
 import logging
-from bisect import bisect_left
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +11,8 @@ from shared.checks import Checks
 from shared.errors import Misconfigured, Throttled, Unavailable
 from shared.status import StatusLine
 from shared.sync.cases import State, Tally
-from tests.infra.kql import run
-from tests.infra.template import Infra
+from tests.logs.workspace import RULES, Alerts, Workspace
 
-RULES = {one["name"]: one for one in Infra.read().templates["infra/modules/alerts.bicep"].variables["rules"]}
-TIMES = {"PT5M": 5, "PT15M": 15, "P2D": 2 * 1440}
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
 EVERY_MINUTE, EVERY_FIVE, EVERY_HOUR = "0 * * * * *", "0 */5 * * * *", "0 0 * * * *"
 NO_ANSWER = Unavailable("the FHIR server cannot be reached (ConnectError)")
@@ -29,9 +25,9 @@ class Scene:
     def __init__(self, schedule=EVERY_MINUTE):
         self.schedule = schedule
         self.minute = 0
-        self.lines = []
-        self.requests = []
-        self.on = {name: [] for name in RULES}
+        self.lines = 0
+        self.logs = Workspace()
+        self._alerts = Alerts(self.logs)
         self.recycle()
         self.is_running = True
         self.everything_is_well()
@@ -70,8 +66,11 @@ class Scene:
 
         return check
 
-    async def pass_by(self, caplog, **time):
-        """Let time pass: the timer writes its lines, and each alert is asked as often as it is in Azure."""
+    async def pass_by(self, caplog, asked_every=1, **time):
+        """Let time pass: the timer writes its lines, and each alert is asked as often as it is in Azure.
+
+        asked_every: minutes; more for long times in which nothing changes.
+        """
         every = {EVERY_MINUTE: 1, EVERY_FIVE: 5, EVERY_HOUR: 60}[self.schedule]
         caplog.set_level(logging.INFO)
         for _ in range(int(timedelta(**time) / timedelta(minutes=1))):
@@ -79,30 +78,17 @@ class Scene:
                 caplog.clear()
                 lag = None if self.poll_error else self.lag
                 await self._line.write(self._checks, lag=lag, poll_error=self.poll_error)
-                self.lines += [{"TimeGenerated": self.now, "Message": one.getMessage()} for one in caplog.records]
-            self._ask()
+                for one in caplog.records:
+                    self.logs.add("AppTraces", {"TimeGenerated": self.now, "Message": one.getMessage()})
+                    self.lines += 1
+            if self.minute % asked_every == 0:
+                self._alerts.ask(self.minute, self.now)
             self.minute += 1
-
-    def _ask(self):
-        for name, rule in RULES.items():
-            if self.minute % TIMES[rule["frequency"]] == 0:
-                since = self.now - timedelta(minutes=TIMES[rule["window"]])
-                tables = {"AppTraces": _since(self.lines, since), "AppRequests": _since(self.requests, since)}
-                is_on = bool(run(rule["query"], tables, self.now))
-                periods = self.on[name]
-                if is_on and (not periods or periods[-1][1] is not None):
-                    periods.append((self.minute, None))
-                elif not is_on and periods and periods[-1][1] is None:
-                    periods[-1] = (periods[-1][0], self.minute)
 
     @property
     def was_on(self):
         """From which minute to which each alert was on; None for one that still is."""
-        return {name: periods for name, periods in self.on.items() if periods}
-
-
-def _since(rows, at):
-    return rows[bisect_left(rows, at, key=lambda row: row["TimeGenerated"]) :]
+        return self._alerts.was_on
 
 
 @pytest.fixture
@@ -115,16 +101,16 @@ async def scene(caplog):
 
 async def test_nothing_to_do_for_a_day_is_no_alert(caplog):
     scene = Scene(EVERY_FIVE)
-    await scene.pass_by(caplog, days=1)
+    await scene.pass_by(caplog, asked_every=60, days=1)
     assert scene.was_on == {}
-    assert len(scene.lines) == 288
+    assert scene.lines == 288
 
 
 async def test_an_outage_with_one_waiting_study_is_on_as_long_as_it_lasts(scene, caplog):
     """No five studies in a row are needed, and none at all."""
     scene.errors["fhir"] = NO_ANSWER
     scene.codes[State.RETRYING]["unavailable"], scene.retried_since = 1, scene.now
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"outage": [(40, 210)]}
@@ -137,7 +123,7 @@ async def test_an_outage_of_three_days_over_a_recycled_worker(caplog):
     scene.errors["dicom"] = scene.poll_error = Unavailable("the DICOM service answered 503", code="server-error")
     await scene.pass_by(caplog, hours=5)
     scene.recycle()
-    await scene.pass_by(caplog, days=3)
+    await scene.pass_by(caplog, asked_every=60, days=3)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=2)
     (began, ended), *others = scene.was_on.pop("outage")
@@ -163,9 +149,9 @@ async def test_what_is_set_up_wrongly_is_on_until_it_is_right(scene, caplog, how
         scene.codes[State.RETRYING]["access-refused"] = 1
     else:
         scene.settings_error = scene.poll_error = Misconfigured("Fhir__Endpoint is missing", code="settings")
-    await scene.pass_by(caplog, hours=2)
+    await scene.pass_by(caplog, asked_every=15, hours=2)
     scene.recycle()
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"set-up": [(30, 330)]}
@@ -182,12 +168,12 @@ async def test_what_is_set_up_wrongly_is_on_until_it_is_right(scene, caplog, how
 )
 async def test_failed_and_skipped_are_on_until_somebody_has_acted(scene, caplog, state, code, alerts):
     scene.codes[state][code] = 1
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     scene.recycle()
     scene.errors["tables"] = NO_ANSWER  # nothing is known of the tables for a moment
     await scene.pass_by(caplog, minutes=5)
     scene.errors = {}
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {name: [(30, 30 + 6 * 60 + 15)] for name in alerts}
@@ -195,7 +181,7 @@ async def test_failed_and_skipped_are_on_until_somebody_has_acted(scene, caplog,
 
 async def test_a_study_that_does_not_come_through_is_on_after_an_hour(scene, caplog):
     scene.codes[State.RETRYING]["write-failed"], scene.retried_since = 1, scene.now
-    await scene.pass_by(caplog, hours=9)
+    await scene.pass_by(caplog, asked_every=15, hours=9)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"waiting": [(105, 30 + 9 * 60)]}
@@ -224,13 +210,13 @@ async def test_a_queue_that_nobody_works_on(scene, caplog):
 
 async def test_a_queue_that_moves_is_no_alert_however_long_it_is(scene, caplog):
     scene.queue, scene.queue_age_s = 100_000, 600
-    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=15, hours=3)
     assert scene.was_on == {}
 
 
 async def test_a_feed_whose_end_no_poll_reaches(scene, caplog):
     scene.lag = 20_000
-    await scene.pass_by(caplog, hours=4)
+    await scene.pass_by(caplog, asked_every=15, hours=4)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"lag": [(60, 270)]}
@@ -241,7 +227,8 @@ async def test_a_timer_that_does_not_run_is_on_as_its_schedule_says(caplog, sche
     scene = Scene(schedule)
     await scene.pass_by(caplog, hours=5)
     scene.is_running = False  # for longer than an alert looks back
-    await scene.pass_by(caplog, days=2, hours=6)
+    await scene.pass_by(caplog, hours=3)
+    await scene.pass_by(caplog, asked_every=60, days=2, hours=3)
     scene.is_running = True
     await scene.pass_by(caplog, hours=3)
     ((began, ended),) = scene.was_on.pop("not-polling")
@@ -252,13 +239,15 @@ async def test_a_timer_that_does_not_run_is_on_as_its_schedule_says(caplog, sche
 
 async def test_an_hourly_schedule_is_no_alert_between_its_lines(caplog):
     scene = Scene(EVERY_HOUR)
-    await scene.pass_by(caplog, hours=12)
+    await scene.pass_by(caplog, asked_every=15, hours=12)
     assert scene.was_on == {}
 
 
 async def test_runs_that_fail_are_on_as_long_as_they_do(scene, caplog):
     for _ in range(60):
-        scene.requests += [{"TimeGenerated": scene.now, "Success": False, "OperationName": "sync_study"}] * 2
+        for _ in range(2):
+            failed = {"TimeGenerated": scene.now, "Success": False, "OperationName": "sync_study"}
+            scene.logs.add("AppRequests", failed)
         await scene.pass_by(caplog, minutes=1)
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"failing": [(35, 105)]}

@@ -1,0 +1,269 @@
+"""What Application Insights gets from Microsoft's host in each trouble, and which alerts are on for how long.
+
+An hour is a minute here: the timer ticks each second and writes a status line each time. The rows are then read as if
+each second had been a minute, in their times and in each count of seconds of a line.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dev.process import ROOT
+from tests.builders import make_instance
+from tests.flow.test_phi import TELLTALE, clean
+from tests.hosts.telemetry import FunctionsHost, Ingestion
+from tests.logs.tables import row_of
+from tests.logs.workspace import Alerts, Workspace, stretched
+
+pytestmark = [
+    pytest.mark.real("func"),
+    pytest.mark.stand_in,
+    pytest.mark.timeout(900),
+]
+FACTOR = 60
+# `raise` and `die` are files: while one is there, each study meets a defect of the app, or ends its process
+APP = """
+import asyncio, os, sys
+sys.path.insert(0, {root!r})
+exec(open({app!r}).read())
+from shared import status
+from shared.sync import backoff, circuit
+status.MINUTE_S = 1
+backoff.FIRST_S, backoff.LONGEST_S = 0.5, 10.0
+circuit.FIRST_WAIT_S, circuit.LONGEST_WAIT_S = 0.2, 1.0
+from shared.sync import reconciler
+sync, look_at = WORKER.sync, reconciler.look_at
+async def fatal(text, tries):
+    if os.path.exists("die"):
+        await asyncio.sleep(5)
+        os._exit(1)
+    await sync(text, tries)
+async def defective(*parts):
+    if os.path.exists("raise"):
+        raise KeyError("a defect")
+    return await look_at(*parts)
+WORKER.sync, reconciler.look_at = fatal, defective
+"""
+TELLING = {name: value for name, value in TELLTALE.items() if value and name != "StudyTime"}
+LOG = logging.getLogger(__name__)
+
+
+class Trial:
+    """A host on this stack, what it sends, and from when to when there was which trouble."""
+
+    def __init__(self, stack, folder, levels):
+        self.stack, self.folder = stack, folder
+        self.ingestion = Ingestion()
+        self.troubles = []
+        (folder / "function_app.py").write_text(APP.format(root=str(ROOT), app=str(ROOT / "function_app.py")))
+        host = json.loads((ROOT / "host.json").read_text())
+        host["extensions"]["queues"]["visibilityTimeout"] = "00:00:01"
+        host["logging"]["logLevel"] = levels or host["logging"]["logLevel"]
+        (folder / "host.json").write_text(json.dumps(host))
+        self.host = None
+
+    def start(self, **settings):
+        env = {
+            "AzureWebJobsStorage": self.stack.azurite["connection_string"],
+            "AzureFunctionsWebHost__hostid": self.stack.name[:32],
+            "APPLICATIONINSIGHTS_CONNECTION_STRING": self.ingestion.connection_string,
+            "DicomWeb__Endpoint": self.stack.dicom,
+            "Fhir__Endpoint": self.stack.fhir,
+            "TableStore__TableNamePrefix": self.stack.name,
+            "STUDY_QUEUE_NAME": self.stack.name,
+            "SYNC_SCHEDULE": "*/1 * * * * *",
+        }
+        self.host = FunctionsHost(self.folder, env | settings)
+
+    @property
+    def rows(self):
+        return [found for sent in list(self.ingestion.rows) if (found := row_of(sent))]
+
+    def lines(self, since):
+        found = [row for table, row in self.rows if table == "AppTraces" and row["TimeGenerated"] > since]
+        return [row["Message"] for row in found if row["Message"].startswith("status ")]
+
+    async def until_a_line(self, says, *, within_s=200):
+        """Until a status line that is written from now on fits."""
+        since, deadline = _now(), time.monotonic() + within_s
+        while not any(says(line) for line in self.lines(since)):
+            assert time.monotonic() < deadline, self.lines(since)[-3:]
+            await asyncio.sleep(0.5)
+
+    async def is_well_again(self):
+        await self.until_a_line(is_well)
+        await self.stack.until_in_step()
+
+    async def store(self, study, *, instance=1):
+        await self.stack.store(make_instance(study, 1, instance, **TELLING))
+
+    @contextmanager
+    def trouble(self, *alerts):
+        """The alerts that are to come on in a `with` block."""
+        began = _now()
+        yield
+        self.troubles.append((alerts, began, _now()))
+
+    def trouble_at(self, instant):
+        """The number of the last trouble that began before; -1 before all."""
+        return sum(began <= instant for _, began, _ in self.troubles) - 1
+
+    def alerts(self):
+        """Which alert was on from which to which instant of the run; they are asked every five seconds of it."""
+        logs, begin = Workspace(), min(row["TimeGenerated"] for _, row in self.rows)
+        end = _now()
+
+        def at(instant):
+            return begin + (instant - begin) * FACTOR
+
+        for table, row in self.rows:
+            row = row | {"TimeGenerated": at(row["TimeGenerated"]), "Properties": None}  # noqa: PLW2901
+            logs.add(table, row | ({"Message": stretched(row["Message"], FACTOR)} if "Message" in row else {}))
+        alerts = Alerts(logs)
+        # before there is a line at all, nobody polls
+        for minute in range(15, int((end - begin).total_seconds()), 5):
+            alerts.ask(minute, begin + timedelta(minutes=minute))
+        return {
+            name: [(begin + timedelta(seconds=a), begin + timedelta(seconds=b) if b else None) for a, b in periods]
+            for name, periods in alerts.was_on.items()
+        }
+
+
+def _now():
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def is_well(line):
+    return all(f" {name}=ok" in line for name in ("poll", "dicom", "fhir", "tables", "queues")) and " failed=0" in line
+
+
+@pytest.fixture
+def levels():
+    """The app's own; a test may ask for others."""
+    return {}
+
+
+@pytest.fixture
+def trial(stack, tmp_path, levels):
+    one = Trial(stack, tmp_path, levels)
+    yield one
+    if one.host:
+        one.host.stop()
+    one.ingestion.close()
+
+
+async def outage(trial):
+    with trial.trouble("outage"):
+        await trial.stack.fhir_dev("faults", [{"status": 503}])
+        await trial.store(2)
+        await asyncio.sleep(25)
+    await trial.stack.fhir_dev("faults", [])
+    await trial.is_well_again()
+
+
+async def wrong_settings(trial):
+    with trial.trouble("set-up"):
+        await trial.stack.fhir_dev("faults", [{"status": 403}])
+        await asyncio.sleep(20)
+    await trial.stack.fhir_dev("faults", [])
+    await trial.is_well_again()
+
+
+async def failing_study(trial):
+    with trial.trouble("failed"):
+        await trial.stack.fhir_dev("faults", [{"route": "transaction", "status": 422}])
+        await trial.store(3)
+        await trial.until_a_line(lambda line: " failed=1" in line)
+        await asyncio.sleep(25)
+    await trial.stack.fhir_dev("faults", [])
+    await trial.store(3, instance=2)
+    await trial.is_well_again()
+
+
+async def poison(trial):
+    with trial.trouble("poison", "failed"):
+        (trial.folder / "raise").touch()
+        await trial.store(4)
+        await trial.until_a_line(lambda line: "failed_codes=bug:1" in line)
+        await asyncio.sleep(25)
+    (trial.folder / "raise").unlink()
+    await trial.store(4, instance=2)
+    await trial.is_well_again()
+    await asyncio.sleep(20)  # as long as the alert `failing` looks back
+
+
+async def a_worker_dies(trial):
+    before = trial.ingestion.requests("sync_study").count(False)
+    with trial.trouble("failing"):
+        (trial.folder / "die").touch()
+        for number in range(10, 18):
+            await trial.store(number)
+        while trial.ingestion.requests("sync_study").count(False) < before + 6:
+            await asyncio.sleep(0.2)
+        (trial.folder / "die").unlink()
+        await trial.is_well_again()
+    await asyncio.sleep(20)
+
+
+async def storm(trial):
+    """Sixty studies at once are no trouble."""
+    with trial.trouble():
+        await trial.stack.store(*(make_instance(number, **TELLING) for number in range(100, 160)))
+        await trial.is_well_again()
+        await asyncio.sleep(5)
+
+
+async def nobody_polls(trial):
+    with trial.trouble("not-polling"):
+        trial.host.stop()
+        await asyncio.sleep(35)
+    trial.start()
+    await trial.is_well_again()
+
+
+async def test_each_alert_is_on_while_its_trouble_lasts(trial):
+    await trial.stack.app.ensure_queues()
+    await trial.store(1)
+    trial.start()
+    await trial.is_well_again()
+    with trial.trouble():
+        await asyncio.sleep(20)
+    for trouble in (outage, wrong_settings, failing_study, poison, a_worker_dies, storm, nobody_polls):
+        await trouble(trial)
+        await asyncio.sleep(16)  # a quarter of an hour, by which each alert has been asked again
+    found = trial.alerts()
+    for name, periods in found.items():
+        LOG.info("%s: on for %s", name, [f"{(b - a).total_seconds():.0f} s" if b else "ever" for a, b in periods])
+    came = [(name, trial.trouble_at(began)) for name, periods in found.items() for began, _ in periods]
+    wanted = [(name, number) for number, (names, *_) in enumerate(trial.troubles) for name in names]
+    assert sorted(came) == sorted(wanted)
+    for name, periods in found.items():
+        for began, ended in periods:
+            _, _, over = trial.troubles[trial.trouble_at(began)]
+            assert ended is not None, f"{name} is still on"
+            assert ended >= over, f"{name} went while its trouble lasted"
+
+
+@pytest.mark.parametrize("levels", [{"default": "Trace"}])
+async def test_no_row_names_a_patient(trial):
+    """At every level, and where a service puts the name into its answer."""
+    await trial.stack.app.ensure_queues()
+    await trial.stack.dicom_dev("faults", [{"route": "metadata", "status": 400, "body": "ZZFAMILY", "times": 2}])
+    await trial.store(1)
+    trial.start()
+    await trial.is_well_again()
+    await trial.stack.fhir_dev("faults", [{"route": "transaction", "status": 422, "times": 1}])
+    await trial.store(2)
+    await trial.until_a_line(lambda line: " failed=1" in line)
+    (trial.folder / "raise").touch()
+    await trial.store(3)
+    await trial.until_a_line(lambda line: "bug:1" in line)
+    trial.host.stop()
+    assert {table for table, _ in trial.rows} >= {"AppTraces", "AppRequests", "AppExceptions"}
+    assert {row.get("SeverityLevel") for table, row in trial.rows if table == "AppTraces"} >= {0, 1}
+    assert clean(json.dumps(trial.ingestion.rows)) == []
