@@ -75,18 +75,7 @@ def storage_error(what: str, error: AzureError) -> SyncError:
     """The error that a failure of Azure Storage stands for: by its status, else by its class."""
     status = error.status_code if isinstance(error, HttpResponseError) else None
     asked = retry_after_s(getattr(getattr(error, "response", None), "headers", {}))
-    if isinstance(error, ClientAuthenticationError) and status is None:  # nothing was asked of storage
-        text = (
-            f"{what} was not asked, since there is no identity to ask with: sign in with `az login`; in Azure, give "
-            "the app the identity that AzureWebJobsStorage__clientId or AZURE_CLIENT_ID names"
-        )
-        return Misconfigured(text, code="access-refused")
-    # the library for tables makes an error of its own of the credential's
-    is_of_identity = any(isinstance(one, ClientAuthenticationError) for one in (error, error.__cause__))
-    if is_of_identity and status is not None and status not in (*REFUSED, *BUSY):
-        text = (
-            f"{what}: the app's identity gets no token for it ({status}): does the app have the one of this client id?"
-        )
+    if (text := _without_token(what, error, status)) is not None:
         return Misconfigured(text, code="access-refused")
     if status in REFUSED:
         text = f"{what} refuses access ({status}): check the app's storage roles or key"
@@ -128,3 +117,19 @@ def made_of(kind: type[N], values: Any) -> N:
         if not isinstance(value, (int, float) if wanted is float else wanted):
             raise TypeError("a value of another type")
     return made
+
+
+def _without_token(what: str, error: AzureError, status: int | None) -> str | None:
+    """What to say where the identity gets no token, so that storage was not asked; None where it was."""
+    if isinstance(error, ClientAuthenticationError) and status is None:
+        return (
+            f"{what} was not asked, since there is no identity to ask with: sign in with `az login`; in Azure, give "
+            "the app the identity that AzureWebJobsStorage__clientId or AZURE_CLIENT_ID names"
+        )
+    # the library for tables makes an error of its own of the credential's
+    is_of_identity = any(isinstance(one, ClientAuthenticationError) for one in (error, error.__cause__))
+    if is_of_identity and status is not None and status not in (*REFUSED, *BUSY):
+        return (
+            f"{what}: the app's identity gets no token for it ({status}): does the app have the one of this client id?"
+        )
+    return None
