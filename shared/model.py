@@ -82,7 +82,8 @@ class StudyChange:
     `poll` orders polls: whatever is listed here was visible in DICOM before any message of a later poll was sent.
     No instances listed means: look at the whole study. `part` numbers the messages of a poll to one study; it is below
     zero in one that no poll sent. alone: to be worked on in a process of its own. deaths: how many processes ended
-    without a result while they had it.
+    without a result while they had it. tries: how often the message asked for instances that could not be read
+    (`sync.damage`).
     """
 
     study: StudyKey
@@ -93,6 +94,7 @@ class StudyChange:
     first_failed_at: datetime | None = None
     alone: bool = False
     deaths: int = 0
+    tries: int = 0
 
     @property
     def message_id(self) -> str:
@@ -128,6 +130,8 @@ class StudyChange:
             message["alone"] = True
         if self.deaths:
             message["deaths"] = self.deaths
+        if self.tries:
+            message["tries"] = self.tries
         return json.dumps(message, separators=(",", ":"))
 
     @classmethod
@@ -149,6 +153,7 @@ class StudyChange:
                 first_failed_at=datetime.fromisoformat(first_failed_at).astimezone(UTC) if first_failed_at else None,
                 alone=message.get("alone") is True,
                 deaths=_whole(message.get("deaths", 0), most=MAX_INT32),
+                tries=_whole(message.get("tries", 0), most=MAX_INT32),
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ValueError("not a StudyChange message") from None

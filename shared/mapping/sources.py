@@ -79,8 +79,11 @@ class Shared:
 
     @property
     def without_source(self) -> "Shared":
-        """The same without anything of `source`."""
-        return replace(self, holders={key: names - {self.source.name} for key, names in self.holders.items()})
+        """The same without what `source` has, but for instances that no other source has: another app with tables of
+        its own wrote them for the same source, and takes them out.
+        """
+        mine = {self.source.name}
+        return replace(self, holders={key: names - mine or names for key, names in self.holders.items()})
 
     @property
     def gives_up(self) -> bool:

@@ -24,12 +24,10 @@ def next_try(
 
     unknown: what a pass for `change` could not read. recorded: what could not be read before, which has its message.
     """
-    is_try = change.part < 0 and change.attempts > 0
-    tries = change.attempts if is_try else 0
-    mine = (change.instances or unknown) if is_try else ()
+    mine = (change.instances or unknown) if change.tries else ()
     again = [key for key in unknown if key in mine or key not in recorded]
-    if not again or tries >= len(DELAYS_S):
+    if not again or change.tries >= len(DELAYS_S):
         return None
     listed = {key: change.instances.get(key, 0) for key in again} if len(again) <= MOST_LISTED else {}
-    message = replace(look_again(change.study, change.poll, listed), attempts=tries + 1)
-    return message, DELAYS_S[tries] * random.uniform(1.0, 1.25)
+    message = replace(look_again(change.study, change.poll, listed), tries=change.tries + 1)
+    return message, DELAYS_S[change.tries] * random.uniform(1.0, 1.25)

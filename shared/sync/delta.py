@@ -66,6 +66,11 @@ class Before:
     adopted: bool = False
     is_unlisted: bool = False
 
+    @property
+    def all_series(self) -> set[str]:
+        """Series that the ImagingStudy has."""
+        return {*self.series, *(key.series_instance_uid for key in self.stored)}
+
 
 def study_delta(
     truth: Truth, provided: Mapping[InstanceKey, Provides], known: Before, *, final: bool
@@ -85,7 +90,9 @@ def study_delta(
     now = ledgers.providers_of({name: row for name, row in after.items() if name not in unread})
     before = ledgers.providers_of(known.ledger)
     names = {digest(key): key for key in there}
-    if not final and not _shows_enough(before, now, after, names):
+    # somebody else may have taken a series out
+    there_before = {STUDY, PATIENT, *map(series_digest, known.all_series)}
+    if not final and not _shows_enough(before.within(there_before), now, after, names):
         return None
     lasting = ledgers.providers_of(after) if unread else now
     read = _Read({name: there[key] for name, key in names.items()}, now, lasting, ledgers.is_complete(after))
@@ -182,7 +189,7 @@ def _series(
     instances: dict[str, dict[str, Dataset]] = {}
     for key, dataset in there.items():
         instances.setdefault(key.series_instance_uid, {})[key.sop_instance_uid] = dataset
-    for uid in {*known.series, *(key.series_instance_uid for key in known.stored)} - instances.keys():
+    for uid in known.all_series - instances.keys():
         name = series_digest(uid)
         lost = before.elements.get(name, {}).keys() - read.lasting.elements.get(name, {}).keys()
         if lost and name in read.lasting.newest:

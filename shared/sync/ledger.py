@@ -7,7 +7,7 @@ read must know that it was this app's. Merging takes the maximum, so the order o
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
@@ -38,6 +38,10 @@ class Providers(NamedTuple):
     strays: frozenset[bytes]
     requests: frozenset[str]
     newest: Mapping[bytes, bytes]
+
+    def within(self, scopes: Collection[bytes]) -> "Providers":
+        """The same without the elements of other scopes."""
+        return self._replace(elements={scope: found for scope, found in self.elements.items() if scope in scopes})
 
 
 @lru_cache(maxsize=4096)

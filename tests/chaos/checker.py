@@ -4,8 +4,10 @@ Nothing of the app is imported: what is compared is written down here a second t
 documentation. Differences name UIDs, resource types and elements, never values.
 """
 
+import json
 import re
 from collections import Counter, defaultdict
+from dataclasses import asdict
 
 import httpx
 
@@ -259,9 +261,14 @@ def _events(item):
         yield from _events(child)
 
 
-async def differences(dicom, fhir, *, partitioned=False):
-    """Where FHIR says something else than DICOM; empty when they agree. partitioned: DICOM has data partitions."""
+async def differences(dicom, fhir, evidence, *, partitioned=False):
+    """Where FHIR says something else than DICOM; empty when they agree. partitioned: DICOM has data partitions.
+
+    evidence: the file for what both have where they differ.
+    """
     async with httpx.AsyncClient(timeout=120, trust_env=False) as http:
         archive = await read_archive(http, dicom, partitioned=partitioned)
         resources = await read_resources(http, fhir)
-    return Comparison(archive, resources).run()
+    if found := Comparison(archive, resources).run():
+        evidence.write_text(json.dumps({"dicom": list(map(asdict, archive.instances)), "fhir": resources}, indent=1))
+    return found

@@ -1,6 +1,7 @@
 """One run: the load, the trouble, the way back to calm, and what is wrong then."""
 
 import asyncio
+import json
 import random
 import re
 import time
@@ -95,9 +96,12 @@ async def _tell(scene, seconds, trouble, say):
 async def _look(scene, result):
     """Everything that may be wrong at the end."""
     logs, rows = scene.logs(), await scene.rows()
-    result.wrong += await differences(scene.dicom, scene.fhir, partitioned=scene.partitioned)
+    evidence = scene.folder / "evidence.json"
+    result.wrong += await differences(scene.dicom, scene.fhir, evidence, partitioned=scene.partitioned)
     failed = [name for name in rows if name.endswith(MUST_BE_EMPTY) and rows[name]]
     result.wrong += [f"{name}: {len(rows[name])} rows" for name in failed]
+    if result.wrong:
+        (scene.folder / "rows.json").write_text(json.dumps(rows, indent=1, default=str))
     poison = await scene.depth(*scene.poison) + logs.count("poison_message") + sum(map(logs.count, MOVED))
     result.wrong += [f"{poison} signs of poison messages"] if poison else []
     result.wrong += leaks(load.PRIVATE, logs=logs, tables=str(rows), queue=result.trouble.texts)

@@ -112,6 +112,19 @@ async def test_a_late_object_without_values_costs_no_read_of_the_whole_study(sta
     assert len((await stack.one("ImagingStudy"))["series"]) == 2
 
 
+@pytest.mark.parametrize("modality", ["CT", None])
+async def test_a_series_that_somebody_took_out_comes_back_whole(stack, fresh_projection, modality):
+    """Its next image may not say what the others did, and R4 requires a modality."""
+    described = make_instance(1, 1, 1, SeriesDescription="axial", BodyPartExamined="CHEST")
+    await stack.store(described, make_instance(1, 1, 2), make_instance(1, 2, 1))
+    await stack.drain()
+    study = await stack.one("ImagingStudy")
+    await stack.put({**study, "series": [row for row in study["series"] if row["uid"] != series_uid(1, 1)]})
+    await stack.store(make_instance(1, 1, 3, Modality=modality, SeriesDescription=None, BodyPartExamined=None))
+    await stack.drain()
+    assert await stack.content() == await fresh_projection()
+
+
 async def test_a_value_goes_with_the_only_instance_that_had_it(stack):
     await stack.store(make_instance(1, 1, 1), make_instance(1, 1, 2, StudyDescription="", SeriesDescription=None))
     await stack.drain()

@@ -7,7 +7,9 @@ import random
 import httpx
 import pytest
 
+from shared.model import StudyKey
 from shared.sync import reconciler
+from shared.sync.others import look_again
 from tests.builders import make_instance, series_uid, sop_uid, study_uid
 from tests.conftest import FIRST_START_S, _empty, _part, _parts
 from tests.flow.life import assert_nothing_left, differences, linked, strays, twins
@@ -161,6 +163,30 @@ async def test_a_crash_in_the_middle_of_a_move(stack, in_step, monkeypatch, plac
     await stack.run(*texts)
     await stack.drain()
     assert (await stack.one("ImagingStudy"))["description"] == "second"
+    await in_step()
+
+
+@pytest.fixture
+async def other_app(stack, monkeypatch, azurite):
+    """An app with tables and a queue of its own, at the same two services."""
+    app = Stack(monkeypatch, azurite, stack.dicom, stack.fhir)
+    yield app
+    await app.close()
+
+
+async def test_what_another_app_wrote_stays_of_its_partition(stack, other_app, in_step):
+    """The first app finds the partition empty before it learns of an instance that the other one wrote for it."""
+    await stack.store(instance(1, 1), partition=ONE)
+    await stack.store(instance(2, 1), partition=TWO)
+    for app in (stack, other_app):
+        await app.drain()
+    await stack.store(instance(3, 1), partition=ONE)
+    await other_app.drain()
+    await stack.delete(STUDY, partition=ONE)
+    await stack.run(look_again(StudyKey(ONE, STUDY), 0).to_json())
+    for app in (stack, other_app):
+        await app.drain()
+    assert listed(await stack.one("ImagingStudy")) == uids((2, 1))
     await in_step()
 
 
