@@ -261,14 +261,15 @@ def _events(item):
         yield from _events(child)
 
 
-async def differences(dicom, fhir, evidence, *, partitioned=False):
+async def differences(dicom, fhir, evidence=None, *, partitioned=False):
     """Where FHIR says something else than DICOM; empty when they agree. partitioned: DICOM has data partitions.
 
-    evidence: the file for what both have where they differ.
+    evidence: the file to write what both have to, where they differ.
     """
     async with httpx.AsyncClient(timeout=120, trust_env=False) as http:
         archive = await read_archive(http, dicom, partitioned=partitioned)
         resources = await read_resources(http, fhir)
-    if found := Comparison(archive, resources).run():
+    found = Comparison(archive, resources).run()
+    if found and evidence is not None:
         evidence.write_text(json.dumps({"dicom": list(map(asdict, archive.instances)), "fhir": resources}, indent=1))
     return found
