@@ -9,8 +9,9 @@ from shared.mapping.dicom_cast import is_by_dicom_cast
 from shared.mapping.sources import Source
 from shared.mapping.study_layer import keys_of, reports_of, series_of_sides
 from shared.mapping.unlisted import is_unlisted
-from shared.model import InstanceKey
+from shared.model import InstanceKey, StudyKey
 from shared.state import StudyState
+from shared.storage.study_state import StudyStateStore
 from shared.sync.ledger import Ledger, digest
 from shared.sync.listing import number_there
 
@@ -70,3 +71,16 @@ def memory_of(
         is_unlisted(stored, source.name),
         is_by_dicom_cast(stored) and source_of(stored or {}) == source.service,
     )
+
+
+async def is_adopted(
+    states: StudyStateStore, study: StudyKey, state: StudyState, stored: Resource | None, service: str
+) -> bool:
+    """Whether an ImagingStudy is ours and was written when nothing was remembered yet: by DICOM Cast, say.
+
+    service: the DICOM service of this app, as `meta.source` has it.
+    """
+    if state.full_poll or stored is None or source_of(stored) != service:
+        return False
+    written_for = await states.partitions_of(study.study_instance_uid)
+    return set(written_for) <= {study}

@@ -10,6 +10,7 @@ from shared.fhir.client import FhirClient
 from shared.fhir.identifiers import Resource
 from shared.fhir.ownership import as_text, source_of
 from shared.fhir.refusal import path_of
+from shared.fhir.validation import check_valid
 from shared.mapping.contradiction import CONFLICTS
 from shared.mapping.device import Equipment, device_identity
 from shared.mapping.dicom_cast import is_by_dicom_cast, mend_dicom_cast
@@ -69,6 +70,12 @@ class Plan:
     def without_observations(self) -> list[Entry]:
         """The entries without those that depend on dose reports."""
         return [entry for entry in self.entries if entry.resource_type != OBSERVATION]
+
+    def check(self) -> None:
+        """Raise InvalidStudy where a resource is not valid R4; Observations were checked when they were made."""
+        for entry in self.without_observations:
+            if entry.resource is not None:
+                check_valid(entry.resource, entry.before)
 
 
 @dataclass(frozen=True, slots=True)

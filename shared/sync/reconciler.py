@@ -18,9 +18,6 @@ from weakref import WeakValueDictionary
 from shared.dicom.client import Confirm, DicomClient
 from shared.errors import Overwritten, Rejected, Unavailable, VersionConflict
 from shared.fhir.client import FhirClient
-from shared.fhir.identifiers import Resource
-from shared.fhir.ownership import source_of
-from shared.fhir.validation import check_valid
 from shared.mapping.study_identifiers import study_identity
 from shared.model import Outcome, StudyChange, StudyKey
 from shared.room import Room
@@ -33,7 +30,7 @@ from shared.sync.damage import next_try
 from shared.sync.demographics import PatientPlan, announce_creation, give_word_back, save_state, subject_of
 from shared.sync.findings import OF_STUDY
 from shared.sync.look import Look, look_at, needs_whole, seen_at
-from shared.sync.memory import memory_of
+from shared.sync.memory import is_adopted, memory_of
 from shared.sync.origin import Origin
 from shared.sync.others import OtherStudies
 from shared.sync.plan import Plan, Planner
@@ -107,9 +104,11 @@ class Reconciler:
         stored = self._rules.addresses.at_present(found) if found else None
         written = newest(state.written, attempt.written)
         check_shown(written.get(STUDY), [stored] if stored else [], self._fhir.clock.at_s(searched_at))
-        adopted = await self._is_adopted(change, state, stored)
+        adopted = await is_adopted(self._stores.studies, change.study, state, stored, self._rules.source)
         most = listing.most_listed(self._rules.most_instances, state, change, attempt.too_large)
-        recorded = await findings.unread(self._stores.records, change.study) if state.has_records else []
+        # one of these passes may have recorded something, and another have said since that nothing is
+        has_records = state.has_records or is_rerun or bool(earlier)
+        recorded = await findings.unread(self._stores.records, change.study) if has_records else []
         source = self._rules.source_in(change.study.partition_name)
         memory = memory_of(state, stored, source, recorded, most, adopted=adopted, repeats=bool(earlier))
         look = await look_at(self._dicom, change, memory, self._rules, confirm, whole)
@@ -117,9 +116,7 @@ class Reconciler:
         attempt.refused.update(refusals.remembered(state, change))
         plan = await self._planner.plan(now, look, attempt.refused)
         plan = refusals.leave_out(plan, attempt.refused, look)
-        for entry in plan.without_observations:
-            if entry.resource is not None:
-                check_valid(entry.resource, entry.before)
+        plan.check()
         others, left = self._others(change), await self._left(attempt, state, earlier, plan)
         if changes_something(state, look, plan, left):
             state, patient = await both(
@@ -139,15 +136,16 @@ class Reconciler:
         if again := next_try(change, look.truth.unknown - attempt.asked_again, recorded):
             await self._queue.send(*again)  # before they are recorded, or a crash between the two would lose it
             attempt.asked_again.update(look.truth.unknown)
-        await self._confirm(attempt, state, earlier, look, plan)
-        values, strays, is_new = (
+        await self._confirm(attempt, state, earlier, look, plan, has_records=has_records)
+        return Result(
+            outcomes[0] if outcomes else plan.outcome,
+            len(look.failed),
             sum(map(len, plan.findings.values())),
-            len(look.delta.strays),
-            look.delta.has_new_strays,
+            skipped=look.skipped,
+            strays=len(look.delta.strays),
+            has_new_strays=look.delta.has_new_strays,
+            left=plan.left,
         )
-        outcome = outcomes[0] if outcomes else plan.outcome
-        result = Result(outcome, len(look.failed), values, skipped=look.skipped, left=plan.left)
-        return result._replace(strays=strays, has_new_strays=is_new)
 
     async def _whole(self, change: StudyChange, state: StudyState, confirm: Confirm, *, repeats: bool) -> Answer | None:
         """The whole study, where it is sure to be read, while FHIR is searched."""
@@ -168,13 +166,6 @@ class Reconciler:
         if learnt != state.ledger:
             await self._stores.studies.save(change.study, replace(state, ledger=learnt))
         return True
-
-    async def _is_adopted(self, change: StudyChange, state: StudyState, stored: Resource | None) -> bool:
-        """Whether an ImagingStudy is ours and was written when nothing was remembered yet: by DICOM Cast, say."""
-        if state.full_poll or stored is None or source_of(stored) != self._rules.source:
-            return False
-        written_for = await self._stores.studies.partitions_of(change.study.study_instance_uid)
-        return set(written_for) <= {change.study}
 
     async def _write(self, attempt: Attempt, plan: Plan, *, is_last: bool) -> None:
         """Carry the plan out. While the outcome is not known the server may go on, and would overwrite what is written
@@ -234,7 +225,7 @@ class Reconciler:
         return OtherStudies(self._fhir, self._stores.studies, self._queue, change)
 
     async def _confirm(
-        self, attempt: Attempt, state: StudyState, earlier: list[Writer], look: Look, plan: Plan
+        self, attempt: Attempt, state: StudyState, earlier: list[Writer], look: Look, plan: Plan, *, has_records: bool
     ) -> None:
         """Everything that must be remembered, the study state last."""
         change, patient, subject, offers = attempt.change, state.patient, state.subject, state.offers
@@ -254,7 +245,7 @@ class Reconciler:
             await save_state(self._stores.patients, self._take_back, plan.patient, target, written, others)
         elif plan.outcome.is_removal or plan.yields:
             patient, subject, offers = "", "", {}
-        left = await self._record(change, state, look, plan)
+        left = await self._record(change, look, plan, has_records=has_records)
         is_whole = look.truth.is_whole
         if is_whole:
             await findings.clear_failed(self._stores.records, change, was_parked=state.parked)
@@ -281,8 +272,8 @@ class Reconciler:
         if confirmed != state:  # or passes that find nothing to do would make one another run again
             await self._stores.studies.save(change.study, confirmed)
 
-    async def _record(self, change: StudyChange, state: StudyState, look: Look, plan: Plan) -> bool:
-        if not (state.has_records or plan.findings or look.failed):
+    async def _record(self, change: StudyChange, look: Look, plan: Plan, *, has_records: bool) -> bool:
+        if not (has_records or plan.findings or look.failed):
             return False
         return await findings.record(
             self._stores.records,
@@ -291,7 +282,7 @@ class Reconciler:
             look.failed,
             plan.findings,
             change.instances,
-            may_have_records=state.has_records,
+            may_have_records=has_records,
         )
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.model import DEFAULT_PARTITION, StudyChange, StudyKey
+from shared.sync import findings
 from shared.sync.others import look_again
 from tests.builders import make_instance, make_series, series_uid, sop_uid, study_uid
 from tests.flow.life import assert_nothing_left
@@ -50,6 +51,31 @@ async def test_the_newest_instance_is_damaged_and_the_others_move_to_another_pat
     await stack.drain()
     study, patient = await study_of(stack)
     assert (patient, study["description"]) == ("MRN-0002", "other")
+    await assert_nothing_left(stack)
+
+
+async def test_a_pass_that_comes_between_leaves_no_record_behind(stack, monkeypatch):
+    """Another worker reads all of the study after this one failed to, and before it records that."""
+    await stack.store(*make_series(1, 1, 3))
+    await stack.drain()
+    await stack.store(make_instance(1, 1, 4), make_instance(1, 1, 5))
+    await stack.poll()
+    texts = await stack.messages()
+    await damage(stack, 4)
+    record, other = findings.record, stack.new_app()
+    late = iter([True])
+
+    async def after_another(*arguments, **options):
+        if next(late, False):
+            await heal(stack, 4)
+            await stack.run(look_again(StudyKey(DEFAULT_PARTITION, study_uid(1)), 0).to_json(), app=other)
+        return await record(*arguments, **options)
+
+    monkeypatch.setattr(findings, "record", after_another)
+    await stack.run(*texts)
+    monkeypatch.undo()
+    await stack.drain(waiting=1)
+    assert len((await stack.one("ImagingStudy"))["series"][0]["instance"]) == 5
     await assert_nothing_left(stack)
 
 
