@@ -35,6 +35,8 @@ def program(name: str) -> Path | None:
         raise ValueError(f"not one of {', '.join(PROGRAMS)}")
     if found := shutil.which(name):
         return Path(found)
+    if (ready := INSTALL.with_name(name)).is_file():  # one file that runs as it is
+        return ready
     return _unpacked() / "bin" / name if INSTALL.is_file() else None
 
 

@@ -60,6 +60,14 @@ FAULTS = [
         "gives (''",
     ),
     (
+        rules.roles_are_those_of_the_table,
+        "outside",
+        M + "vault.bicep",
+        "isNew ? operatorPrincipalId : ''",
+        "operatorPrincipalId",
+        "gives ('operator', 'b86a8fe4",
+    ),
+    (
         rules.role_assignments_have_names_of_their_own,
         "new",
         M + "rbac.bicep",

@@ -110,7 +110,7 @@ async def test_an_outage_with_one_waiting_study_is_on_as_long_as_it_lasts(scene,
     """No five studies in a row are needed, and none at all."""
     scene.errors["fhir"] = NO_ANSWER
     scene.codes[State.RETRYING]["unavailable"], scene.retried_since = 1, scene.now
-    await scene.pass_by(caplog, asked_every=15, hours=3)
+    await scene.pass_by(caplog, hours=3)
     scene.everything_is_well()
     await scene.pass_by(caplog, hours=1)
     assert scene.was_on == {"outage": [(40, 210)]}

@@ -10,6 +10,7 @@ import sys
 import httpx
 import pytest
 
+from dev import microsoft
 from dev.microsoft import missing, program
 from dev.process import ROOT, Part, running
 from shared.settings.of_dicom_cast import SETTINGS_OF_DICOM_CAST
@@ -116,6 +117,16 @@ def test_without_the_program_the_command_says_where_it_is_looked_for(name, tmp_p
         f"{name}: Microsoft's {name} must be on PATH or in ../shared/dotnet; docs/stand-ins.md says what these "
         "are, and what runs without them\n"
     )
+
+
+def test_a_program_that_runs_as_it_is_needs_no_unpacking(monkeypatch, tmp_path):
+    for name in ("install", "bicep"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(microsoft, "INSTALL", tmp_path / "install")
+    monkeypatch.setattr(microsoft, "UNPACKED", tmp_path / "unpacked")
+    monkeypatch.setenv("PATH", "")
+    assert microsoft.program("bicep") == tmp_path / "bicep"
+    assert not (tmp_path / "unpacked").exists()
 
 
 @pytest.mark.real("dicom-cast")
