@@ -17,8 +17,8 @@ from shared.telemetry import event
 
 APP = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "shared.alone")
-# without any: the start of Python, imports, and settings from a vault
-START_LIMIT_S = 120.0
+# of a process that waits for a message, until it says that it begins with one
+BEGIN_LIMIT_S = 10.0
 # seconds that a process waits for its next message: to start one takes seconds, and a host that ended leaves many
 KEPT_S = 20.0
 # what studies leave behind in a process is not to end it under the next one
@@ -29,13 +29,15 @@ FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 class Child:
-    """limit_s: seconds that a study has, from the moment when the process has its message.
+    """limit_s: seconds that a study has, from the moment when the process has its message. start_limit_s: seconds for
+    the start of Python, imports, and settings from a vault.
 
     A process is used again after a message that came to a result, and after nothing else.
     """
 
-    def __init__(self, limit_s: float, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, limit_s: float, start_limit_s: float, command: Sequence[str] = COMMAND) -> None:
         self._limit_s = limit_s
+        self._start_limit_s = start_limit_s
         self._command = command
         self._kept: Process | None = None
         self._messages = 0
@@ -46,7 +48,7 @@ class Child:
         process = self._take()
         ending: Ending | None = None
         try:
-            if process is not None and not await self._begins(process, text):
+            if process is not None and not await self._goes_on(process, text):
                 await _end(process)  # it ended while it had nothing to do
                 process = None
             if process is None:
@@ -84,28 +86,26 @@ class Child:
     async def _why_not(self, process: Process, text: str) -> str | None:
         """Why a new process does not begin with the message; None when it has."""
         try:
-            async with asyncio.timeout(START_LIMIT_S):
+            async with asyncio.timeout(self._start_limit_s):
                 # the first line says that the process ends with this one, the second that it is ready for messages
                 ready = await _said(process)
                 if ready is not None:
                     await _tell(process, sys.path)
                     ready = await _said(process)
+                if ready is not None and "refused" in ready:
+                    return str(ready["refused"])
+                if ready is not None and await _begins(process, text):
+                    return None
         except TimeoutError:
-            return f"it was not ready after {START_LIMIT_S:.0f} s"
-        if ready is not None and "refused" in ready:
-            return str(ready["refused"])
-        if ready is None or not await self._begins(process, text):
-            return f"it ended before it was ready ({_how(await process.wait())})"
-        return None
+            return f"it was not ready after {self._start_limit_s:.0f} s"
+        return f"it ended before it was ready ({_how(await process.wait())})"
 
-    async def _begins(self, process: Process, text: str) -> bool:
-        """Whether it says that it begins with the message; otherwise it has ended."""
+    async def _goes_on(self, process: Process, text: str) -> bool:
+        """Whether a process that waits says that it begins with the message; otherwise it has ended, or is to."""
         try:
-            async with asyncio.timeout(START_LIMIT_S):
-                await _tell(process, text)
-                return await _said(process) is not None
+            async with asyncio.timeout(BEGIN_LIMIT_S):
+                return await _begins(process, text)
         except TimeoutError:
-            process.kill()
             return False
 
     async def _ending(self, process: Process) -> Ending:
@@ -139,6 +139,12 @@ async def _end(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     await process.wait()
+
+
+async def _begins(process: Process, text: str) -> bool:
+    """Whether it says that it begins with the message; otherwise its output has ended."""
+    await _tell(process, text)
+    return await _said(process) is not None
 
 
 async def _tell(process: Process, said: object) -> None:

@@ -153,7 +153,7 @@ def build(settings: Settings, account: StorageAccount, *, starts_processes: bool
     reconciler = Reconciler(dicom, Origin(dicom, checkpoints), fhir, stores, queue, _rules(settings))
     retry = settings.retry_configuration.total_retry_duration
     limits = Limits.load()
-    child = Child(limits.process_s)
+    child = Child(limits.process_s, limits.start_s)
     resources.push_async_callback(child.close)
     work_alone = child.work if starts_processes else None
     runner = Runner(

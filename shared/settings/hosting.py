@@ -54,11 +54,13 @@ class Limits(NamedTuple):
     process, and with it everything that is under way there.
 
     message_s: half of it; what is cut off has time to be set aside. process_s: three quarters, for a process that works
-    on one message alone: it sets itself aside after the half, so one that is still there cannot.
+    on one message alone: it sets itself aside after the half, so one that is still there cannot. start_s: a fifth, for
+    the start of such a process.
     """
 
     message_s: float
     process_s: float
+    start_s: float
 
     @classmethod
     def load(cls) -> Self:
@@ -72,7 +74,7 @@ class Limits(NamedTuple):
         except ValueError:  # -1: no limit
             timeout = DEFAULT_FUNCTION_TIMEOUT
         whole_s = (timeout or DEFAULT_FUNCTION_TIMEOUT).total_seconds()
-        return cls(whole_s / 2, whole_s * 3 / 4)
+        return cls(whole_s / 2, whole_s * 3 / 4, whole_s / 5)
 
 
 class StorageAccount(Section):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.child import Child
+from shared.child import BEGIN_LIMIT_S, Child
 from shared.model import Outcome, StudyChange, StudyKey
+from shared.settings.hosting import Limits
 from shared.sync.alone import Died, Done, Failed, NotStarted, Overran
 from shared.sync.attempt import Result
 from tests.processes import children, wait_until_gone
@@ -38,8 +39,8 @@ while line := sys.stdin.readline():
 """
 
 
-def child_of(code, limit_s=30.0):
-    return Child(limit_s, (sys.executable, "-c", STARTS + code))
+def child_of(code, limit_s=30.0, start_limit_s=30.0):
+    return Child(limit_s, start_limit_s, (sys.executable, "-c", STARTS + code))
 
 
 async def ended(code, limit_s=30.0):
@@ -47,6 +48,17 @@ async def ended(code, limit_s=30.0):
     ending = await child.work(TEXT)
     await child.close()
     return ending
+
+
+def test_its_waits_fit_into_the_limit_of_the_host():
+    limits = Limits.load()
+    assert BEGIN_LIMIT_S + limits.start_s + limits.process_s < 600
+
+
+async def test_a_process_that_is_never_ready_is_given_up():
+    code = "say(ready=True)\ngiven = json.loads(sys.stdin.readline())\ntime.sleep(60)"
+    ending = await child_of(code, start_limit_s=1.0).work(TEXT)
+    assert ending == NotStarted("it was not ready after 1 s")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +105,7 @@ async def test_events_are_logged_here_and_nothing_else_is(caplog):
     ],
 )
 async def test_one_that_does_not_begin_says_nothing_about_the_study(command, why):
-    assert await Child(30, command).work(TEXT) == NotStarted(why)
+    assert await Child(30, 30, command).work(TEXT) == NotStarted(why)
 
 
 async def test_it_ends_with_the_call():
@@ -154,8 +166,8 @@ while line := sys.stdin.readline():
 
 WORKER = """
     import asyncio, sys
-    from shared.child import Child
-    asyncio.run(Child(600).work(sys.argv[1]))
+    from shared.child import BEGIN_LIMIT_S, Child
+    asyncio.run(Child(600, 120).work(sys.argv[1]))
 """
 
 

@@ -1,10 +1,12 @@
 """What a read of a study changes: tables over what was read and what is remembered."""
 
+from hashlib import blake2b
+
 import pytest
 
 from shared.dicom.study import Truth
 from shared.mapping.provides import provided
-from shared.model import Finding
+from shared.model import Finding, InstanceKey
 from shared.state import LedgerRow, Provides
 from shared.sync.delta import Before, study_delta, unreadable
 from shared.sync.ledger import digest, series_digest
@@ -262,3 +264,25 @@ def test_what_a_deletion_needs_of_the_others(deleted, left, is_enough):
     known = {digest(one): _row(one, at, says[one]) for one, at in ((A, 1), (B, 2))}
     delta = study_delta(Truth(gone=frozenset([A])), {}, Before(known, {A: 3}, [A, B]), final=False)
     assert (delta is not None) == is_enough
+
+
+def test_series_that_a_digest_of_four_bytes_took_for_one_keep_their_own_values():
+    """About 77,000 UIDs are enough to find two such."""
+    seen = {}
+    for number in range(2_000_000):
+        one = f"1.2.840.{number}"
+        other = seen.setdefault(blake2b(one.encode(), digest_size=4).digest(), one)
+        if other != one:
+            break
+    keys = {InstanceKey(uid, f"{uid}.1"): text for uid, text in ((other, "axial"), (one, "coronal"))}
+    datasets = {
+        key: instance_dataset(
+            SeriesInstanceUID=key.series_instance_uid, SOPInstanceUID=key.sop_instance_uid, SeriesDescription=text
+        )
+        for key, text in keys.items()
+    }
+    listed = {key: sequence for sequence, key in enumerate(keys, 1)}
+    delta = study_delta(Truth(datasets, is_whole=True), provided(datasets, ""), Before(listed=listed), final=True)
+    assert {
+        uid: series.elements["description"]["0008103E"]["Value"] for uid, series in delta.content.series.items()
+    } == {other: ["axial"], one: ["coronal"]}
