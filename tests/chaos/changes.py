@@ -15,6 +15,7 @@ from tests.unit.dose.reports import X_RAY_DOSE_SR, ct_report
 
 BOUNDARY = "chaos"
 UPDATE_TRIES = 3
+UPDATE_S = 120
 SOP, FAILED, REASON = "00081155", "00081198", "00081197"
 ALREADY_THERE = 45070
 PASSING = (272, 45071)  # could not process it; another request is storing it
@@ -132,17 +133,16 @@ async def _post(http, datasets, prefix):
 
 
 async def _update(http, study, attributes, prefix=""):
-    """Change a study. Where each so-manieth step of the service fails, an update of many instances always does: it is
-    then left as it is, which is as good a state to be in sync with.
-    """
+    """Change a study. An update that fails is left as it is, which is as good a state to be in sync with."""
     changes = {name: {"Alphabetic": value} if name == "PatientName" else value for name, value in attributes.items()}
     body = {"studyInstanceUids": [study], "changeDataset": dataset(**changes)}
     for _ in range(UPDATE_TRIES):
         answer, _ = await ask(http, "POST", f"{prefix}/studies/$bulkUpdate", json=body)
         assert answer.status_code == 202, answer.text
         operation = answer.json()["href"]
-        while (answer := (await ask(http, "GET", operation))[0]).status_code != 200:
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(UPDATE_S):
+            while (answer := (await ask(http, "GET", operation))[0]).status_code != 200:
+                await asyncio.sleep(0.05)
         if answer.json()["status"] == "succeeded":
             return
         await asyncio.sleep(WAIT_S)
