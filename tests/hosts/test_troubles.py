@@ -213,14 +213,17 @@ async def nobody_polls(trial):
     trial.start()
 
 
-async def test_each_alert_is_on_while_its_trouble_lasts(trial):
+async def days_with(trial, *troubles):
+    """These troubles one after another, each with half an hour of peace after it. Each alert must be on for its trouble
+    alone, and as long as that lasts. Returns the rows.
+    """
     await trial.stack.app.ensure_queues()
     await trial.store(1)
     trial.start()
     await trial.is_well_again()
     with trial.trouble():
         await asyncio.sleep(30)
-    for trouble in (outage, wrong_settings, failing_study, poison, a_worker_dies, storm, nobody_polls):
+    for trouble in troubles:
         await trouble(trial)
         await trial.is_well_again()
         await asyncio.sleep(31)  # as long as `failing` looks back, and each alert is asked once more
@@ -235,9 +238,22 @@ async def test_each_alert_is_on_while_its_trouble_lasts(trial):
             _, _, over = trial.troubles[trial.trouble_at(began)]
             assert ended is not None, f"{name} is still on"
             assert ended >= over, f"{name} went while its trouble lasted"
-    last = max(at for at, _ in trial.lines)
-    at = trial.lines[0][0] + (last - trial.lines[0][0]) * FACTOR
-    shown = {name: logs.ask(query, at) for name, query in every_query().items() if "workbook" in name}
+    return logs
+
+
+async def test_services_that_do_not_answer_or_refuse(trial):
+    await days_with(trial, outage, wrong_settings)
+
+
+async def test_a_worker_that_dies_and_nobody_who_polls(trial):
+    await days_with(trial, a_worker_dies, storm, nobody_polls)
+
+
+async def test_studies_that_fail_are_on_the_workbook_too(trial):
+    logs = await days_with(trial, failing_study, poison)
+    (begin, _), (last, _) = trial.lines[0], trial.lines[-1]
+    now = begin + (last - begin) * FACTOR
+    shown = {name: logs.ask(query, now) for name, query in every_query().items() if "workbook" in name}
     assert [name for name, rows in shown.items() if not rows] == []
 
 
