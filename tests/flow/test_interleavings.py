@@ -191,11 +191,11 @@ async def test_the_birth_date_stays_ours_between_two_studies(stack, fresh_projec
     orig = r._confirm
     done = []
 
-    async def confirm(*a):
+    async def confirm(*a, **options):
         if not done:
             done.append(1)
             await stack.run(m[1], app=other)
-        return await orig(*a)
+        return await orig(*a, **options)
 
     monkeypatch.setattr(r, "_confirm", confirm)
     await stack.run(m[0])
