@@ -34,8 +34,9 @@ import asyncio, os, sys
 sys.path.insert(0, {root!r})
 exec(open({app!r}).read())
 from shared import status
-from shared.sync import backoff, circuit, reconciler
+from shared.sync import backoff, circuit, reconciler, writers
 status.MINUTE_S = 1
+writers.SETTLED_AFTER_S = 3
 backoff.FIRST_S, backoff.LONGEST_S = 0.5, 10.0
 circuit.FIRST_WAIT_S, circuit.LONGEST_WAIT_S = 0.2, 1.0
 sync, look_at = WORKER.sync, reconciler.look_at
